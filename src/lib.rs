@@ -1,0 +1,25 @@
+//! leveret: an AMQP 0-9-1 message broker.
+//!
+//! The map, lowest layer first; imports point down only (`tests/tidy.rs` checks it):
+//!
+//! | module | job |
+//! |---|---|
+//! | [`amqp`] | wire vocabulary and frame codec, built on `amq-protocol` |
+//! | [`protocol`] | one connection as a machine without I/O: handshake, frames, contents, heartbeats |
+//! | [`broker`] | exchanges, bindings, queues, messages: pure logic, time as an argument |
+//! | [`engine`] | who owns what and behind which lock: vhosts, shared queues, inboxes, alarms |
+//! | [`session`] | methods meet broker: replies, delivery tags, unacked, confirms, tx |
+//! | [`server`] | sockets, tasks, timers, configuration |
+//! | [`cli`] | the command line |
+//!
+//! Most users of the library want [`Broker`]: an in-process broker for tests.
+
+pub mod amqp;
+pub mod broker;
+pub mod cli;
+pub mod engine;
+pub mod protocol;
+pub mod server;
+pub mod session;
+
+pub use server::{Broker, BrokerBuilder, Config};

@@ -1,0 +1,174 @@
+//! The broker's configuration as one validated value.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything the broker can be told. Every field has a default that suits a first start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub amqp: Amqp,
+    pub limits: Limits,
+    pub auth: Auth,
+    pub bootstrap: Bootstrap,
+    pub storage: Storage,
+    pub log: Log,
+    /// Shown to clients in server-properties and to operators; default `leveret@HOSTNAME`.
+    pub cluster_name: String,
+    /// Where to write the bound ports as JSON once ready.
+    pub port_file: Option<PathBuf>,
+    /// Runtime worker threads; `None` means one per core.
+    pub workers: Option<usize>,
+}
+
+/// `[amqp]`: listeners and what is offered to clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Amqp {
+    /// Default `[::]:5672`-like dual stack is not assumed: `0.0.0.0:5672`.
+    pub listen: Vec<SocketAddr>,
+    /// Offered heartbeat in seconds, 0 disables. Default 60.
+    pub heartbeat: u16,
+    /// Offered frame-max in bytes. Default 131 072.
+    pub frame_max: u32,
+    /// Offered channel-max. Default 2 047.
+    pub channel_max: u16,
+    /// From accept to connection.open-ok. Default 10 s.
+    pub handshake_timeout: Duration,
+    /// Largest body in bytes. Default 128 MiB, at most 512 MiB.
+    pub max_message_size: u64,
+    /// `None` switches it off. Default 30 min.
+    pub consumer_timeout: Option<Duration>,
+    /// Default 10 000.
+    pub consumers_per_channel_max: u32,
+    /// The version string told to clients; must be dotted numbers. Default a 4.x.
+    pub advertised_version: String,
+    pub tcp_nodelay: bool,
+    pub tcp_backlog: u32,
+}
+
+/// `[limits]`: the defences of the wire.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Above this, publishers are blocked. Default 60 % of RAM or of the container's limit.
+    pub memory: Memory,
+    /// Total connections; `None` = file descriptor limit minus a reserve.
+    pub connections_max: Option<usize>,
+    /// Sockets that have not logged in yet. Default 1 000.
+    pub unauthenticated_max: usize,
+    /// The same for one peer address. Default 100.
+    pub unauthenticated_per_ip_max: usize,
+    /// Half-received contents of one connection, in bytes. Default 64 MiB.
+    pub partial_content_max: u64,
+    /// Output not yet taken by a peer, in bytes, before its input is no longer read. Default 4 MiB.
+    pub output_max: usize,
+    /// A peer that takes nothing for this long is dropped. Default 60 s.
+    pub output_stall: Duration,
+    /// Nesting of field tables and arrays. Default 32.
+    pub table_depth_max: usize,
+    /// First delay after too many failed logins; doubles up to 3 s. Default 100 ms.
+    pub login_delay: Duration,
+    /// Failed logins of one address before it is delayed. Default 5.
+    pub login_failures_free: u32,
+}
+
+/// A memory watermark.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Memory {
+    /// Fraction of RAM or of the cgroup's limit, above 0 and at most 1.
+    Relative(f64),
+    /// Bytes.
+    Absolute(u64),
+}
+
+/// `[auth]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Auth {
+    /// Users that may log in from a loopback peer only. Default `guest`.
+    pub loopback_only: Vec<String>,
+    /// Offer ANONYMOUS and log such peers in as this user.
+    pub anonymous_user: Option<String>,
+}
+
+/// `[bootstrap]`: what an empty broker starts with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bootstrap {
+    pub user: String,
+    pub password: String,
+    pub vhost: String,
+    /// Further users (name, password), with full permissions on every vhost.
+    pub users: Vec<(String, String)>,
+    /// Further vhosts.
+    pub vhosts: Vec<String>,
+}
+
+/// `[storage]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// `None` = ephemeral, no disk at all.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    /// A `tracing` filter such as `info` or `leveret=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why a configuration cannot be used: one sentence that names the key and what would be valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            amqp: Amqp {
+                listen: vec![SocketAddr::from(([0, 0, 0, 0], 5672))],
+                heartbeat: 60,
+                frame_max: 131_072,
+                channel_max: 2_047,
+                handshake_timeout: Duration::from_secs(10),
+                max_message_size: 128 << 20,
+                consumer_timeout: Some(Duration::from_secs(30 * 60)),
+                consumers_per_channel_max: 10_000,
+                advertised_version: "4.1.0".to_owned(),
+                tcp_nodelay: true,
+                tcp_backlog: 1024,
+            },
+            limits: Limits {
+                memory: Memory::Relative(0.6),
+                connections_max: None,
+                unauthenticated_max: 1_000,
+                unauthenticated_per_ip_max: 100,
+                partial_content_max: 64 << 20,
+                output_max: 4 << 20,
+                output_stall: Duration::from_secs(60),
+                table_depth_max: 32,
+                login_delay: Duration::from_millis(100),
+                login_failures_free: 5,
+            },
+            auth: Auth { loopback_only: vec!["guest".to_owned()], anonymous_user: None },
+            bootstrap: Bootstrap {
+                user: "guest".to_owned(),
+                password: "guest".to_owned(),
+                vhost: "/".to_owned(),
+                users: Vec::new(),
+                vhosts: Vec::new(),
+            },
+            storage: Storage { data_dir: Some(PathBuf::from("leveret-data")) },
+            log: Log { level: "info".to_owned(), format: LogFormat::Pretty },
+            cluster_name: "leveret".to_owned(),
+            port_file: None,
+            workers: None,
+        }
+    }
+}
