@@ -53,6 +53,11 @@ var connecting = []check{
 		must(c.Close())
 	}},
 
+	{"update-secret", func(c *amqp.Connection) {
+		must(c.UpdateSecret("guest", "rotated"))
+		queue(channel(c), nil)
+	}},
+
 	{"channels-independent", func(c *amqp.Connection) {
 		names := map[string]bool{}
 		for i := 0; i < 50; i++ {

@@ -44,6 +44,12 @@ check('login-amqplain', async () => {
   await connection.close();
 }, { bare: true });
 
+check('update-secret', async (connection) => {
+  const { password } = new URL(url);
+  await within(connection.updateSecret(Buffer.from(password), 'rotated'), 'update-secret-ok');
+  await (await channel(connection)).assertQueue('', { exclusive: true });
+});
+
 check('channels-independent', async (connection) => {
   const channels = await Promise.all(Array.from({ length: 50 }, () => channel(connection)));
   await channels[7].close();
