@@ -43,11 +43,13 @@ def contains(text, part):
         raise AssertionError(f"{_short(text)} does not contain {_short(part)}")
 
 
-def main():
-    """Runs the registered checks (or those named as arguments) in order, and exits."""
+def main(clean=None):
+    """Runs the registered checks (or those named as arguments) in order, cleans up, and exits."""
     wanted = sys.argv[1:]
     selected = [c for c in _checks if not wanted or c.__name__ in wanted]
     failed = [c.__name__ for c in selected if not _passes(c)]
+    if clean:
+        clean()
     print(f"checks: {len(selected)}", flush=True)
     # A client library's stray thread must not keep a finished run alive.
     os._exit(1 if failed or not selected else 0)
