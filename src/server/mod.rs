@@ -1,10 +1,12 @@
 //! Sockets, tasks, timers and configuration: the shell around the broker's pure core.
 
+mod clock;
 mod config;
+mod connection;
+mod door;
+mod listener;
+mod memory;
+mod start;
 
-pub use config::{Config, ConfigError};
-
-/// An in-process broker.
-pub struct Broker;
-/// Builds a [`Broker`].
-pub struct BrokerBuilder;
+pub use config::{Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Memory, Storage};
+pub use start::{Broker, BrokerBuilder, StartError};
