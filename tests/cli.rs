@@ -229,6 +229,15 @@ fn the_template_is_a_valid_configuration() {
 }
 
 #[test]
+fn the_image_lets_guest_in_from_everywhere_and_keeps_data_in_its_volume() {
+    let place = Place::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/docker/leveret.toml");
+    let printed = place.output(&["print-config", "--config", file]);
+    assert!(has_line(&printed, "loopback_only = []"), "{printed}");
+    assert!(has_line(&printed, "data_dir = \"/var/lib/leveret\""), "{printed}");
+}
+
+#[test]
 fn starts_on_any_port_tells_it_and_stops_on_request() {
     let place = Place::new();
     for signal in [Signal::TERM, Signal::INT] {

@@ -63,9 +63,11 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the configuration and exit
-    CheckConfig,
+    #[command(name = "check-config")]
+    Check,
     /// Print the effective configuration as TOML; passwords are masked
-    PrintConfig {
+    #[command(name = "print-config")]
+    Print {
         /// Say at each key where its value came from
         #[arg(long)]
         origin: bool,
@@ -74,7 +76,8 @@ pub enum Command {
         template: bool,
     },
     /// Translate a rabbitmq.conf into TOML
-    ImportConfig {
+    #[command(name = "import-config")]
+    Import {
         /// The rabbitmq.conf to read
         #[arg(value_name = "RABBITMQ.CONF")]
         file: PathBuf,
@@ -234,7 +237,7 @@ mod tests {
     fn options_may_follow_the_command() {
         let arguments =
             Arguments::parse_from(["leveret", "check-config", "--log-level", "debug", "--amqp", "1"]);
-        assert!(matches!(arguments.command, Some(Command::CheckConfig)));
+        assert!(matches!(arguments.command, Some(Command::Check)));
         assert_eq!(arguments.options.settings().unwrap().len(), 2);
     }
 

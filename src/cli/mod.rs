@@ -32,7 +32,7 @@ pub fn run() -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
-    if let Some(Command::ImportConfig { file }) = &arguments.command {
+    if let Some(Command::Import { file }) = &arguments.command {
         return match sources::import(file, &environment) {
             Ok(settings) => {
                 warn_all(&settings);
@@ -48,10 +48,10 @@ pub fn run() -> ExitCode {
     match arguments.command {
         None => serve::serve(settings, launched)
             .map_or_else(|error| complain(error, FAILURE), |()| ExitCode::SUCCESS),
-        Some(Command::CheckConfig) => check(&settings),
-        Some(Command::PrintConfig { template: true, .. }) => output(&print::template()),
-        Some(Command::PrintConfig { origin, .. }) => output(&print::effective(&settings, origin)),
-        Some(Command::ImportConfig { .. }) => unreachable!("returned above"),
+        Some(Command::Check) => check(&settings),
+        Some(Command::Print { template: true, .. }) => output(&print::template()),
+        Some(Command::Print { origin, .. }) => output(&print::effective(&settings, origin)),
+        Some(Command::Import { .. }) => unreachable!("returned above"),
     }
 }
 
