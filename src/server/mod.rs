@@ -1,10 +1,12 @@
 //! Sockets, tasks, timers and configuration: the shell around the broker's pure core.
 
 mod clock;
-mod config;
+pub(crate) mod config;
 mod connection;
+mod data_dir;
 mod door;
 mod listener;
+pub(crate) mod logging;
 mod memory;
 mod start;
 

@@ -5,8 +5,9 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, 
 use tokio::task::JoinHandle;
 
 use super::{
-    Config,
+    Config, ConfigError,
     clock::Clock,
+    data_dir::{DataDir, DataDirError},
     door::Door,
     listener::{self, Shared},
     memory,
@@ -30,8 +31,10 @@ const DESCRIPTOR_RESERVE: u64 = 20;
 pub enum StartError {
     #[error("cannot listen on {address}: {error}; choose another address with --amqp")]
     Listen { address: SocketAddr, error: io::Error },
-    #[error("{0}")]
-    Other(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
 }
 
 /// A running broker. Dropping it stops it at once; [`Broker::shutdown`] says goodbye to clients first.
@@ -45,6 +48,8 @@ pub struct Broker {
     /// Closes when the last connection's task is gone.
     alive: tokio::sync::mpsc::Receiver<()>,
     door: Arc<Door>,
+    /// Its lock keeps other processes out.
+    _data_dir: Option<DataDir>,
 }
 
 /// Builds a [`Broker`]. The defaults suit tests: one listener on a free port of 127.0.0.1, no disk.
@@ -138,6 +143,8 @@ impl BrokerBuilder {
     /// When a listener cannot be opened.
     pub async fn start(self) -> Result<Broker, StartError> {
         let config = self.config;
+        config.validate()?;
+        let data_dir = config.storage.data_dir.as_deref().map(DataDir::open).transpose()?;
         let clock = Clock::start();
         let node = Arc::new(Node::new(node_settings(&config)));
         let limits = &config.limits;
@@ -165,7 +172,12 @@ impl BrokerBuilder {
         let tasks =
             vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
         let user = (config.bootstrap.user, config.bootstrap.password);
-        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, door })
+        if data_dir.is_some() {
+            tracing::warn!(
+                "this version keeps messages and definitions in memory only: nothing survives a restart"
+            );
+        }
+        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, door, _data_dir: data_dir })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Methods of queues.
 
-use std::sync::Arc;
-
 use super::{Core, Output, errors, topology::clean_name};
 use crate::{
     amqp::{ChannelId, Failure, queue},
@@ -196,12 +194,5 @@ impl Core {
             out.method(id, queue::AMQPMethod::DeleteOk(queue::DeleteOk { message_count }));
         }
         Ok(())
-    }
-
-    /// The channel's last queue, shared.
-    pub(super) fn remember_queue(&mut self, id: ChannelId, name: &Arc<str>) {
-        if let Some(channel) = self.channels.get_mut(&id) {
-            channel.last_queue = Some(name.clone());
-        }
     }
 }

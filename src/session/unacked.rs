@@ -39,10 +39,6 @@ impl Ledger {
         self.places.len() - self.settled
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Adds a delivery; its tag is the highest yet.
     #[inline]
     pub fn push(&mut self, unacked: Unacked) {
