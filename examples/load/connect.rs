@@ -24,8 +24,9 @@ pub fn run(options: &Options) -> Result<Report> {
             Ok(connection) => {
                 let handshake = attempt.elapsed();
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                connection.close()?;
                 let mut report = Report::new(options, None);
+                report.server = connection.server.clone();
+                connection.close()?;
                 report.extra.insert("opened_at_unix_seconds", now.as_secs_f64());
                 report.extra.insert("handshake_us", handshake.as_secs_f64() * 1e6);
                 return Ok(report);

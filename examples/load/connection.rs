@@ -9,6 +9,7 @@ use std::{
 use crate::{
     error::{LoadError, Result},
     inbound::{Fill, Inbound},
+    properties::server_name,
     target::Target,
     wire::{CHANNEL, FRAME_MAX, METHOD, Payload, Value, id, push_method},
 };
@@ -39,6 +40,8 @@ pub struct Connection {
     pub out: TcpStream,
     pub inbound: Inbound,
     pub frame_max: u32,
+    /// What the broker calls itself.
+    pub server: Option<String>,
     relay: bool,
 }
 
@@ -50,7 +53,8 @@ impl Connection {
         out.set_write_timeout(Some(WRITE_STALL))?;
         let inbound = Inbound::new(out.try_clone()?);
         inbound.set_timeout(Some(READ_WAKE))?;
-        let mut connection = Connection { out, inbound, frame_max: FRAME_MAX, relay: target.is_relay() };
+        let mut connection =
+            Connection { out, inbound, frame_max: FRAME_MAX, server: None, relay: target.is_relay() };
         match target {
             Target::Relay { .. } => connection.out.write_all(&[role.marker()])?,
             Target::Amqp { user, password, vhost, .. } => connection.handshake(user, password, vhost)?,
@@ -60,7 +64,7 @@ impl Connection {
 
     fn handshake(&mut self, user: &str, password: &str, vhost: &str) -> Result<()> {
         self.out.write_all(b"AMQP\0\0\x09\x01")?;
-        self.expect(id::CONNECTION_START)?;
+        self.server = server_name(&self.expect(id::CONNECTION_START)?);
         let tune = self.call_on(0, id::CONNECTION_START_OK, id::CONNECTION_TUNE, |arguments| {
             let login = format!("\0{user}\0{password}");
             let arguments = arguments.table(&client_properties()).short_string("PLAIN");
@@ -197,6 +201,7 @@ fn client_properties() -> Vec<(String, Value)> {
     let capabilities = vec![
         ("authentication_failure_close".to_owned(), Value::Bool(true)),
         ("basic.nack".to_owned(), Value::Bool(true)),
+        ("consumer_cancel_notify".to_owned(), Value::Bool(true)),
         ("publisher_confirms".to_owned(), Value::Bool(true)),
     ];
     vec![

@@ -20,6 +20,7 @@ mod options;
 mod pacer;
 mod producer;
 mod progress;
+mod properties;
 mod relay;
 mod report;
 mod ring;

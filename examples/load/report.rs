@@ -15,6 +15,9 @@ use crate::{
 pub struct Report {
     pub mode: String,
     pub target: String,
+    /// What the broker calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     #[serde(flatten)]
     pub figures: Option<Figures>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +94,7 @@ impl Report {
         Report {
             mode: mode.to_owned(),
             target: options.uri.to_string(),
+            server: None,
             figures,
             latency: None,
             totals: None,
@@ -117,6 +121,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} against {}", self.mode, self.target)?;
+        if let Some(server) = &self.server {
+            writeln!(f, "  server     {server}")?;
+        }
         if let Some(figures) = &self.figures {
             write_figures(f, figures)?;
         }
