@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod arguments;
+pub mod topology;

@@ -19,8 +19,7 @@ fn any_value() -> impl Strategy<Value = AMQPValue> {
         any::<i64>().prop_map(AMQPValue::LongLongInt),
         any::<f32>().prop_map(AMQPValue::Float),
         any::<f64>().prop_map(AMQPValue::Double),
-        any::<(u8, u32)>()
-            .prop_map(|(scale, value)| AMQPValue::DecimalValue(DecimalValue { scale, value })),
+        any::<(u8, u32)>().prop_map(|(scale, value)| AMQPValue::DecimalValue(DecimalValue { scale, value })),
         any::<Vec<u8>>().prop_map(|octets| AMQPValue::LongString(octets.into())),
         any::<Vec<u8>>().prop_map(|octets| AMQPValue::ByteArray(octets.into())),
         any::<u64>().prop_map(AMQPValue::Timestamp),
