@@ -123,3 +123,6 @@ impl<Q: Clone> Topology<Q> {
         TopologyError::NoQueue { name: name.to_owned(), vhost: self.vhost() }
     }
 }
+
+#[cfg(test)]
+mod tests;
