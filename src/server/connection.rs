@@ -35,8 +35,15 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Octets discarded while lingering.
 const LINGER_MAX: usize = 16 << 20;
 
+/// Octets of one read of small frames: they, their messages and the output stay in a core's cache together.
+const READ_SMALL: usize = 64 << 10;
+/// A quiet connection gives memory back after so many milliseconds.
+const RELEASE_AFTER: Millis = 2_000;
+
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The output buffer of whichever connection the thread serves.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The task of one connection.
@@ -55,6 +62,9 @@ pub struct Driver {
     moved_at: Millis,
     stall: Millis,
     read_size: usize,
+    /// When to look whether the connection has been quiet; set while it holds memory for traffic.
+    release_at: Option<Millis>,
+    active_at: Millis,
 }
 
 /// How a connection ended.
@@ -92,6 +102,8 @@ impl Driver {
             moved_at: now,
             stall: Millis::try_from(stall.as_millis()).unwrap_or(Millis::MAX),
             read_size: READ_BUFFER.max(frame_max as usize * 2),
+            release_at: None,
+            active_at: now,
         }
     }
 
@@ -118,8 +130,15 @@ impl Driver {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        SPARE.with_borrow_mut(|spare| self.session.output().lend(spare));
+        let polled = self.poll_rounds(context);
+        SPARE.with_borrow_mut(|spare| self.session.output().take_back(spare));
+        polled
+    }
+
+    fn poll_rounds(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let now = self.clock.now();
         for _ in 0..ROUNDS {
-            let now = self.clock.now();
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
@@ -139,9 +158,9 @@ impl Driver {
                 Err(end) => return Poll::Ready(end),
             }
             if !progress {
-                self.fall_idle();
-                return self.sleep(context);
+                return self.sleep(context, now);
             }
+            self.active_at = now;
         }
         // Others on this thread come first; the rest of the work is not forgotten.
         context.waker().wake_by_ref();
@@ -193,6 +212,9 @@ impl Driver {
                 return Ok(true);
             }
             let Some((head, space)) = buffer.split_at_mut_checked(kept) else { return Ok(false) };
+            // The rest of a large frame comes in one read; small frames in portions.
+            let portion = if kept < READ_SMALL { READ_SMALL } else { space.len() };
+            let space = space.get_mut(..portion).unwrap_or_default();
             let mut space = ReadBuf::new(space);
             match Pin::new(&mut self.stream).poll_read(context, &mut space) {
                 Poll::Pending => return Ok(false),
@@ -244,18 +266,15 @@ impl Driver {
         }
     }
 
-    /// Gives memory back that only traffic needs.
-    fn fall_idle(&mut self) {
-        self.session.output().release();
-        if self.rest.is_empty() {
-            self.rest = Vec::new();
-        }
-    }
-
     /// Sets the timer for the next thing that is due.
-    fn sleep(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn sleep(&mut self, context: &mut Context<'_>, now: Millis) -> Poll<End> {
         let stalled_at = (!self.session.output().is_empty()).then(|| self.moved_at + self.stall);
-        let at = [self.session.next_timeout(), stalled_at].into_iter().flatten().min();
+        match self.release_at {
+            Some(at) if at <= now => self.release(now),
+            None if self.active_at == now => self.release_at = Some(now + RELEASE_AFTER),
+            _ => {}
+        }
+        let at = [self.session.next_timeout(), stalled_at, self.release_at].into_iter().flatten().min();
         if at != self.timer_at {
             self.timer_at = at;
             if let Some(at) = at {
@@ -267,6 +286,20 @@ impl Driver {
             context.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Gives back memory that only traffic needs, unless there was traffic lately.
+    fn release(&mut self, now: Millis) {
+        let quiet_at = self.active_at + RELEASE_AFTER;
+        if now < quiet_at {
+            self.release_at = Some(quiet_at);
+            return;
+        }
+        self.release_at = None;
+        self.session.release();
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
     }
 }
 

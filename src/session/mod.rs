@@ -39,8 +39,9 @@ use crate::{
     protocol::{Connection, Event, Identity, Limits, Step, Timeout},
 };
 
-/// Output above this many octets is written before more deliveries are encoded.
-const ENCODE_MAX: usize = 256 << 10;
+/// Output above this many octets is written before more deliveries are encoded; messages and output of one
+/// write stay in a core's cache together.
+const ENCODE_MAX: usize = 128 << 10;
 
 /// What a session may use, from the configuration.
 #[derive(Debug, Clone)]
@@ -287,18 +288,17 @@ impl Session {
         self.machine.fail(channel, failure, self.core.now, self.output.buffer());
     }
 
-    /// Moves what the inbox holds into the output. False when there was nothing, and then `waker` is woken
-    /// when there is; true also when the output is full and must be written first.
+    /// Moves what the inbox holds into the output, a portion at a time. False when nothing was moved: either
+    /// nothing is there, and `waker` is woken when there is, or the output must be written first.
     pub fn deliver(&mut self, now: Millis, waker: &Waker) -> bool {
         self.core.now = now;
-        if ENCODE_MAX < self.output.len() {
-            return true;
-        }
-        let inbox = self.core.inbox.clone();
-        if inbox.take(&mut self.core.taken, waker).is_pending() {
+        if ENCODE_MAX <= self.output.len() {
             return false;
         }
-        if let Some(failure) = self.core.drain_taken(&mut self.output) {
+        if self.core.taken.is_empty() && self.core.inbox.take(&mut self.core.taken, waker).is_pending() {
+            return false;
+        }
+        if let Some(failure) = self.core.drain_taken(&mut self.output, ENCODE_MAX) {
             self.on_failure(0, &failure);
         }
         true
@@ -354,9 +354,13 @@ impl Session {
         self.core.close_all();
     }
 
-    /// The connection's inbox, for whoever wants to signal it.
-    pub fn inbox(&self) -> Arc<Inbox> {
-        self.core.inbox.clone()
+    /// Gives back memory that only traffic needs, once a connection has been quiet for a while.
+    pub fn release(&mut self) {
+        self.core.release_batch();
+        if self.core.taken.is_empty() {
+            self.core.taken = Taken::default();
+        }
+        self.core.inbox.shrink();
     }
 
     /// Its number on this node.
