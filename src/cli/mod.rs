@@ -1,1 +1,82 @@
-//! Placeholder.
+//! The command line: arguments, configuration from all its sources, starting and stopping.
+
+mod args;
+mod port_file;
+mod print;
+mod serve;
+mod settings;
+mod sources;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+    time::Instant,
+};
+
+use args::{Arguments, Command};
+use clap::Parser;
+use settings::Settings;
+use sources::{Directories, Environment};
+
+/// It could not start or could not go on: a port is taken, the data directory is in use.
+const FAILURE: u8 = 1;
+/// The command line or the configuration is wrong. Clap exits with the same.
+const MISUSE: u8 = 2;
+
+/// Does what the command line asks for. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
+pub fn run() -> ExitCode {
+    let launched = Instant::now();
+    let arguments = Arguments::parse();
+    // What is not UTF-8 can be none of our variables' values; lossy is enough to refuse it by name.
+    let environment: Environment = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    if let Some(Command::Import { file }) = &arguments.command {
+        return match sources::import(file, &environment) {
+            Ok(settings) => {
+                warn_all(&settings);
+                output(&print::imported(&settings))
+            }
+            Err(error) => complain(error, MISUSE),
+        };
+    }
+    let settings = match sources::load(&arguments.options, &environment, &Directories::default()) {
+        Ok(settings) => settings,
+        Err(error) => return complain(error, MISUSE),
+    };
+    match arguments.command {
+        None => serve::serve(settings, launched)
+            .map_or_else(|error| complain(error, FAILURE), |()| ExitCode::SUCCESS),
+        Some(Command::Check) => check(&settings),
+        Some(Command::Print { template: true, .. }) => output(&print::template()),
+        Some(Command::Print { origin, .. }) => output(&print::effective(&settings, origin)),
+        Some(Command::Import { .. }) => unreachable!("returned above"),
+    }
+}
+
+/// What was wrong would have been found while loading, so what is left is to say so.
+fn check(settings: &Settings) -> ExitCode {
+    warn_all(settings);
+    let files: String = settings.files.iter().map(|file| format!("read {}\n", file.display())).collect();
+    output(&format!("{files}the configuration is valid\n"))
+}
+
+fn warn_all(settings: &Settings) {
+    for warning in &settings.warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
+/// A reader that has seen enough closes the pipe; that is its right, not an error.
+fn output(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(error, FAILURE),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn complain(error: impl Display, code: u8) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
+}

@@ -1,1 +1,26 @@
-//! Placeholder.
+//! Who owns what, and behind which lock.
+//!
+//! The pure parts of `broker` become shared here: a queue behind its own short lock, a vhost's exchanges and
+//! bindings behind a read-write lock, an inbox for each connection. Nothing in here knows sockets, frames or
+//! clocks. Order of locks: a vhost's topology, then one queue, then one inbox; never two queues.
+
+mod access;
+mod alarms;
+mod dead_letters;
+mod inbox;
+mod node;
+mod queue;
+mod refused;
+mod replies;
+mod timers;
+mod vhost;
+
+pub use access::{Access, LoginGuard, User};
+pub use alarms::Alarms;
+pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, Signal, Taken};
+pub use node::{Node, NodeSettings};
+pub use queue::{ConnectionId, QueueProperties, QueueRef, SharedQueue};
+pub use refused::Refused;
+pub use replies::{REPLY_TO, Replies};
+pub use timers::Timers;
+pub use vhost::{QueueDeclare, Vhost};

@@ -1,10 +1,14 @@
 //! Sockets, tasks, timers and configuration: the shell around the broker's pure core.
 
-mod config;
+mod clock;
+pub(crate) mod config;
+mod connection;
+mod data_dir;
+mod door;
+mod listener;
+pub(crate) mod logging;
+mod memory;
+mod start;
 
-pub use config::{Config, ConfigError};
-
-/// An in-process broker.
-pub struct Broker;
-/// Builds a [`Broker`].
-pub struct BrokerBuilder;
+pub use config::{Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Memory, Storage};
+pub use start::{Broker, BrokerBuilder, StartError};

@@ -1,1 +1,351 @@
-//! Placeholder.
+//! A client's session: methods meet broker.
+//!
+//! It owns everything about one connection, so nothing here is locked: channels, consumers, delivery tags,
+//! unacknowledged deliveries, confirms, transactions. Queues are reached through the engine, a batch at a
+//! time. Octets go in through [`Session::receive`], come out through [`Session::output`]; time is an
+//! argument.
+
+mod basic;
+mod channel;
+mod close;
+mod deliver;
+mod errors;
+mod login;
+mod output;
+mod publish;
+mod queues;
+mod routes;
+mod settle;
+mod topology;
+mod transaction;
+mod unacked;
+
+use std::{net::IpAddr, sync::Arc, task::Waker};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use channel::Channel;
+use deliver::Consumers;
+pub use output::{Output, SLICES_MAX};
+use publish::Batch;
+use routes::Routes;
+
+use crate::{
+    amqp::{AMQPClass, ChannelId, Failure, Scope},
+    broker::Millis,
+    engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
+    protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+};
+
+/// Output above this many octets is written before more deliveries are encoded.
+const ENCODE_MAX: usize = 256 << 10;
+
+/// What a session may use, from the configuration.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    pub limits: Limits,
+    pub identity: Identity,
+    /// Output not taken by the peer, in octets, above which its input waits.
+    pub output_max: usize,
+    pub consumers_per_channel_max: u32,
+    /// An unacknowledged delivery older than this closes its channel (BAS-70), in milliseconds.
+    pub consumer_timeout: Option<Millis>,
+}
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+/// Why a session does not take input for the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It takes input.
+    No,
+    /// The peer must read first.
+    Output,
+    /// An alarm blocks publishers (ALM-03).
+    Alarm,
+    /// A login is delayed because others of this address failed.
+    Login,
+}
+
+/// One connection of a client.
+#[derive(Debug)]
+pub struct Session {
+    machine: Connection,
+    output: Output,
+    core: Core,
+}
+
+/// What methods work on: everything but the machine that events borrow from.
+#[derive(Debug)]
+struct Core {
+    node: Arc<Node>,
+    settings: Arc<SessionSettings>,
+    peer: Peer,
+    id: ConnectionId,
+    user: Arc<str>,
+    /// Set by connection.open.
+    vhost: Option<Arc<Vhost>>,
+    inbox: Arc<Inbox>,
+    /// Reused by every drain.
+    taken: Taken,
+    channels: HashMap<ChannelId, Box<Channel>, FixedState>,
+    consumers: Consumers,
+    /// Exclusive queues, which end with the connection (QUE-10).
+    exclusive: Vec<QueueRef>,
+    batch: Batch,
+    routes: Routes,
+    /// Channels with confirms or settlements to pass on at the next flush.
+    dirty: SmallVec<[ChannelId; 4]>,
+    client: login::Client,
+    pending_login: Option<login::PendingLogin>,
+    blocked: bool,
+    /// Negotiated; known to everything that encodes contents.
+    tuned_frame_max: u32,
+    now: Millis,
+}
+
+impl Session {
+    /// A session for a connection that was accepted at `now`.
+    pub fn new(node: Arc<Node>, settings: Arc<SessionSettings>, peer: Peer, now: Millis) -> Session {
+        let machine = Connection::new(settings.limits.clone(), settings.identity.clone(), now);
+        let frame_max = machine.tuned().frame_max;
+        let inbox = Arc::new(Inbox::default());
+        let id = node.next_connection_id();
+        let core = Core {
+            node,
+            settings,
+            peer,
+            id,
+            user: "".into(),
+            vhost: None,
+            inbox,
+            taken: Taken::default(),
+            channels: HashMap::default(),
+            consumers: Consumers::default(),
+            exclusive: Vec::new(),
+            batch: Batch::default(),
+            routes: Routes::default(),
+            dirty: SmallVec::new(),
+            client: login::Client::default(),
+            pending_login: None,
+            blocked: false,
+            tuned_frame_max: frame_max,
+            now,
+        };
+        Session { machine, output: Output::default(), core }
+    }
+
+    /// What waits to be written.
+    pub fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Octets were written to the socket.
+    pub fn sent(&mut self, now: Millis) {
+        self.machine.sent(now);
+    }
+
+    /// Whether the socket is to be closed once the output is written.
+    pub fn is_finished(&self) -> bool {
+        self.machine.is_finished()
+    }
+
+    /// Whether nobody has logged in yet.
+    pub fn is_unauthenticated(&self) -> bool {
+        self.machine.is_unauthenticated()
+    }
+
+    /// Whether the connection is open for work.
+    pub fn is_running(&self) -> bool {
+        self.machine.is_running()
+    }
+
+    /// For logs: who this is.
+    pub fn description(&self) -> String {
+        self.core.describe()
+    }
+
+    /// Why input must wait now.
+    pub fn hold(&self) -> Hold {
+        if self.core.settings.output_max < self.output.len() {
+            Hold::Output
+        } else if self.core.pending_login.is_some() {
+            Hold::Login
+        } else if self.core.blocked {
+            Hold::Alarm
+        } else {
+            Hold::No
+        }
+    }
+
+    /// Octets arrived; keeps the heartbeat monitor quiet.
+    pub fn received(&mut self, now: Millis) {
+        self.machine.received(now);
+    }
+
+    /// Acts on `input`, which begins with octets that an earlier call did not use up; returns how many were
+    /// used up now. Everything that was published or settled in it has reached its queues when this returns.
+    pub fn receive(&mut self, input: &[u8], now: Millis) -> usize {
+        self.core.now = now;
+        let mut used = 0;
+        while self.hold() == Hold::No {
+            let rest = input.get(used..).unwrap_or_default();
+            match self.machine.step(rest, self.output.buffer()) {
+                Ok(Step::NeedMore { used: octets }) => {
+                    used += octets;
+                    break;
+                }
+                Ok(Step::Finished) => {
+                    used = input.len();
+                    break;
+                }
+                Ok(Step::Event { used: octets, event }) => {
+                    let blocked_before = self.core.blocked;
+                    self.core.block_if_alarmed(&event, &mut self.output);
+                    if self.core.blocked && !blocked_before {
+                        // The publish stays in the input until the alarm clears.
+                        self.machine.pause_monitoring(true, now);
+                        break;
+                    }
+                    used += octets;
+                    self.on_event(event);
+                }
+                Err((channel, failure, octets)) => {
+                    used += octets;
+                    self.on_failure(channel, &failure);
+                }
+            }
+        }
+        self.core.flush(&mut self.output);
+        used
+    }
+
+    fn on_event(&mut self, event: Event<'_>) {
+        let result = match event {
+            Event::Content(channel, content) => {
+                let result = self.core.publish(channel, content, &mut self.output);
+                result.map_err(|failure| (channel, failure))
+            }
+            Event::Settle(channel, settle) => {
+                self.core.on_settle(channel, settle).map_err(|failure| (channel, failure.at(settle.id())))
+            }
+            Event::Method(channel, class) => self.on_method(channel, class),
+            Event::ChannelOpened(channel) => {
+                self.core.channels.insert(channel, Box::new(Channel::new()));
+                Ok(())
+            }
+            Event::ChannelClose(channel) => {
+                self.core.flush(&mut self.output);
+                self.core.close_channel(channel, &mut self.output);
+                self.machine.channel_closed(channel, self.output.buffer());
+                Ok(())
+            }
+            Event::Close => {
+                self.core.flush(&mut self.output);
+                self.core.close_all();
+                self.machine.closed_by_peer(self.output.buffer());
+                Ok(())
+            }
+            Event::SecretUpdated => Ok(()),
+            Event::Login(login) => {
+                self.on_login(*login);
+                Ok(())
+            }
+            Event::Open { vhost } => self.on_open(&vhost).map_err(|failure| (0, failure)),
+        };
+        if let Err((channel, failure)) = result {
+            self.on_failure(channel, &failure);
+        }
+    }
+
+    fn on_method(&mut self, channel: ChannelId, class: AMQPClass) -> Result<(), (ChannelId, Failure)> {
+        self.core.flush(&mut self.output);
+        let id = crate::amqp::MethodId::of(&class);
+        self.core.method(channel, class, &mut self.output).map_err(|failure| (channel, failure.at(id)))
+    }
+
+    fn on_failure(&mut self, channel: ChannelId, failure: &Failure) {
+        self.core.flush(&mut self.output);
+        self.core.log_failure(channel, failure);
+        match failure.scope {
+            Scope::Channel => {
+                self.core.close_channel(channel, &mut self.output);
+            }
+            Scope::Connection => self.core.close_all(),
+        }
+        self.machine.fail(channel, failure, self.core.now, self.output.buffer());
+    }
+
+    /// Moves what the inbox holds into the output. False when there was nothing, and then `waker` is woken
+    /// when there is; true also when the output is full and must be written first.
+    pub fn deliver(&mut self, now: Millis, waker: &Waker) -> bool {
+        self.core.now = now;
+        if ENCODE_MAX < self.output.len() {
+            return true;
+        }
+        let inbox = self.core.inbox.clone();
+        if inbox.take(&mut self.core.taken, waker).is_pending() {
+            return false;
+        }
+        if let Some(failure) = self.core.drain_taken(&mut self.output) {
+            self.on_failure(0, &failure);
+        }
+        true
+    }
+
+    /// Looks at the alarms again; true when a blocked session may go on.
+    pub fn recheck_alarms(&mut self, now: Millis) -> bool {
+        if self.core.blocked && self.core.node.alarms.reason().is_none() {
+            self.core.unblock(&mut self.output);
+            self.machine.pause_monitoring(false, now);
+            return true;
+        }
+        false
+    }
+
+    /// When [`Session::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Option<Millis> {
+        let login = self.core.pending_login.as_ref().map(|pending| pending.at);
+        [self.machine.next_timeout(), login].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        self.core.now = now;
+        if self.core.pending_login.as_ref().is_some_and(|pending| pending.at <= now) {
+            self.finish_login();
+        }
+        match self.machine.handle_timeout(now, self.output.buffer()) {
+            Some(Timeout::Handshake) => tracing::warn!("{}: handshake timeout", self.description()),
+            Some(Timeout::Heartbeat) => {
+                let seconds = self.machine.tuned().heartbeat;
+                tracing::warn!("{}: missed heartbeats from client, timeout: {seconds}s", self.description());
+            }
+            Some(Timeout::Close) | None => {}
+        }
+    }
+
+    /// The socket is gone: everything the connection held goes back (CON-74).
+    pub fn disconnect(&mut self, now: Millis) {
+        self.core.now = now;
+        self.core.flush(&mut self.output);
+        self.core.close_all();
+    }
+
+    /// The connection's inbox, for whoever wants to signal it.
+    pub fn inbox(&self) -> Arc<Inbox> {
+        self.core.inbox.clone()
+    }
+
+    /// Its number on this node.
+    pub fn id(&self) -> ConnectionId {
+        self.core.id
+    }
+}

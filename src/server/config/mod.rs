@@ -1,4 +1,16 @@
 //! The broker's configuration as one validated value.
+//!
+//! [`keys`] names every field; where values come from is the command line's business ([`crate::cli`]).
+
+mod keys;
+mod kind;
+mod listen;
+mod nearest;
+mod units;
+
+pub(crate) use keys::{KEYS, Key};
+pub(crate) use kind::NONE;
+pub(crate) use nearest::nearest;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -128,6 +140,14 @@ pub enum LogFormat {
 #[error("{0}")]
 pub struct ConfigError(pub String);
 
+impl Config {
+    /// Checks every field against the range of its key, for a configuration that was built in code.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut scratch = self.clone();
+        KEYS.iter().try_for_each(|key| key.set(&mut scratch, &(key.show)(self)))
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -170,5 +190,18 @@ impl Default for Config {
             port_file: None,
             workers: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validation_covers_configurations_built_in_code() {
+        let mut config = Config::default();
+        assert_eq!(config.validate(), Ok(()));
+        config.amqp.frame_max = 100;
+        assert!(config.validate().unwrap_err().to_string().starts_with("amqp.frame_max cannot be 100"));
     }
 }

@@ -1,0 +1,18 @@
+# leveret in an image of its own: one static binary, no shell, no libraries.
+#
+# Its context is made by etc/docker/build, which also compiles the binary:
+#   etc/docker/build                       # makes leveret:latest
+#   docker run -p 5672:5672 leveret        # guest/guest may log in from everywhere
+FROM scratch
+COPY passwd group /etc/
+COPY leveret.toml /etc/leveret/
+COPY --chown=999:999 data /var/lib/leveret
+COPY leveret /usr/local/bin/leveret
+ENV PATH=/usr/local/bin
+USER 999:999
+# A new volume takes over the owner of the directory it covers, so user 999 can write to it.
+VOLUME /var/lib/leveret
+WORKDIR /var/lib/leveret
+# AMQP; 15672 is where a management interface will be.
+EXPOSE 5672 15672
+ENTRYPOINT ["/usr/local/bin/leveret"]

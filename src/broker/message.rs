@@ -1,0 +1,268 @@
+//! A message: what routing and delivery need, in one shared allocation.
+
+use std::{cell::Cell, fmt, sync::atomic::AtomicI64, sync::atomic::Ordering::Relaxed};
+
+use bytes::Bytes;
+use triomphe::ThinArc;
+
+/// Bodies up to this many octets that came in one frame are copied into the message's own allocation;
+/// a small body must not pin a large read buffer, and one allocation is cheaper than two.
+pub const INLINE_BODY_MAX: usize = 4096;
+
+/// What a message costs beside its octets: the allocation's own fields and a queue's entry.
+const OVERHEAD: usize = 96;
+
+/// A published message. Cloning shares it: fan-out copies nothing.
+#[derive(Clone)]
+pub struct Message(ThinArc<Head, u8>);
+
+/// The slice behind the head holds exchange, routing key, property octets and an inline body, in this order.
+struct Head {
+    expiration: Option<u64>,
+    body: Body,
+    properties_length: u32,
+    exchange_length: u8,
+    key_length: u8,
+    priority: u8,
+    persistent: bool,
+}
+
+enum Body {
+    /// Behind the properties; so many octets.
+    Inline(u32),
+    /// As it came, a piece per frame.
+    Pieces { pieces: Box<[Bytes]>, length: u64 },
+}
+
+/// The parts a message is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// At most 255 octets, as it came in a short string.
+    pub exchange: &'a [u8],
+    /// At most 255 octets, as it came in a short string.
+    pub routing_key: &'a [u8],
+    /// Flag word and property list as received; smaller than a frame.
+    pub properties: &'a [u8],
+    pub persistent: bool,
+    /// 0 when absent.
+    pub priority: u8,
+    /// Per-message time to live in milliseconds.
+    pub expiration: Option<u64>,
+}
+
+impl Message {
+    /// Makes a message with its body in one piece; larger ones than [`INLINE_BODY_MAX`] are copied once.
+    ///
+    /// `scratch` is only reused memory.
+    #[inline]
+    pub fn new(parts: &Parts<'_>, body: &[u8], scratch: &mut Vec<u8>) -> Message {
+        if INLINE_BODY_MAX < body.len() {
+            return Message::from_pieces(parts, vec![Bytes::copy_from_slice(body)], scratch);
+        }
+        Message::build(parts, Body::Inline(body.len() as u32), body, scratch)
+    }
+
+    /// Makes a message of a body that came in several frames.
+    pub fn from_pieces(parts: &Parts<'_>, pieces: Vec<Bytes>, scratch: &mut Vec<u8>) -> Message {
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Message::build(parts, Body::Pieces { pieces: pieces.into(), length }, &[], scratch)
+    }
+
+    #[inline]
+    fn build(parts: &Parts<'_>, body: Body, inline: &[u8], scratch: &mut Vec<u8>) -> Message {
+        debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
+        scratch.clear();
+        scratch.extend_from_slice(parts.exchange);
+        scratch.extend_from_slice(parts.routing_key);
+        scratch.extend_from_slice(parts.properties);
+        scratch.extend_from_slice(inline);
+        let head = Head {
+            expiration: parts.expiration,
+            body,
+            properties_length: parts.properties.len() as u32,
+            exchange_length: parts.exchange.len() as u8,
+            key_length: parts.routing_key.len() as u8,
+            priority: parts.priority,
+            persistent: parts.persistent,
+        };
+        charge(head.cost(scratch.len()));
+        Message(ThinArc::from_header_and_slice(head, scratch))
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    #[inline]
+    fn octets(&self, from: usize, length: usize) -> &[u8] {
+        self.0.slice.get(from..from + length).unwrap_or_default()
+    }
+
+    /// The exchange it was published to.
+    #[inline]
+    pub fn exchange(&self) -> &[u8] {
+        self.octets(0, usize::from(self.head().exchange_length))
+    }
+
+    #[inline]
+    pub fn routing_key(&self) -> &[u8] {
+        let head = self.head();
+        self.octets(usize::from(head.exchange_length), usize::from(head.key_length))
+    }
+
+    #[inline]
+    fn names_length(&self) -> usize {
+        usize::from(self.head().exchange_length) + usize::from(self.head().key_length)
+    }
+
+    /// Flag word and property list, octet for octet as they came in (BAS-01).
+    #[inline]
+    pub fn properties(&self) -> &[u8] {
+        self.octets(self.names_length(), self.head().properties_length as usize)
+    }
+
+    /// Octets of body.
+    #[inline]
+    pub fn body_length(&self) -> u64 {
+        match &self.head().body {
+            Body::Inline(length) => u64::from(*length),
+            Body::Pieces { length, .. } => *length,
+        }
+    }
+
+    /// The body, when it lies in one inline piece.
+    #[inline]
+    pub fn inline_body(&self) -> Option<&[u8]> {
+        match &self.head().body {
+            Body::Inline(length) => {
+                let from = self.names_length() + self.head().properties_length as usize;
+                Some(self.octets(from, *length as usize))
+            }
+            Body::Pieces { .. } => None,
+        }
+    }
+
+    /// The pieces of a body that is not inline.
+    pub fn pieces(&self) -> &[Bytes] {
+        match &self.head().body {
+            Body::Inline(_) => &[],
+            Body::Pieces { pieces, .. } => pieces,
+        }
+    }
+
+    pub fn is_persistent(&self) -> bool {
+        self.head().persistent
+    }
+
+    /// The priority property, 0 when absent.
+    #[inline]
+    pub fn priority(&self) -> u8 {
+        self.head().priority
+    }
+
+    /// Per-message time to live in milliseconds.
+    #[inline]
+    pub fn expiration(&self) -> Option<u64> {
+        self.head().expiration
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("exchange", &String::from_utf8_lossy(self.exchange()))
+            .field("routing_key", &String::from_utf8_lossy(self.routing_key()))
+            .field("body_length", &self.body_length())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Head {
+    #[inline]
+    fn cost(&self, slice_length: usize) -> i64 {
+        let pieces = match &self.body {
+            Body::Inline(_) => 0,
+            Body::Pieces { length, .. } => *length,
+        };
+        (OVERHEAD + slice_length) as i64 + pieces as i64
+    }
+}
+
+impl Drop for Head {
+    #[inline]
+    fn drop(&mut self) {
+        let inline = match &self.body {
+            Body::Inline(length) => *length as usize,
+            Body::Pieces { .. } => 0,
+        };
+        let names = usize::from(self.exchange_length) + usize::from(self.key_length);
+        charge(-self.cost(names + self.properties_length as usize + inline));
+    }
+}
+
+/// Octets that all messages of the process hold, up to [`LOCAL_MAX`] a thread behind.
+static HELD: AtomicI64 = AtomicI64::new(0);
+/// What a thread keeps to itself before it tells [`HELD`], so that no message touches shared memory for it.
+const LOCAL_MAX: i64 = 64 << 10;
+
+thread_local! {
+    static LOCAL: Cell<i64> = const { Cell::new(0) };
+}
+
+#[inline]
+fn charge(octets: i64) {
+    // A message may be dropped while its thread's storage is being torn down.
+    let told = LOCAL.try_with(|local| {
+        let sum = local.get() + octets;
+        if sum.abs() < LOCAL_MAX {
+            local.set(sum);
+        } else {
+            local.set(0);
+            HELD.fetch_add(sum, Relaxed);
+        }
+    });
+    if told.is_err() {
+        HELD.fetch_add(octets, Relaxed);
+    }
+}
+
+/// Octets of memory that the messages of this process hold, headers and bookkeeping included.
+///
+/// Exact to 64 KiB a thread. Counts every broker in the process together.
+pub fn held_bytes() -> u64 {
+    u64::try_from(HELD.load(Relaxed)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTS: Parts<'static> = Parts {
+        exchange: b"ex",
+        routing_key: b"key",
+        properties: &[0x10, 0, 2],
+        persistent: true,
+        priority: 3,
+        expiration: Some(9),
+    };
+
+    #[test]
+    fn parts_come_back_as_they_went_in() {
+        let message = Message::new(&PARTS, b"body", &mut Vec::new());
+        assert_eq!((message.exchange(), message.routing_key()), (&b"ex"[..], &b"key"[..]));
+        assert_eq!(message.properties(), &[0x10, 0, 2]);
+        assert_eq!(message.inline_body(), Some(&b"body"[..]));
+        assert_eq!((message.priority(), message.expiration()), (3, Some(9)));
+        assert!(message.is_persistent());
+    }
+
+    #[test]
+    fn large_bodies_stay_beside_the_message() {
+        let body = vec![7; INLINE_BODY_MAX + 1];
+        let message = Message::new(&PARTS, &body, &mut Vec::new());
+        assert_eq!(message.inline_body(), None);
+        assert_eq!(message.body_length(), body.len() as u64);
+        assert_eq!(message.pieces().concat(), body);
+    }
+}

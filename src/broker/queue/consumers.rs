@@ -1,0 +1,356 @@
+//! The consumers of one queue: who gets the next message.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
+
+use super::{Entry, Outlet, Wakes};
+
+/// Messages that may be under way to one consumer before its connection has written them.
+pub const WINDOW_MESSAGES: u32 = 4096;
+/// Octets of bodies that may be under way to one consumer before its connection has written them.
+pub const WINDOW_BYTES: u64 = 1 << 20;
+
+/// Names a consumer of a queue; never reused within that queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConsumerKey {
+    slot: u32,
+    number: u32,
+}
+
+/// How a consumer wants its messages.
+#[derive(Debug, Clone)]
+pub struct ConsumerSettings {
+    pub acknowledges: Acknowledges,
+    /// Higher ones get everything while they have room (BAS-26).
+    pub priority: i32,
+    pub exclusive: bool,
+    /// The limit that all consumers of its channel share (BAS-41).
+    pub shared: Option<Arc<SharedPrefetch>>,
+}
+
+/// Whether a delivery stays the queue's until it is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledges {
+    /// no-ack: settled when sent (BAS-23).
+    Never,
+    /// Unsettled deliveries at most; 0 is unlimited (BAS-42).
+    Each { prefetch: u16 },
+}
+
+/// What became of the message at the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handed {
+    /// Delivered for good.
+    Settled,
+    /// Delivered; a settlement will follow.
+    Unacknowledged,
+    /// Nobody has room.
+    Nobody,
+}
+
+/// basic.qos with global set: one limit for all consumers of a channel, over several queues.
+#[derive(Debug, Default)]
+pub struct SharedPrefetch {
+    /// 0 is unlimited.
+    limit: AtomicU32,
+    used: AtomicU32,
+}
+
+impl SharedPrefetch {
+    pub fn set_limit(&self, limit: u16) {
+        self.limit.store(u32::from(limit), Relaxed);
+    }
+
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Relaxed)
+    }
+
+    /// Counts deliveries that were outstanding before the limit was set.
+    pub fn count_outstanding(&self, outstanding: u32) {
+        self.used.store(outstanding, Relaxed);
+    }
+
+    /// Takes one place, unless the limit is reached.
+    pub fn take(&self) -> bool {
+        let limit = self.limit();
+        let before = self.used.fetch_add(1, Relaxed);
+        if limit != 0 && limit <= before {
+            self.used.fetch_sub(1, Relaxed);
+            return false;
+        }
+        true
+    }
+
+    pub fn give_back(&self, places: u32) {
+        // Saturating, because deliveries from before the first limit may be settled after it.
+        let _ = self.used.fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(places)));
+    }
+}
+
+#[derive(Debug)]
+struct Consumer<O> {
+    number: u32,
+    outlet: O,
+    settings: ConsumerSettings,
+    unacknowledged: u32,
+    /// Delivered but not yet written to the socket; the connection reports in batches.
+    under_way_messages: u32,
+    under_way_bytes: u64,
+    /// Whether its slot stands in a ring. Invariant: a consumer with room stands in exactly one.
+    queued: bool,
+    /// Handed over at the end of the operation, so that its inbox is locked once.
+    batch: Vec<Entry>,
+}
+
+impl<O> Consumer<O> {
+    #[inline]
+    fn has_room(&self) -> bool {
+        let within_prefetch = match self.settings.acknowledges {
+            Acknowledges::Never | Acknowledges::Each { prefetch: 0 } => true,
+            Acknowledges::Each { prefetch } => self.unacknowledged < u32::from(prefetch),
+        };
+        within_prefetch && self.under_way_messages < WINDOW_MESSAGES && self.under_way_bytes < WINDOW_BYTES
+    }
+
+    #[inline]
+    fn give(&mut self, entry: Entry) {
+        if self.settings.acknowledges != Acknowledges::Never {
+            self.unacknowledged += 1;
+        }
+        self.under_way_messages += 1;
+        self.under_way_bytes += entry.message.body_length();
+        self.batch.push(entry);
+    }
+}
+
+#[derive(Debug)]
+struct Ring {
+    priority: i32,
+    slots: VecDeque<u32>,
+}
+
+/// All consumers of a queue.
+#[derive(Debug)]
+pub struct Consumers<O> {
+    slots: Vec<Option<Consumer<O>>>,
+    free: Vec<u32>,
+    next_number: u32,
+    /// Consumers with room, by descending priority, in turn.
+    rings: Vec<Ring>,
+    /// Slots whose `batch` holds something.
+    touched: Vec<u32>,
+    count: u32,
+    /// With single active consumer: only this one is served (BAS-30).
+    active: Option<ConsumerKey>,
+    single_active: bool,
+    exclusive: bool,
+}
+
+impl<O: Outlet> Consumers<O> {
+    pub fn new(single_active: bool) -> Consumers<O> {
+        Consumers {
+            slots: Vec::new(),
+            free: Vec::new(),
+            next_number: 0,
+            rings: Vec::new(),
+            touched: Vec::new(),
+            count: 0,
+            active: None,
+            single_active,
+            exclusive: false,
+        }
+    }
+
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether a consumer holds the queue for itself (CH-61).
+    pub fn has_exclusive(&self) -> bool {
+        self.exclusive
+    }
+
+    pub fn is_single_active(&self) -> bool {
+        self.single_active
+    }
+
+    /// Everybody's outlet, for telling them that the queue is gone.
+    pub fn outlets(&self) -> impl Iterator<Item = &O> {
+        self.slots.iter().flatten().map(|consumer| &consumer.outlet)
+    }
+
+    pub fn add(&mut self, outlet: O, settings: ConsumerSettings) -> ConsumerKey {
+        let number = self.next_number;
+        self.next_number = self.next_number.wrapping_add(1);
+        self.count += 1;
+        self.exclusive |= settings.exclusive;
+        let consumer = Consumer {
+            number,
+            outlet,
+            settings,
+            unacknowledged: 0,
+            under_way_messages: 0,
+            under_way_bytes: 0,
+            queued: false,
+            batch: Vec::new(),
+        };
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(consumer);
+        }
+        let key = ConsumerKey { slot, number };
+        if self.single_active && self.active.is_none() {
+            self.active = Some(key);
+        }
+        self.queue_if_room(slot);
+        key
+    }
+
+    /// Takes a consumer away; what it holds unacknowledged stays its channel's (BAS-28).
+    pub fn remove(&mut self, key: ConsumerKey) -> bool {
+        let Some(place) = self.slots.get_mut(key.slot as usize) else { return false };
+        if place.as_ref().is_none_or(|consumer| consumer.number != key.number) {
+            return false;
+        }
+        let removed = place.take();
+        self.free.push(key.slot);
+        self.count -= 1;
+        if removed.as_ref().is_some_and(|consumer| consumer.settings.exclusive) {
+            self.exclusive = false;
+        }
+        if removed.is_some_and(|consumer| consumer.queued) {
+            for ring in &mut self.rings {
+                ring.slots.retain(|&slot| slot != key.slot);
+            }
+        }
+        self.rings.retain(|ring| !ring.slots.is_empty());
+        if self.active == Some(key) {
+            self.activate_next();
+        }
+        true
+    }
+
+    /// The consumer that registered first among the remaining takes over.
+    fn activate_next(&mut self) {
+        let next = self.slots.iter().enumerate().filter_map(|(slot, place)| {
+            let number = place.as_ref()?.number;
+            Some(ConsumerKey { slot: slot as u32, number })
+        });
+        self.active = next.min_by_key(|key| key.number);
+        if let Some(active) = self.active {
+            self.queue_if_room(active.slot);
+        }
+    }
+
+    fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer<O>> {
+        let consumer = self.slots.get_mut(key.slot as usize)?.as_mut()?;
+        (consumer.number == key.number).then_some(consumer)
+    }
+
+    /// Settled deliveries make room again.
+    pub fn settled(&mut self, key: ConsumerKey, deliveries: u32) {
+        if let Some(consumer) = self.get_mut(key) {
+            consumer.unacknowledged = consumer.unacknowledged.saturating_sub(deliveries);
+            self.queue_if_room(key.slot);
+        }
+    }
+
+    /// The connection has written deliveries to its socket.
+    pub fn written(&mut self, key: ConsumerKey, messages: u32, bytes: u64) {
+        if let Some(consumer) = self.get_mut(key) {
+            consumer.under_way_messages = consumer.under_way_messages.saturating_sub(messages);
+            consumer.under_way_bytes = consumer.under_way_bytes.saturating_sub(bytes);
+            self.queue_if_room(key.slot);
+        }
+    }
+
+    /// Looks at one consumer again: its channel's shared limit may have room now.
+    pub fn recheck(&mut self, key: ConsumerKey) {
+        if self.get_mut(key).is_some() {
+            self.queue_if_room(key.slot);
+        }
+    }
+
+    fn queue_if_room(&mut self, slot: u32) {
+        let Some(consumer) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let inactive = self.single_active
+            && self.active.is_none_or(|active| active.slot != slot || active.number != consumer.number);
+        if inactive || consumer.queued || !consumer.has_room() {
+            return;
+        }
+        consumer.queued = true;
+        let priority = consumer.settings.priority;
+        let position = self.rings.binary_search_by(|ring| priority.cmp(&ring.priority));
+        let position = position.unwrap_or_else(|position| {
+            self.rings.insert(position, Ring { priority, slots: VecDeque::new() });
+            position
+        });
+        if let Some(ring) = self.rings.get_mut(position) {
+            ring.slots.push_back(slot);
+        }
+    }
+
+    /// Whether anybody could take a message now, as far as the queue knows.
+    pub fn somebody_has_room(&self) -> bool {
+        !self.rings.is_empty()
+    }
+
+    /// Gives `pop`'s message to whoever is next; `pop` is not called when nobody has room.
+    #[inline]
+    pub fn hand_over(&mut self, pop: impl FnOnce() -> Option<Entry>) -> Handed {
+        while let Some(ring) = self.rings.first_mut() {
+            let Some(slot) = ring.slots.pop_front() else {
+                self.rings.remove(0);
+                continue;
+            };
+            let Some(consumer) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
+            let shared_room = consumer.settings.shared.as_ref().is_none_or(|shared| shared.take());
+            if !shared_room {
+                // Its channel rechecks it when something is settled there.
+                consumer.queued = false;
+                continue;
+            }
+            if let Some(entry) = pop() {
+                if consumer.batch.is_empty() {
+                    self.touched.push(slot);
+                }
+                consumer.give(entry);
+            }
+            let handed = match consumer.settings.acknowledges {
+                Acknowledges::Never => Handed::Settled,
+                Acknowledges::Each { .. } => Handed::Unacknowledged,
+            };
+            if consumer.has_room() {
+                ring.slots.push_back(slot);
+            } else {
+                consumer.queued = false;
+                if ring.slots.is_empty() {
+                    self.rings.remove(0);
+                }
+            }
+            return handed;
+        }
+        Handed::Nobody
+    }
+
+    /// Hands every batch to its outlet.
+    pub fn flush(&mut self, wakes: &mut Wakes) {
+        for slot in self.touched.drain(..) {
+            if let Some(consumer) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) {
+                consumer.outlet.deliver(&mut consumer.batch, wakes);
+                debug_assert!(consumer.batch.is_empty(), "an outlet takes the whole batch");
+            }
+        }
+    }
+}

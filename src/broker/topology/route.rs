@@ -1,0 +1,187 @@
+//! Routing: from an exchange and a message's keys and headers to the distinct queues it reaches.
+//!
+//! Exchanges are walked in breadth, each once, so cycles of bindings and of alternate exchanges end (EXC-23,
+//! EXC-30). An exchange that finds nothing hands the message to its alternate exchange (EXC-21).
+
+use super::Topology;
+use super::binding::{Destination, ExchangeId};
+use super::error::TopologyError;
+use super::exchange::Exchange;
+use super::kind::ExchangeKind;
+use super::seen::Seen;
+use super::topic::TopicScratch;
+use crate::amqp::table::{FieldRef, TableRef};
+use smallvec::SmallVec;
+
+/// The routing keys of a message, as the octets they came as.
+#[derive(Clone, Copy, Debug)]
+pub struct RoutingKeys<'a> {
+    /// The routing key published with.
+    pub key: &'a [u8],
+    /// The keys of the `CC` and `BCC` headers (BAS-06, BAS-07).
+    pub extra: &'a [&'a [u8]],
+}
+
+impl<'a> RoutingKeys<'a> {
+    /// The routing key alone.
+    pub fn only(key: &'a [u8]) -> Self {
+        Self { key, extra: &[] }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::once(self.key).chain(self.extra.iter().copied())
+    }
+}
+
+/// What the caller may conclude from a route besides the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// Whether a headers exchange took part. If not, the same exchange and keys lead to the same queues for as
+    /// long as [`Topology::generation`] stands still.
+    pub depends_on_headers: bool,
+}
+
+/// Space to route in, kept between messages so that routing does not allocate.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    exchanges: Seen,
+    queues: Seen,
+    found: Vec<Destination>,
+    topic: TopicScratch,
+}
+
+/// What exchanges match by.
+pub(super) struct Message<'a> {
+    pub(super) keys: RoutingKeys<'a>,
+    table: TableRef<'a>,
+    view: Option<HeaderView<'a>>,
+}
+
+/// A message's headers, ready to be looked up by name; of a duplicated name the first counts.
+#[derive(Debug)]
+pub(super) struct HeaderView<'a> {
+    // Sorted by name if too many to scan.
+    fields: SmallVec<[(&'a [u8], FieldRef<'a>); HEADERS_SCANNED_MAX]>,
+}
+
+const HEADERS_SCANNED_MAX: usize = 16;
+
+impl<'a> Message<'a> {
+    /// The headers, read when first asked for.
+    pub(super) fn headers(&mut self) -> &HeaderView<'a> {
+        self.view.get_or_insert_with(|| HeaderView::new(self.table))
+    }
+}
+
+impl<'a> HeaderView<'a> {
+    fn new(table: TableRef<'a>) -> Self {
+        let mut fields: SmallVec<_> = table.iter().collect();
+        if HEADERS_SCANNED_MAX < fields.len() {
+            fields.sort_by_key(|(name, _)| *name);
+        }
+        Self { fields }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], FieldRef<'a>)> {
+        self.fields.iter().copied()
+    }
+
+    pub(super) fn find(&self, name: &[u8]) -> Option<FieldRef<'a>> {
+        let first = match self.fields.len() <= HEADERS_SCANNED_MAX {
+            true => self.fields.iter().position(|(other, _)| *other == name)?,
+            false => self.fields.partition_point(|(other, _)| *other < name),
+        };
+        self.fields.get(first).filter(|(other, _)| *other == name).map(|(_, field)| *field)
+    }
+}
+
+impl<Q: Clone> Topology<Q> {
+    /// Whether a client may publish to this exchange (CH-34, CH-35).
+    pub fn publishable(&self, exchange: &str) -> Result<(), TopologyError> {
+        let found = self.exchange(exchange).ok_or_else(|| self.no_exchange(exchange))?;
+        match found.internal() {
+            true => Err(TopologyError::InternalExchange { name: exchange.to_owned(), vhost: self.vhost() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Appends to `out` the queues that a message published to `exchange` reaches, each once (EXC-10).
+    pub fn route(
+        &self,
+        exchange: &str,
+        keys: &RoutingKeys<'_>,
+        headers: Option<TableRef<'_>>,
+        out: &mut Vec<Q>,
+        scratch: &mut Scratch,
+    ) -> Result<RouteInfo, TopologyError> {
+        scratch.queues.clear();
+        if exchange.is_empty() {
+            self.route_by_name(keys, out, scratch);
+            return Ok(RouteInfo { depends_on_headers: false });
+        }
+        let first = self.exchange_id(exchange).ok_or_else(|| self.no_exchange(exchange))?;
+        scratch.exchanges.clear();
+        scratch.exchanges.insert(first);
+        let mut message = Message { keys: *keys, table: headers.unwrap_or_default(), view: None };
+        let mut depends_on_headers = false;
+        let mut walked = 0;
+        while let Some(id) = scratch.exchanges.at(walked) {
+            walked += 1;
+            let exchange = &self.exchanges[id];
+            depends_on_headers |= exchange.kind() == ExchangeKind::Headers;
+            self.expand(exchange, &mut message, out, scratch);
+        }
+        Ok(RouteInfo { depends_on_headers })
+    }
+
+    /// The default exchange: every queue is bound to it by its name (EXC-11).
+    fn route_by_name(&self, keys: &RoutingKeys<'_>, out: &mut Vec<Q>, scratch: &mut Scratch) {
+        for key in keys.iter() {
+            let queue = str::from_utf8(key).ok().and_then(|name| self.queue_id(name));
+            self.reach(queue.map(Destination::Queue), out, scratch);
+        }
+    }
+
+    /// Follows the bindings of one exchange that match.
+    fn expand(
+        &self,
+        exchange: &Exchange,
+        message: &mut Message<'_>,
+        out: &mut Vec<Q>,
+        scratch: &mut Scratch,
+    ) {
+        let mut found = std::mem::take(&mut scratch.found);
+        exchange.router.route(message, &mut scratch.topic, &mut found);
+        if found.is_empty() {
+            let alternate = self.alternate(exchange).map(Destination::Exchange);
+            self.reach(alternate, out, scratch);
+        }
+        self.reach(found.drain(..), out, scratch);
+        scratch.found = found;
+    }
+
+    fn reach(
+        &self,
+        destinations: impl IntoIterator<Item = Destination>,
+        out: &mut Vec<Q>,
+        scratch: &mut Scratch,
+    ) {
+        for destination in destinations {
+            match destination {
+                Destination::Queue(id) => {
+                    if scratch.queues.insert(id) {
+                        out.push(self.queues[id].handle.clone());
+                    }
+                }
+                Destination::Exchange(id) => {
+                    scratch.exchanges.insert(id);
+                }
+            }
+        }
+    }
+
+    /// The alternate exchange, if it is set and exists (EXC-24).
+    fn alternate(&self, exchange: &Exchange) -> Option<ExchangeId> {
+        exchange.alternate_exchange().and_then(|name| self.exchange_id(name))
+    }
+}

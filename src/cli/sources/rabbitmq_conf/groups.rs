@@ -1,0 +1,111 @@
+//! Keys of rabbitmq.conf that only mean something together: lists and users.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::{
+    rules::Group,
+    syntax::{Entry, segments},
+};
+use crate::{
+    cli::settings::{Origin, Settings},
+    server::config::ConfigError,
+};
+
+/// Applies the entries of one group, which are in the order of their keys.
+pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    match group {
+        Group::Listeners => listeners(entries, settings),
+        Group::LoopbackUsers => loopback_users(entries, settings),
+        Group::DefaultUsers => default_users(entries, settings),
+        Group::AuthMechanisms => auth_mechanisms(entries, settings),
+    }
+}
+
+/// `listeners.tcp.NAME = [ADDRESS:]PORT`, each a listener.
+fn listeners(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    for entry in entries {
+        // One by one first, so that an error is reported at its own line.
+        settings.set("amqp.listen", &Value::from(entry.value.as_str()), entry.origin.clone())?;
+    }
+    let all = entries.iter().map(|entry| Value::from(entry.value.as_str())).collect();
+    settings.set("amqp.listen", &Value::Array(all), last_origin(entries))
+}
+
+/// `loopback_users.NAME = true`; the list has those that are true and no others.
+fn loopback_users(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    let mut names = Vec::new();
+    for entry in entries {
+        match entry.value.as_str() {
+            "true" => names.push(Value::from(last_segment(entry))),
+            "false" => {}
+            other => {
+                return Err(wrong(
+                    entry,
+                    &format!("{} cannot be '{other}': expected true or false", entry.key),
+                ));
+            }
+        }
+    }
+    settings.set("auth.loopback_only", &Value::Array(names), last_origin(entries))
+}
+
+/// `default_users.NAME.password` and what else there is about that user.
+fn default_users(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    let mut users: BTreeMap<String, Option<Value>> = BTreeMap::new();
+    for entry in entries {
+        let parts = segments(&entry.key);
+        let [_, name, field] = parts.as_slice() else {
+            return Err(wrong(entry, &format!("unknown key '{}'", entry.key)));
+        };
+        let password = users.entry(name.clone()).or_default();
+        match field.as_str() {
+            "password" if entry.value.starts_with("encrypted:") => {
+                return Err(wrong(entry, "encrypted values are not part of this version"));
+            }
+            "password" => *password = Some(Value::from(entry.value.as_str())),
+            "tags" => {}
+            "vhost_pattern" | "configure" | "read" | "write" if entry.value == ".*" => {}
+            "vhost_pattern" | "configure" | "read" | "write" => {
+                return Err(wrong(entry, "such users have full permissions in this version, so expected .*"));
+            }
+            _ => return Err(wrong(entry, &format!("unknown key '{}'", entry.key))),
+        }
+    }
+    let mut tables = Vec::new();
+    for (name, password) in users {
+        let password =
+            password.ok_or_else(|| wrong(entries[0], &format!("default_users.{name} has no password")))?;
+        tables.push(Value::Table(Table::from_iter([
+            ("name".to_owned(), Value::from(name)),
+            ("password".to_owned(), password),
+        ])));
+    }
+    settings.set("bootstrap.users", &Value::Array(tables), last_origin(entries))
+}
+
+/// What we offer is fixed but for ANONYMOUS, which `auth.anonymous_user` switches on.
+fn auth_mechanisms(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    for entry in entries {
+        match entry.value.as_str() {
+            "PLAIN" | "AMQPLAIN" | "ANONYMOUS" => {}
+            other => {
+                settings.warn(format!("{}: the mechanism {other} is not part of this version", entry.origin))
+            }
+        }
+    }
+    Ok(())
+}
+
+fn last_segment(entry: &Entry) -> String {
+    segments(&entry.key).pop().unwrap_or_default()
+}
+
+fn last_origin(entries: &[&Entry]) -> Origin {
+    entries.last().expect("a group has an entry").origin.clone()
+}
+
+fn wrong(entry: &Entry, what: &str) -> ConfigError {
+    ConfigError(format!("{}: {what}", entry.origin))
+}

@@ -1,0 +1,156 @@
+//! The broker of this process: vhosts, users, alarms, timers.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+
+use super::{
+    Access, Alarms, ConnectionId, ConsumerOutlet, Inbox, LoginGuard, QueueRef, Refused, Replies, Signal,
+    Timers, Vhost, dead_letters,
+};
+use crate::{
+    amqp::Failure,
+    broker::{
+        Millis,
+        queue::{Effects, Queue},
+    },
+};
+
+/// What a node is made with.
+pub struct NodeSettings {
+    pub access: Access,
+    pub guard: LoginGuard,
+    pub vhosts: Vec<String>,
+    /// Octets of messages in memory above which publishers wait.
+    pub memory_limit: u64,
+    /// Sixteen octets that nobody can guess, for generated names.
+    pub random: fn() -> u128,
+}
+
+/// Everything that connections share.
+#[derive(Debug)]
+pub struct Node {
+    vhosts: DashMap<Arc<str>, Arc<Vhost>, RandomState>,
+    connections: DashMap<ConnectionId, Arc<Inbox>, RandomState>,
+    pub access: Access,
+    pub guard: LoginGuard,
+    pub alarms: Alarms,
+    pub timers: Timers,
+    pub replies: Replies,
+    next_connection: AtomicU64,
+    random: fn() -> u128,
+}
+
+impl Node {
+    pub fn new(settings: NodeSettings) -> Node {
+        let node = Node {
+            vhosts: DashMap::default(),
+            connections: DashMap::default(),
+            access: settings.access,
+            guard: settings.guard,
+            alarms: Alarms::new(settings.memory_limit),
+            timers: Timers::default(),
+            replies: Replies::default(),
+            next_connection: AtomicU64::new(1),
+            random: settings.random,
+        };
+        for name in settings.vhosts {
+            let vhost = Arc::new(Vhost::new(&name));
+            node.vhosts.insert(vhost.name.clone(), vhost);
+        }
+        node
+    }
+
+    pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
+        self.vhosts.get(name).map(|vhost| vhost.clone())
+    }
+
+    pub fn next_connection_id(&self) -> ConnectionId {
+        self.next_connection.fetch_add(1, Relaxed)
+    }
+
+    /// A number that nobody can guess.
+    pub fn random(&self) -> u128 {
+        (self.random)()
+    }
+
+    /// Makes a connection reachable for signals.
+    pub fn register_connection(&self, id: ConnectionId, inbox: Arc<Inbox>) {
+        self.connections.insert(id, inbox);
+    }
+
+    pub fn forget_connection(&self, id: ConnectionId) {
+        self.connections.remove(&id);
+    }
+
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Asks every connection to close, telling its client why.
+    pub fn close_connections(&self, failure: &Failure) {
+        for inbox in &self.connections {
+            inbox.signal(Signal::Close(failure.clone()));
+        }
+    }
+
+    /// Wakes every connection, so that blocked ones look at the alarms again.
+    pub fn wake_connections(&self) {
+        for inbox in &self.connections {
+            inbox.wake();
+        }
+    }
+
+    /// Operates on a queue under its lock, then performs what it asked for.
+    #[inline]
+    pub fn with_queue<R>(
+        &self,
+        queue: &QueueRef,
+        now: Millis,
+        operation: impl FnOnce(&mut Queue<ConsumerOutlet>, &mut Effects) -> R,
+    ) -> R {
+        let mut effects = Effects::default();
+        let (result, deadline) = {
+            let mut state = queue.state.lock();
+            let result = operation(&mut state, &mut effects);
+            (result, state.next_deadline())
+        };
+        effects.wake_all();
+        if let Some(deadline) = deadline {
+            self.timers.arm(&queue.0, deadline);
+        }
+        if !effects.dead.is_empty() {
+            dead_letters::bury(self, queue, effects.dead, now);
+        }
+        result
+    }
+
+    /// Looks at a queue whose deadline came; deletes it when it has expired itself.
+    pub fn tick(&self, queue: &QueueRef, now: Millis) {
+        let expired = self.with_queue(queue, now, |queue, effects| queue.tick(now, effects));
+        if expired && let Some(vhost) = self.vhost(&queue.vhost) {
+            vhost.delete_expired(queue, now);
+        }
+    }
+
+    /// A consumer went away: an auto-delete queue goes with its last one (QUE-12).
+    pub fn consumer_gone(&self, queue: &QueueRef) {
+        if queue.properties.auto_delete
+            && let Some(vhost) = self.vhost(&queue.vhost)
+        {
+            vhost.delete_unused(queue);
+        }
+    }
+
+    /// Deletes an exclusive queue whose connection ends.
+    pub fn delete_exclusive(&self, queue: &QueueRef) {
+        if let Some(vhost) = self.vhost(&queue.vhost) {
+            let deleted: Result<u64, Refused> = vhost.delete_queue(queue, false, false);
+            debug_assert!(deleted.is_ok(), "nothing keeps an exclusive queue");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A queue with its identity, behind one short lock.
+
+use std::{
+    hash::{Hash, Hasher},
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::ConsumerOutlet;
+use crate::broker::{
+    Millis,
+    queue::{Queue, QueueSettings},
+    queue_arguments::QueueArguments,
+};
+
+/// Names a connection of this node.
+pub type ConnectionId = u64;
+
+/// What a queue was declared as; fixed for its life.
+#[derive(Debug)]
+pub struct QueueProperties {
+    pub durable: bool,
+    pub auto_delete: bool,
+    /// The only connection that may use it (QUE-10).
+    pub owner: Option<ConnectionId>,
+    pub arguments: QueueArguments,
+}
+
+/// A queue that connections share.
+#[derive(Debug)]
+pub struct SharedQueue {
+    /// Unique within the process.
+    pub number: u64,
+    pub name: Arc<str>,
+    pub vhost: Arc<str>,
+    pub properties: QueueProperties,
+    /// The only lock on the way of a message; held for one batch, never together with another queue's.
+    pub(super) state: Mutex<Queue<ConsumerOutlet>>,
+    /// The deadline that the timers know; `u64::MAX` when none.
+    armed: AtomicU64,
+}
+
+impl SharedQueue {
+    pub(super) fn new(
+        name: &str,
+        vhost: &Arc<str>,
+        properties: QueueProperties,
+        settings: QueueSettings,
+        now: Millis,
+    ) -> SharedQueue {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        SharedQueue {
+            number: NUMBER.fetch_add(1, Relaxed),
+            name: name.into(),
+            vhost: vhost.clone(),
+            properties,
+            state: Mutex::new(Queue::new(settings, now)),
+            armed: AtomicU64::new(Millis::MAX),
+        }
+    }
+
+    /// True when `deadline` is earlier than what the timers know; they must be told then.
+    pub(super) fn arm_before(&self, deadline: Millis) -> bool {
+        deadline < self.armed.fetch_min(deadline, Relaxed)
+    }
+
+    pub(super) fn disarm(&self) {
+        self.armed.store(Millis::MAX, Relaxed);
+    }
+
+    /// Whether another connection owns it (CH-44).
+    pub fn is_locked_for(&self, connection: ConnectionId) -> bool {
+        self.properties.owner.is_some_and(|owner| owner != connection)
+    }
+}
+
+/// A handle on a shared queue; two are equal when they mean the same queue.
+#[derive(Debug, Clone)]
+pub struct QueueRef(pub Arc<SharedQueue>);
+
+impl Deref for QueueRef {
+    type Target = SharedQueue;
+
+    fn deref(&self) -> &SharedQueue {
+        &self.0
+    }
+}
+
+impl PartialEq for QueueRef {
+    fn eq(&self, other: &QueueRef) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for QueueRef {}
+
+impl Hash for QueueRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.number.hash(state);
+    }
+}

@@ -1,0 +1,318 @@
+//! A virtual host: its exchanges, bindings and queues.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::RwLock;
+use smallvec::SmallVec;
+
+use super::{ConnectionId, QueueProperties, QueueRef, Refused, SharedQueue, Signal};
+use crate::{
+    amqp::{FieldTable, table::TableRef},
+    broker::{
+        Millis,
+        queue::QueueSettings,
+        queue_arguments::QueueArguments,
+        topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError},
+    },
+};
+
+/// Names that only the server gives (CH-42).
+const RESERVED_PREFIX: &str = "amq.";
+
+/// What a client declares a queue as.
+#[derive(Debug)]
+pub struct QueueDeclare {
+    pub durable: bool,
+    pub auto_delete: bool,
+    pub exclusive: bool,
+    pub arguments: FieldTable,
+}
+
+/// One virtual host.
+#[derive(Debug)]
+pub struct Vhost {
+    pub name: Arc<str>,
+    topology: RwLock<Topology<QueueRef>>,
+    /// Moves on with every change that a cached route might miss.
+    generation: AtomicU64,
+}
+
+impl Vhost {
+    pub fn new(name: &str) -> Vhost {
+        Vhost { name: name.into(), topology: RwLock::new(Topology::new(name)), generation: AtomicU64::new(1) }
+    }
+
+    /// Routes found under an earlier generation must be found again.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn routes_changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The queues that a publish reaches, and whether that depends on its headers.
+    pub fn route(
+        &self,
+        exchange: &[u8],
+        keys: &RoutingKeys<'_>,
+        headers: Option<TableRef<'_>>,
+    ) -> Result<(SmallVec<[QueueRef; 2]>, bool), TopologyError> {
+        thread_local! {
+            static SCRATCH: RefCell<(Vec<QueueRef>, Scratch)> = RefCell::default();
+        }
+        let exchange = String::from_utf8_lossy(exchange);
+        let topology = self.topology.read();
+        topology.publishable(&exchange)?;
+        SCRATCH.with_borrow_mut(|(queues, scratch)| {
+            let found = topology.route(&exchange, keys, headers, queues, scratch);
+            let queues = queues.drain(..).collect();
+            found.map(|info| (queues, info.depends_on_headers))
+        })
+    }
+
+    /// As [`Vhost::route`] for what the broker publishes itself: no exchange is off limits, and a missing
+    /// one routes nowhere (DLX-06).
+    pub fn route_internally(
+        &self,
+        exchange: &str,
+        keys: &RoutingKeys<'_>,
+        headers: Option<TableRef<'_>>,
+    ) -> Vec<QueueRef> {
+        let mut queues = Vec::new();
+        let routed =
+            self.topology.read().route(exchange, keys, headers, &mut queues, &mut Scratch::default());
+        if routed.is_ok() { queues } else { Vec::new() }
+    }
+
+    pub fn queue(&self, name: &str) -> Result<QueueRef, Refused> {
+        let found = self.topology.read().queue(name).cloned();
+        found.ok_or_else(|| Refused::NoQueue { name: name.to_owned(), vhost: self.name.to_string() })
+    }
+
+    /// A queue that this connection may use (CH-44).
+    pub fn queue_for(&self, name: &str, connection: ConnectionId) -> Result<QueueRef, Refused> {
+        let queue = self.queue(name)?;
+        self.check_owner(&queue, connection)?;
+        Ok(queue)
+    }
+
+    fn check_owner(&self, queue: &QueueRef, connection: ConnectionId) -> Result<(), Refused> {
+        if queue.is_locked_for(connection) {
+            return Err(self.locked(&queue.name));
+        }
+        Ok(())
+    }
+
+    fn locked(&self, name: &str) -> Refused {
+        Refused::Locked { name: name.to_owned(), vhost: self.name.to_string() }
+    }
+
+    /// Declares a queue; true when it is new. `generated` allows the server's own prefix.
+    pub fn declare_queue(
+        &self,
+        name: &str,
+        declare: QueueDeclare,
+        connection: ConnectionId,
+        generated: bool,
+        now: Millis,
+    ) -> Result<(QueueRef, bool), Refused> {
+        let mut topology = self.topology.write();
+        if name.starts_with(RESERVED_PREFIX) && !generated {
+            return Err(Refused::ReservedName { name: name.to_owned() });
+        }
+        if let Some(current) = topology.queue(name).cloned() {
+            self.check_equivalence(&current, &declare, connection)?;
+            current.state.lock().touch(now);
+            return Ok((current, false));
+        }
+        let QueueDeclare { durable, auto_delete, exclusive, arguments } = declare;
+        let arguments = QueueArguments::parse(name, &self.name, arguments, durable, exclusive, auto_delete)
+            .map_err(Refused::Invalid)?;
+        let settings = settings(&arguments);
+        let owner = exclusive.then_some(connection);
+        let properties = QueueProperties { durable, auto_delete, owner, arguments };
+        let queue = QueueRef(Arc::new(SharedQueue::new(name, &self.name, properties, settings, now)));
+        let inserted = topology.insert_queue(name, queue.clone(), durable && !exclusive);
+        debug_assert!(inserted, "the name was free under the same lock");
+        Ok((queue, true))
+    }
+
+    fn check_equivalence(
+        &self,
+        current: &QueueRef,
+        declare: &QueueDeclare,
+        connection: ConnectionId,
+    ) -> Result<(), Refused> {
+        let name = &current.name;
+        self.check_owner(current, connection)?;
+        let properties = &current.properties;
+        if properties.owner.is_some() != declare.exclusive {
+            return Err(self.locked(name));
+        }
+        let different = |argument: &str, received: bool, current: bool| {
+            let difference = format!("received '{received}' but current is '{current}'");
+            Err(self.inequivalent(name, argument, difference))
+        };
+        // An exclusive queue never survives a restart, whatever was declared (QUE-11).
+        if properties.durable != declare.durable && !declare.exclusive {
+            return different("durable", declare.durable, properties.durable);
+        }
+        if properties.auto_delete != declare.auto_delete {
+            return different("auto_delete", declare.auto_delete, properties.auto_delete);
+        }
+        match properties.arguments.inequivalence(&declare.arguments) {
+            None => Ok(()),
+            Some((argument, difference)) => Err(self.inequivalent(name, &argument, difference)),
+        }
+    }
+
+    fn inequivalent(&self, name: &str, argument: &str, difference: String) -> Refused {
+        let (argument, name) = (argument.to_owned(), name.to_owned());
+        Refused::Inequivalent { argument, name, vhost: self.name.to_string(), difference }
+    }
+
+    /// Deletes a queue; says how many messages were ready (QUE-15). Consumers are told.
+    pub fn delete_queue(&self, queue: &QueueRef, if_unused: bool, if_empty: bool) -> Result<u64, Refused> {
+        self.delete_when(queue, |counts_consumers, counts_ready| {
+            let (name, vhost) = (queue.name.to_string(), self.name.to_string());
+            if if_unused && counts_consumers != 0 {
+                return Err(Refused::InUse { name, vhost });
+            }
+            if if_empty && counts_ready != 0 {
+                return Err(Refused::NotEmpty { name, vhost });
+            }
+            Ok(())
+        })
+    }
+
+    /// Deletes an auto-delete queue, unless somebody consumes from it again.
+    pub fn delete_unused(&self, queue: &QueueRef) {
+        let _still_used = self.delete_queue(queue, true, false);
+    }
+
+    /// Deletes a queue whose x-expires has run out, unless it was used meanwhile.
+    pub fn delete_expired(&self, queue: &QueueRef, now: Millis) {
+        let still_expired = {
+            let mut state = queue.state.lock();
+            state.tick(now, &mut crate::broker::queue::Effects::default())
+        };
+        if still_expired {
+            self.delete_unused(queue);
+        }
+    }
+
+    fn delete_when(
+        &self,
+        queue: &QueueRef,
+        check: impl FnOnce(u32, u64) -> Result<(), Refused>,
+    ) -> Result<u64, Refused> {
+        let mut topology = self.topology.write();
+        if topology.queue(&queue.name) != Some(queue) {
+            // Somebody else was faster.
+            return Ok(0);
+        }
+        let (ready, outlets) = {
+            let mut state = queue.state.lock();
+            let counts = state.counts();
+            check(counts.consumers, counts.ready)?;
+            let outlets: Vec<_> = state.outlets().cloned().collect();
+            (state.delete(), outlets)
+        };
+        topology.remove_queue(&queue.name);
+        self.routes_changed();
+        drop(topology);
+        for outlet in outlets {
+            outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
+        }
+        Ok(ready.count())
+    }
+
+    pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
+        // A new exchange changes routes where it is somebody's alternate.
+        let declared = self.topology.write().declare_exchange(name, declare).map(drop);
+        self.routes_changed();
+        declared
+    }
+
+    pub fn check_exchange(&self, name: &str) -> Result<(), TopologyError> {
+        self.topology.read().check_exchange(name).map(drop)
+    }
+
+    pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<(), TopologyError> {
+        let deleted = self.topology.write().delete_exchange(name, if_unused).map(drop);
+        self.routes_changed();
+        deleted
+    }
+
+    pub fn bind_queue(
+        &self,
+        source: &str,
+        queue: &str,
+        routing_key: &str,
+        arguments: FieldTable,
+    ) -> Result<(), TopologyError> {
+        let bound = self.topology.write().bind_queue(source, queue, routing_key, arguments).map(drop);
+        self.routes_changed();
+        bound
+    }
+
+    pub fn unbind_queue(
+        &self,
+        source: &str,
+        queue: &str,
+        routing_key: &str,
+        arguments: FieldTable,
+    ) -> Result<(), TopologyError> {
+        let unbound = self.topology.write().unbind_queue(source, queue, routing_key, arguments).map(drop);
+        self.routes_changed();
+        unbound
+    }
+
+    pub fn bind_exchange(
+        &self,
+        source: &str,
+        destination: &str,
+        routing_key: &str,
+        arguments: FieldTable,
+    ) -> Result<(), TopologyError> {
+        let bound =
+            self.topology.write().bind_exchange(source, destination, routing_key, arguments).map(drop);
+        self.routes_changed();
+        bound
+    }
+
+    pub fn unbind_exchange(
+        &self,
+        source: &str,
+        destination: &str,
+        routing_key: &str,
+        arguments: FieldTable,
+    ) -> Result<(), TopologyError> {
+        let mut topology = self.topology.write();
+        let unbound = topology.unbind_exchange(source, destination, routing_key, arguments).map(drop);
+        drop(topology);
+        self.routes_changed();
+        unbound
+    }
+}
+
+fn settings(arguments: &QueueArguments) -> QueueSettings {
+    QueueSettings {
+        message_ttl: arguments.message_ttl,
+        expires: arguments.expires,
+        max_length: arguments.max_length,
+        max_length_bytes: arguments.max_length_bytes,
+        overflow: arguments.overflow,
+        max_priority: arguments.max_priority.unwrap_or(0),
+        single_active_consumer: arguments.single_active_consumer,
+        dead_letters: arguments.dead_letter_exchange.is_some(),
+    }
+}

@@ -1,0 +1,319 @@
+//! Every configuration key in one table: its name, its place in [`Config`], its kind, its meaning.
+//!
+//! Whatever handles keys goes through this table: files, environment, flags, what is printed, the
+//! commented default file, validation. A key that is not here does not exist.
+
+use std::time::Duration;
+
+use toml::Value;
+
+use super::kind::{
+    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Password, Size, Some1, Span, Switch,
+    User, Version, Watermark,
+};
+use super::{Config, ConfigError};
+
+/// One configuration key.
+pub struct Key {
+    /// Dotted, as in `amqp.heartbeat`.
+    pub name: &'static str,
+    /// What it does, in lines short enough for a comment.
+    pub help: &'static str,
+    /// Never shown in clear.
+    pub secret: bool,
+    /// The value of this key in a configuration.
+    pub show: fn(&Config) -> Value,
+    /// Sets it, or says what was expected.
+    set: fn(&mut Config, &Value) -> Result<(), String>,
+}
+
+impl Key {
+    /// The key of this name.
+    pub fn find(name: &str) -> Option<&'static Key> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Sets this key, or says in one sentence why the value cannot be used.
+    pub fn set(&self, config: &mut Config, value: &Value) -> Result<(), ConfigError> {
+        (self.set)(config, value).map_err(|expected| {
+            let shown = if self.secret { "this value".to_owned() } else { value.to_string() };
+            ConfigError(format!("{} cannot be {shown}: expected {expected}", self.name))
+        })
+    }
+
+    /// Its environment variable: `LEVERET_AMQP__HEARTBEAT`.
+    pub fn variable(&self) -> String {
+        format!("LEVERET_{}", self.name.replace('.', "__").to_ascii_uppercase())
+    }
+
+    /// The table it is in and its name there. The first is empty for keys outside any table.
+    pub fn split(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').unwrap_or(("", self.name))
+    }
+
+    const fn secret(mut self) -> Key {
+        self.secret = true;
+        self
+    }
+}
+
+macro_rules! key {
+    ($name:literal, $($field:ident).+, $kind:expr, $help:literal) => {
+        Key {
+            name: $name,
+            help: $help,
+            secret: false,
+            show: |config| $kind.show(&config.$($field).+),
+            set: |config, value| {
+                config.$($field).+ = $kind.read(value).ok_or_else(|| $kind.expected())?;
+                Ok(())
+            },
+        }
+    };
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+const MILLI: Duration = Duration::from_millis(1);
+const MAX_MESSAGE: u64 = 512 << 20;
+
+/// All keys; those outside any table first, as TOML wants them.
+pub static KEYS: &[Key] = &[
+    key!(
+        "cluster_name",
+        cluster_name,
+        Name,
+        "The broker's name, told to clients in server-properties and to operators."
+    ),
+    key!("workers", workers, Maybe(Count(1..=1_024)), "Runtime worker threads; none = one for each core."),
+    key!(
+        "port_file",
+        port_file,
+        Maybe(FilePath),
+        "A file to write the bound addresses and ports to, as JSON, once clients are accepted."
+    ),
+    key!(
+        "amqp.listen",
+        amqp.listen,
+        Some1(Listen),
+        "Addresses to accept AMQP clients on: \"5672\", \":5672\", \"127.0.0.1:5672\", \"[::]:5672\".\n\
+         A port alone means every IPv4 interface. Port 0 means any free port."
+    ),
+    key!(
+        "amqp.heartbeat",
+        amqp.heartbeat,
+        Count(0..=u16::MAX),
+        "Heartbeat interval offered to clients, in seconds; 0 switches heartbeats off."
+    ),
+    key!("amqp.frame_max", amqp.frame_max, Size(4_096..=u32::MAX), "Largest frame offered to clients."),
+    key!(
+        "amqp.channel_max",
+        amqp.channel_max,
+        Count(1..=u16::MAX),
+        "Channels that one connection may open, as offered to clients."
+    ),
+    key!(
+        "amqp.handshake_timeout",
+        amqp.handshake_timeout,
+        Span(MILLI..=HOUR),
+        "A client has this long from connecting to an open connection."
+    ),
+    key!(
+        "amqp.max_message_size",
+        amqp.max_message_size,
+        Size(1..=MAX_MESSAGE),
+        "Largest message body; a larger one closes the channel. At most 512MiB."
+    ),
+    key!(
+        "amqp.consumer_timeout",
+        amqp.consumer_timeout,
+        Maybe(Span(MILLI..=DAY * 365)),
+        "A delivery not acknowledged for this long closes its channel; none = never."
+    ),
+    key!(
+        "amqp.consumers_per_channel_max",
+        amqp.consumers_per_channel_max,
+        Count(1..=u32::MAX),
+        "Consumers that one channel may have."
+    ),
+    key!(
+        "amqp.advertised_version",
+        amqp.advertised_version,
+        Version,
+        "The version told to clients. Some decide by it which RabbitMQ features they may use."
+    ),
+    key!("amqp.tcp_nodelay", amqp.tcp_nodelay, Switch, "Send small writes at once (TCP_NODELAY)."),
+    key!(
+        "amqp.tcp_backlog",
+        amqp.tcp_backlog,
+        Count(1..=65_535),
+        "Connections the kernel may hold until they are accepted."
+    ),
+    key!(
+        "limits.memory",
+        limits.memory,
+        Watermark,
+        "Above this much memory publishers are blocked: a share of the machine's or container's\n\
+         memory (\"60%\") or a size (\"2GiB\")."
+    ),
+    key!(
+        "limits.connections_max",
+        limits.connections_max,
+        Maybe(Count(1..=usize::MAX)),
+        "Connections in all; none = as many as there are file descriptors, less a reserve."
+    ),
+    key!(
+        "limits.unauthenticated_max",
+        limits.unauthenticated_max,
+        Count(1..=usize::MAX),
+        "Connections that have not logged in yet, in all."
+    ),
+    key!(
+        "limits.unauthenticated_per_ip_max",
+        limits.unauthenticated_per_ip_max,
+        Count(1..=usize::MAX),
+        "Connections that have not logged in yet, of one address."
+    ),
+    key!(
+        "limits.partial_content_max",
+        limits.partial_content_max,
+        Size(4_096..=u64::MAX),
+        "Bytes of half-received messages that one connection may have."
+    ),
+    key!(
+        "limits.output_max",
+        limits.output_max,
+        Size(4_096..=usize::MAX),
+        "Output a client has not taken yet before no more input is read from it."
+    ),
+    key!(
+        "limits.output_stall",
+        limits.output_stall,
+        Span(MILLI..=DAY),
+        "A client that takes none of its output for this long is dropped."
+    ),
+    key!(
+        "limits.table_depth_max",
+        limits.table_depth_max,
+        Count(1..=256),
+        "How deep tables and arrays in arguments and headers may nest."
+    ),
+    key!(
+        "limits.login_failures_free",
+        limits.login_failures_free,
+        Count(0..=u32::MAX),
+        "Failed logins of one address before its next ones are delayed."
+    ),
+    key!(
+        "limits.login_delay",
+        limits.login_delay,
+        Span(Duration::ZERO..=HOUR),
+        "The first such delay. It doubles with every further failure, up to 3s."
+    ),
+    key!(
+        "auth.loopback_only",
+        auth.loopback_only,
+        List(Name),
+        "Users that may log in from this machine only. [] lets everyone in from everywhere:\n\
+         change the default user's password before doing that."
+    ),
+    key!(
+        "auth.anonymous_user",
+        auth.anonymous_user,
+        Maybe(Name),
+        "Offer the ANONYMOUS mechanism and log such clients in as this user; none = do not."
+    ),
+    key!(
+        "bootstrap.user",
+        bootstrap.user,
+        Name,
+        "The user an empty broker starts with. Any other name replaces guest."
+    ),
+    key!("bootstrap.password", bootstrap.password, Password, "That user's password.").secret(),
+    key!("bootstrap.vhost", bootstrap.vhost, Name, "The virtual host an empty broker starts with."),
+    key!(
+        "bootstrap.users",
+        bootstrap.users,
+        List(User),
+        "Further users, with full permissions on every virtual host:\n\
+         users = [{ name = \"alice\", password = \"...\" }]"
+    )
+    .secret(),
+    key!("bootstrap.vhosts", bootstrap.vhosts, List(Name), "Further virtual hosts."),
+    key!(
+        "storage.data_dir",
+        storage.data_dir,
+        Maybe(FilePath),
+        "Where the broker keeps its data; none = use no disk at all (--ephemeral)."
+    ),
+    key!(
+        "log.level",
+        log.level,
+        Filter,
+        "off, error, warn, info, debug or trace; also by module, as in \"warn,leveret=debug\"."
+    ),
+    key!(
+        "log.format",
+        log.format,
+        Format,
+        "pretty = a line for people; json = one JSON object a line. Logs go to standard error."
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_valid_and_is_kept_by_showing_and_setting() {
+        let mut config = Config::default();
+        for key in KEYS {
+            key.set(&mut config, &(key.show)(&Config::default())).unwrap();
+        }
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn names_are_unique_and_tables_are_contiguous() {
+        let mut tables: Vec<&str> = KEYS.iter().map(|key| key.split().0).collect();
+        tables.dedup();
+        let mut unique = tables.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), tables.len());
+        assert_eq!(tables[0], "");
+        let mut names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KEYS.len());
+    }
+
+    #[test]
+    fn the_limits_that_the_protocol_sets() {
+        for (name, value, valid) in [
+            ("amqp.frame_max", "4095", false),
+            ("amqp.frame_max", "4096", true),
+            ("amqp.heartbeat", "65535", true),
+            ("amqp.heartbeat", "65536", false),
+            ("amqp.max_message_size", "512MiB", true),
+            ("amqp.max_message_size", "513MiB", false),
+            ("amqp.consumer_timeout", "none", true),
+            ("amqp.listen", "", false),
+        ] {
+            let set = Key::find(name).unwrap().set(&mut Config::default(), &Value::from(value));
+            assert_eq!(set.is_ok(), valid, "{name} = {value}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_key_and_what_is_valid_but_no_secret() {
+        let mut config = Config::default();
+        let error = Key::find("amqp.heartbeat").unwrap().set(&mut config, &Value::Integer(70_000));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "amqp.heartbeat cannot be 70000: expected a whole number from 0 to 65535"
+        );
+        let error = Key::find("bootstrap.users").unwrap().set(&mut config, &Value::from("hunter2"));
+        assert!(!error.unwrap_err().to_string().contains("hunter2"));
+    }
+}

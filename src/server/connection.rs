@@ -1,0 +1,289 @@
+//! One connection's task: moves octets between its socket and its session.
+//!
+//! It is one future that is polled by readiness of the socket, by the inbox and by its timer. Each poll
+//! takes in what is there, in one read and one parse, and puts out what there is, in one write.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Sleep,
+};
+
+use super::{clock::Clock, door::Place};
+use crate::{
+    broker::Millis,
+    session::{Hold, SLICES_MAX, Session},
+};
+
+/// Octets of the read buffer that the connections of a thread share; a frame and a half at least.
+const READ_BUFFER: usize = 256 << 10;
+/// Rounds of one poll before other connections of the thread get their turn.
+const ROUNDS: usize = 4;
+/// Input that is taken in though it must wait, to notice that the peer has gone.
+const HELD_INPUT_MAX: usize = 64 << 10;
+/// How long a closed socket may still send, so that our last frame is not lost to a reset.
+const LINGER: Duration = Duration::from_secs(2);
+/// Octets discarded while lingering.
+const LINGER_MAX: usize = 16 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The task of one connection.
+pub struct Driver {
+    stream: TcpStream,
+    session: Session,
+    place: Place,
+    clock: Clock,
+    /// Received but not used up: the start of a frame, or what must wait.
+    rest: Vec<u8>,
+    /// The session held input back, so that `rest` may hold complete frames.
+    held: bool,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Millis>,
+    /// When output last moved, or began to wait.
+    moved_at: Millis,
+    stall: Millis,
+    read_size: usize,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    /// Closed in order.
+    Closed,
+    /// The peer closed its socket, or it broke.
+    Lost(Option<io::Error>),
+    /// The peer did not take its output.
+    Stalled,
+}
+
+impl Driver {
+    /// `stall` is how long a peer may take nothing before it is dropped; frames have `frame_max` octets at
+    /// most.
+    pub fn new(
+        stream: TcpStream,
+        session: Session,
+        place: Place,
+        clock: Clock,
+        stall: Duration,
+        frame_max: u32,
+    ) -> Driver {
+        let now = clock.now();
+        Driver {
+            stream,
+            session,
+            place,
+            clock,
+            rest: Vec::new(),
+            held: false,
+            timer: Box::pin(tokio::time::sleep(Duration::MAX)),
+            timer_at: None,
+            moved_at: now,
+            stall: Millis::try_from(stall.as_millis()).unwrap_or(Millis::MAX),
+            read_size: READ_BUFFER.max(frame_max as usize * 2),
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub async fn run(mut self) {
+        let end = std::future::poll_fn(|context| self.poll(context)).await;
+        let now = self.clock.now();
+        let running = self.session.is_running();
+        let who = self.session.description();
+        self.session.disconnect(now);
+        let closed = matches!(end, End::Closed);
+        match end {
+            End::Closed => tracing::debug!("{who}: closed"),
+            End::Lost(None) if running => tracing::warn!("{who}: client unexpectedly closed TCP connection"),
+            End::Lost(Some(error)) if running => tracing::warn!("{who}: connection lost: {error}"),
+            End::Lost(_) => tracing::debug!("{who}: closed before it was open"),
+            End::Stalled => {
+                tracing::warn!("{who}: dropped, it took none of its output for {} ms", self.stall);
+            }
+        }
+        let Driver { stream, place, .. } = self;
+        if closed {
+            linger(stream).await;
+        }
+        drop(place);
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..ROUNDS {
+            let now = self.clock.now();
+            if self.session.next_timeout().is_some_and(|at| at <= now) {
+                self.session.handle_timeout(now);
+            }
+            if self.session.recheck_alarms(now) {
+                self.held = true;
+            }
+            let mut progress = self.session.deliver(now, context.waker());
+            match self.write(context, now) {
+                Ok(written) => progress |= written,
+                Err(end) => return Poll::Ready(end),
+            }
+            if self.session.is_finished() && self.session.output().is_empty() {
+                return Poll::Ready(End::Closed);
+            }
+            match self.read(context, now) {
+                Ok(read) => progress |= read,
+                Err(end) => return Poll::Ready(end),
+            }
+            if !progress {
+                self.fall_idle();
+                return self.sleep(context);
+            }
+        }
+        // Others on this thread come first; the rest of the work is not forgotten.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Writes what waits; true when anything was written.
+    fn write(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
+        let mut any = false;
+        loop {
+            let output = self.session.output();
+            if output.is_empty() {
+                return Ok(any);
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let filled = output.slices(&mut slices);
+            let slices = slices.get(..filled).unwrap_or_default();
+            match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
+                Poll::Ready(Ok(0)) => return Err(End::Lost(None)),
+                Poll::Ready(Ok(written)) => {
+                    output.advance(written);
+                    self.session.sent(now);
+                    self.moved_at = now;
+                    any = true;
+                }
+                Poll::Ready(Err(error)) => return Err(End::Lost(Some(error))),
+                Poll::Pending if self.moved_at + self.stall <= now => return Err(End::Stalled),
+                Poll::Pending => return Ok(any),
+            }
+        }
+    }
+
+    /// Reads once and acts on it; true when anything was read or used up.
+    fn read(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
+        let hold = self.session.hold();
+        if hold != Hold::No {
+            return self.read_held(context);
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            if buffer.len() < self.read_size {
+                buffer.resize(self.read_size, 0);
+            }
+            let kept = self.rest.len();
+            if std::mem::take(&mut self.held) {
+                // Complete frames may wait in there; they come before anything new.
+                let input = std::mem::take(&mut self.rest);
+                let used = self.session.receive(&input, now);
+                self.keep(input.get(used..).unwrap_or_default());
+                return Ok(true);
+            }
+            let Some((head, space)) = buffer.split_at_mut_checked(kept) else { return Ok(false) };
+            let mut space = ReadBuf::new(space);
+            match Pin::new(&mut self.stream).poll_read(context, &mut space) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(error)) => return Err(End::Lost(Some(error))),
+                Poll::Ready(Ok(())) => {}
+            }
+            let read = space.filled().len();
+            if read == 0 {
+                return Err(End::Lost(None));
+            }
+            head.copy_from_slice(&self.rest);
+            self.session.received(now);
+            let input = buffer.get(..kept + read).unwrap_or_default();
+            let used = self.session.receive(input, now);
+            let rest = input.get(used..).unwrap_or_default();
+            self.keep(rest);
+            if !self.session.is_unauthenticated() {
+                self.place.logged_in();
+            }
+            Ok(true)
+        })
+    }
+
+    fn keep(&mut self, rest: &[u8]) {
+        self.rest.clear();
+        self.rest.extend_from_slice(rest);
+        self.held = self.session.hold() != Hold::No;
+    }
+
+    /// Takes a little in without acting on it: an end of the stream must be noticed.
+    fn read_held(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        self.held = true;
+        if HELD_INPUT_MAX <= self.rest.len() {
+            return Ok(false);
+        }
+        let mut octets = [0; 4096];
+        let mut space = ReadBuf::new(&mut octets);
+        match Pin::new(&mut self.stream).poll_read(context, &mut space) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Err(error)) => Err(End::Lost(Some(error))),
+            Poll::Ready(Ok(())) if space.filled().is_empty() => Err(End::Lost(None)),
+            Poll::Ready(Ok(())) => {
+                self.rest.extend_from_slice(space.filled());
+                Ok(true)
+            }
+        }
+    }
+
+    /// Gives memory back that only traffic needs.
+    fn fall_idle(&mut self) {
+        self.session.output().release();
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
+    }
+
+    /// Sets the timer for the next thing that is due.
+    fn sleep(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let stalled_at = (!self.session.output().is_empty()).then(|| self.moved_at + self.stall);
+        let at = [self.session.next_timeout(), stalled_at].into_iter().flatten().min();
+        if at != self.timer_at {
+            self.timer_at = at;
+            if let Some(at) = at {
+                self.timer.as_mut().reset(self.clock.instant(at));
+            }
+        }
+        if at.is_some() && self.timer.as_mut().poll(context).is_ready() {
+            self.timer_at = None;
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// Says goodbye and waits a moment for the peer to do so too: closing with octets unread would reset the
+/// connection, and the peer might lose our last frame (CON-06).
+async fn linger(mut stream: TcpStream) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let goodbye = async {
+        stream.shutdown().await.ok()?;
+        let mut octets = [0; 4096];
+        let mut discarded = 0;
+        while discarded < LINGER_MAX {
+            match stream.read(&mut octets).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => discarded += read,
+            }
+        }
+        Some(())
+    };
+    let _ended_or_timed_out = tokio::time::timeout(LINGER, goodbye).await;
+}

@@ -1,0 +1,175 @@
+//! Who may come in: bounds on connections, and on those that have not logged in.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+/// Counts connections and drops those that wait too long in too large a crowd.
+#[derive(Debug)]
+pub struct Door {
+    connections_max: usize,
+    waiting_max: usize,
+    waiting_per_address_max: usize,
+    connections: AtomicUsize,
+    state: Mutex<Waiting>,
+}
+
+/// Sockets that have not logged in.
+#[derive(Debug, Default)]
+struct Waiting {
+    next: u64,
+    by_age: BTreeMap<u64, IpAddr>,
+    by_address: HashMap<IpAddr, usize>,
+    /// The tasks of all connections, also of those that have logged in.
+    tasks: HashMap<u64, AbortHandle>,
+}
+
+impl Waiting {
+    fn logged_in(&mut self, number: u64) {
+        let Some(address) = self.by_age.remove(&number) else { return };
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// Why somebody was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TurnedAway {
+    #[error("the connection limit is reached")]
+    Full,
+    #[error("too many connections of this address have not logged in")]
+    AddressCrowded,
+}
+
+/// A place among the connections; dropping it gives the place back.
+#[derive(Debug)]
+pub struct Place {
+    door: Arc<Door>,
+    number: u64,
+    waiting: bool,
+}
+
+impl Door {
+    pub fn new(connections_max: usize, waiting_max: usize, waiting_per_address_max: usize) -> Arc<Door> {
+        Arc::new(Door {
+            connections_max,
+            waiting_max,
+            waiting_per_address_max,
+            connections: AtomicUsize::new(0),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Lets a socket in, unless there are too many. When too many wait, the oldest of them goes.
+    pub fn enter(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
+        let mut state = self.state.lock();
+        if state.by_address.get(&address).is_some_and(|count| self.waiting_per_address_max <= *count) {
+            return Err(TurnedAway::AddressCrowded);
+        }
+        if self.connections_max <= self.connections.load(Relaxed) {
+            return Err(TurnedAway::Full);
+        }
+        self.connections.fetch_add(1, Relaxed);
+        let oldest = state.by_age.first_key_value().map(|(number, _)| *number);
+        let oldest = oldest.filter(|_| self.waiting_max <= state.by_age.len());
+        let dropped = oldest.and_then(|oldest| {
+            state.logged_in(oldest);
+            state.tasks.remove(&oldest)
+        });
+        let number = state.next;
+        state.next += 1;
+        state.by_age.insert(number, address);
+        *state.by_address.entry(address).or_insert(0) += 1;
+        drop(state);
+        if let Some(task) = dropped {
+            task.abort();
+        }
+        Ok(Place { door: self.clone(), number, waiting: true })
+    }
+
+    /// Drops everybody: the broker is gone.
+    pub fn close(&self) {
+        let tasks = std::mem::take(&mut self.state.lock().tasks);
+        tasks.into_values().for_each(|task| task.abort());
+    }
+
+    /// Names the task that serves a place, so that it can be dropped. The task may have ended already.
+    pub fn set_task(&self, number: u64, task: AbortHandle) {
+        if !task.is_finished() {
+            self.state.lock().tasks.insert(number, task);
+        }
+    }
+}
+
+impl Place {
+    /// Names the place.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The login succeeded.
+    pub fn logged_in(&mut self) {
+        if std::mem::take(&mut self.waiting) {
+            self.door.state.lock().logged_in(self.number);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.door.state.lock();
+        state.logged_in(self.number);
+        state.tasks.remove(&self.number);
+        drop(state);
+        self.door.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn one_address_cannot_crowd_the_door() {
+        let door = Door::new(10, 5, 2);
+        let (_one, mut two) = (door.enter(HERE).unwrap(), door.enter(HERE).unwrap());
+        assert_eq!(door.enter(HERE).unwrap_err(), TurnedAway::AddressCrowded);
+        assert!(door.enter(THERE).is_ok());
+        two.logged_in();
+        assert!(door.enter(HERE).is_ok());
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let door = Door::new(1, 5, 5);
+        let place = door.enter(HERE).unwrap();
+        assert_eq!(door.enter(THERE).unwrap_err(), TurnedAway::Full);
+        drop(place);
+        assert!(door.enter(THERE).is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_waiting_socket_makes_room() {
+        let door = Door::new(10, 1, 5);
+        let oldest = door.enter(HERE).unwrap();
+        let task = tokio::spawn(std::future::pending::<()>());
+        door.set_task(oldest.number(), task.abort_handle());
+        let _newest = door.enter(THERE).unwrap();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+}

@@ -1,0 +1,83 @@
+//! Accepting sockets.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{clock::Clock, connection::Driver, door::Door};
+use crate::{
+    engine::Node,
+    session::{Peer, Session, SessionSettings},
+};
+
+/// How long to wait after accept failed, as it does when file descriptors run out.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// What every accepted connection gets.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub node: Arc<Node>,
+    pub settings: Arc<SessionSettings>,
+    pub clock: Clock,
+    pub door: Arc<Door>,
+    pub stall: Duration,
+    pub nodelay: bool,
+    /// Held by every connection's task; shutdown waits until all are gone.
+    pub alive: tokio::sync::mpsc::Sender<()>,
+}
+
+/// Opens a listening socket.
+pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]` serves both families, as users of `[::]:5672` expect.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts connections until its task is aborted.
+pub async fn serve(listener: TcpListener, shared: Shared) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => admit(stream, address, &shared),
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn admit(stream: TcpStream, address: SocketAddr, shared: &Shared) {
+    let ip = address.ip().to_canonical();
+    let place = match shared.door.enter(ip) {
+        Ok(place) => place,
+        Err(turned_away) => {
+            tracing::debug!("refused a connection from {address}: {turned_away}");
+            return;
+        }
+    };
+    if shared.nodelay
+        && let Err(error) = stream.set_nodelay(true)
+    {
+        tracing::debug!("cannot set TCP_NODELAY for {address}: {error}");
+    }
+    let peer = Peer { address: ip, port: address.port() };
+    let frame_max = shared.settings.limits.frame_max;
+    let (node, settings, clock) = (shared.node.clone(), shared.settings.clone(), shared.clock);
+    let session = Session::new(node, settings, peer, clock.now());
+    let number = place.number();
+    let driver = Driver::new(stream, session, place, clock, shared.stall, frame_max);
+    let alive = shared.alive.clone();
+    let task = tokio::spawn(async move {
+        driver.run().await;
+        drop(alive);
+    });
+    shared.door.set_task(number, task.abort_handle());
+}

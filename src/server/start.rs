@@ -1,0 +1,290 @@
+//! Starting and stopping a broker in this process.
+
+use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use tokio::task::JoinHandle;
+
+use super::{
+    Config, ConfigError,
+    clock::Clock,
+    data_dir::{DataDir, DataDirError},
+    door::Door,
+    listener::{self, Shared},
+    memory,
+};
+use crate::{
+    amqp::{Failure, ReplyCode},
+    engine::{Access, LoginGuard, Node, NodeSettings, QueueRef},
+    protocol,
+    session::SessionSettings,
+};
+
+/// How long clients may take to answer our close at shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+/// How often the alarms are looked at while nobody else does.
+const ALARM_INTERVAL: Duration = Duration::from_millis(100);
+/// Part of the file descriptors that is kept for files: one in twenty.
+const DESCRIPTOR_RESERVE: u64 = 20;
+
+/// Why a broker did not start: one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {error}; choose another address with --amqp")]
+    Listen { address: SocketAddr, error: io::Error },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+}
+
+/// A running broker. Dropping it stops it at once; [`Broker::shutdown`] says goodbye to clients first.
+#[derive(Debug)]
+pub struct Broker {
+    node: Arc<Node>,
+    addresses: Vec<SocketAddr>,
+    user: (String, String),
+    listeners: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
+    /// Closes when the last connection's task is gone.
+    alive: tokio::sync::mpsc::Receiver<()>,
+    door: Arc<Door>,
+    /// Its lock keeps other processes out.
+    _data_dir: Option<DataDir>,
+}
+
+/// Builds a [`Broker`]. The defaults suit tests: one listener on a free port of 127.0.0.1, no disk.
+#[derive(Debug, Clone)]
+pub struct BrokerBuilder {
+    config: Config,
+}
+
+impl Broker {
+    /// A broker for tests: `127.0.0.1:0`, nothing on disk, user `guest` with password `guest`.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broker = leveret::Broker::builder().start().await?;
+    /// println!("connect your client to {}", broker.uri());
+    /// broker.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder() -> BrokerBuilder {
+        let mut config = Config::default();
+        config.amqp.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        config.storage.data_dir = None;
+        BrokerBuilder { config }
+    }
+
+    /// The address of the first listener, with the port actually bound.
+    pub fn amqp_addr(&self) -> SocketAddr {
+        self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// The addresses of all listeners.
+    pub fn amqp_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// An AMQP URI of the first listener, with the first user's name and password and vhost `/`.
+    pub fn uri(&self) -> String {
+        let (user, password) = &self.user;
+        format!("amqp://{user}:{password}@{}/%2f", self.amqp_addr())
+    }
+
+    /// Clients that are logged in.
+    pub fn connection_count(&self) -> usize {
+        self.node.connection_count()
+    }
+
+    /// Moves the memory watermark, in octets of messages held (ALM-01).
+    pub fn set_memory_limit(&self, octets: u64) {
+        self.node.alarms.set_memory_limit(octets);
+        self.node.wake_connections();
+    }
+
+    /// Stops listening, closes every connection with 320 and waits for the clients to answer, three seconds
+    /// at most (CON-82).
+    pub async fn shutdown(mut self) {
+        self.stop_listening();
+        let text = "broker forced connection closure with reason 'shutdown'";
+        self.node.close_connections(&Failure::connection(ReplyCode::ConnectionForced, text));
+        let _all_gone_or_timed_out = tokio::time::timeout(SHUTDOWN_GRACE, self.alive.recv()).await;
+    }
+
+    fn stop_listening(&mut self) {
+        self.listeners.drain(..).for_each(|listener| listener.abort());
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop_listening();
+        self.tasks.drain(..).for_each(|task| task.abort());
+        self.door.close();
+    }
+}
+
+impl BrokerBuilder {
+    /// Changes single settings.
+    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> BrokerBuilder {
+        change(&mut self.config);
+        self
+    }
+
+    /// Replaces every setting.
+    pub fn config(mut self, config: Config) -> BrokerBuilder {
+        self.config = config;
+        self
+    }
+
+    /// Starts the broker on the current tokio runtime. Connections are accepted when this returns.
+    ///
+    /// # Errors
+    /// When a listener cannot be opened.
+    pub async fn start(self) -> Result<Broker, StartError> {
+        let config = self.config;
+        config.validate()?;
+        let data_dir = config.storage.data_dir.as_deref().map(DataDir::open).transpose()?;
+        let clock = Clock::start();
+        let node = Arc::new(Node::new(node_settings(&config)));
+        let limits = &config.limits;
+        let connections_max = limits.connections_max.unwrap_or_else(descriptor_limit);
+        let door = Door::new(connections_max, limits.unauthenticated_max, limits.unauthenticated_per_ip_max);
+        let (alive, gone) = tokio::sync::mpsc::channel(1);
+        let shared = Shared {
+            node: node.clone(),
+            settings: Arc::new(session_settings(&config)),
+            clock,
+            door: door.clone(),
+            stall: limits.output_stall,
+            nodelay: config.amqp.tcp_nodelay,
+            alive,
+        };
+        let mut sockets = Vec::new();
+        for address in &config.amqp.listen {
+            let listen = |error| StartError::Listen { address: *address, error };
+            sockets.push(listener::bind(*address, config.amqp.tcp_backlog).map_err(listen)?);
+        }
+        let addresses: Vec<SocketAddr> =
+            sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let listeners =
+            sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
+        let tasks =
+            vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
+        let user = (config.bootstrap.user, config.bootstrap.password);
+        if data_dir.is_some() {
+            tracing::warn!(
+                "this version keeps messages and definitions in memory only: nothing survives a restart"
+            );
+        }
+        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, door, _data_dir: data_dir })
+    }
+}
+
+fn node_settings(config: &Config) -> NodeSettings {
+    let mut access = Access::default();
+    let bootstrap = &config.bootstrap;
+    let first = (bootstrap.user.clone(), bootstrap.password.clone());
+    for (name, password) in std::iter::once(&first).chain(&bootstrap.users) {
+        access.add(name, password, config.auth.loopback_only.contains(name));
+    }
+    access.set_anonymous(config.auth.anonymous_user.clone());
+    let delay = config.limits.login_delay.as_millis();
+    let mut vhosts = vec![bootstrap.vhost.clone()];
+    vhosts.extend(bootstrap.vhosts.iter().cloned());
+    NodeSettings {
+        access,
+        guard: LoginGuard::new(config.limits.login_failures_free, u64::try_from(delay).unwrap_or(u64::MAX)),
+        vhosts,
+        memory_limit: memory::watermark(config.limits.memory),
+        random,
+    }
+}
+
+fn session_settings(config: &Config) -> SessionSettings {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    SessionSettings {
+        limits: protocol::Limits {
+            frame_max: config.amqp.frame_max,
+            channel_max: config.amqp.channel_max,
+            heartbeat: config.amqp.heartbeat,
+            message_size_max: config.amqp.max_message_size,
+            partial_content_max: config.limits.partial_content_max,
+            table_depth_max: config.limits.table_depth_max,
+            handshake_timeout: millis(config.amqp.handshake_timeout),
+        },
+        identity: protocol::Identity {
+            cluster_name: config.cluster_name.clone(),
+            version: config.amqp.advertised_version.clone(),
+            anonymous: config.auth.anonymous_user.is_some(),
+        },
+        output_max: config.limits.output_max,
+        consumers_per_channel_max: config.amqp.consumers_per_channel_max,
+        consumer_timeout: config.amqp.consumer_timeout.map(millis),
+    }
+}
+
+/// Sixteen octets from the kernel.
+fn random() -> u128 {
+    let mut octets = [0; 16];
+    let mut filled = 0;
+    while filled < octets.len() {
+        let rest = octets.get_mut(filled..).unwrap_or_default();
+        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            // Names that can be guessed would be worse than no broker.
+            Err(error) => panic!("the kernel gives no random numbers: {error}"),
+        }
+    }
+    u128::from_ne_bytes(octets)
+}
+
+fn descriptor_limit() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.unwrap_or(u64::MAX);
+    usize::try_from(limit - limit / DESCRIPTOR_RESERVE).unwrap_or(usize::MAX)
+}
+
+/// Ticks queues whose deadline has come.
+async fn run_timers(node: Arc<Node>, clock: Clock) {
+    let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+    std::future::poll_fn(move |context| {
+        loop {
+            let now = clock.now();
+            let (due, next) = node.timers.take_due(now, context.waker());
+            let any = !due.is_empty();
+            for queue in due {
+                node.tick(&QueueRef(queue), now);
+            }
+            if any {
+                continue;
+            }
+            let Some(at) = next else { return Poll::<()>::Pending };
+            sleep.as_mut().reset(clock.instant(at));
+            if Pin::new(&mut sleep).poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+/// Wakes blocked connections when the alarm is over.
+async fn watch_alarms(node: Arc<Node>) {
+    let mut raised = false;
+    loop {
+        tokio::time::sleep(ALARM_INTERVAL).await;
+        let reason = node.alarms.reason();
+        if reason.is_none() && raised {
+            node.wake_connections();
+        }
+        if reason.is_some() != raised {
+            raised = reason.is_some();
+            match reason {
+                Some(reason) => tracing::warn!("alarm set: publishers wait, {reason}"),
+                None => tracing::warn!("alarm cleared: publishers go on"),
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Consuming: qos, consume, cancel, get, recover; and confirm.select.
+
+use super::{
+    Core, Output,
+    channel::{Confirms, Mode},
+    deliver::{Source, note_unacked},
+    errors,
+    queues::generated_name,
+};
+use crate::{
+    amqp::{ChannelId, Failure, ReplyCode, basic, confirm, encode},
+    broker::{
+        consumer_arguments::ConsumerArguments,
+        queue::{Acknowledges, ConsumeError, ConsumerSettings},
+    },
+    engine::{ConsumerOutlet, REPLY_TO, Refused},
+};
+
+impl Core {
+    pub(super) fn on_basic(
+        &mut self,
+        id: ChannelId,
+        method: basic::AMQPMethod,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        match method {
+            basic::AMQPMethod::Qos(qos) => self.qos(id, &qos, out),
+            basic::AMQPMethod::Consume(consume) => self.consume(id, consume, out),
+            basic::AMQPMethod::Cancel(cancel) => {
+                self.cancel(id, cancel, out);
+                Ok(())
+            }
+            // The answer to our own basic.cancel: welcome, and nothing is left to do (BAS-32).
+            basic::AMQPMethod::CancelOk(_) => Ok(()),
+            basic::AMQPMethod::Get(get) => self.get(id, &get, out),
+            basic::AMQPMethod::Recover(recover) => {
+                self.check_recover(recover.requeue)?;
+                self.recover(id);
+                out.method(id, basic::AMQPMethod::RecoverOk(basic::RecoverOk {}));
+                Ok(())
+            }
+            basic::AMQPMethod::RecoverAsync(recover) => {
+                self.check_recover(recover.requeue)?;
+                self.recover(id);
+                Ok(())
+            }
+            _ => Err(errors::unimplemented_method()),
+        }
+    }
+
+    fn check_recover(&self, requeue: bool) -> Result<(), Failure> {
+        if !requeue {
+            return Err(Failure::connection(ReplyCode::NotImplemented, "requeue=false"));
+        }
+        Ok(())
+    }
+
+    fn qos(&mut self, id: ChannelId, qos: &basic::Qos, out: &mut Output) -> Result<(), Failure> {
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        // The generated type leaves prefetch-size out; the caller has looked at the octets (CH-72).
+        if qos.global {
+            let outstanding = u32::try_from(channel.unacked.len()).unwrap_or(u32::MAX);
+            if channel.shared_prefetch.limit() == 0 {
+                channel.shared_prefetch.count_outstanding(outstanding);
+            }
+            channel.shared_prefetch.set_limit(qos.prefetch_count);
+            self.recheck_consumers(id);
+        } else {
+            channel.prefetch = qos.prefetch_count;
+        }
+        out.method(id, basic::AMQPMethod::QosOk(basic::QosOk {}));
+        Ok(())
+    }
+
+    fn consume(&mut self, id: ChannelId, consume: basic::Consume, out: &mut Output) -> Result<(), Failure> {
+        let vhost = self.opened_vhost()?;
+        let Some(channel) = self.channels.get(&id) else { return Ok(()) };
+        let mut tag = String::from(consume.consumer_tag.clone());
+        let max = self.settings.consumers_per_channel_max as usize;
+        if channel.consumers.contains_key(tag.as_bytes()) {
+            let text = format!("attempt to reuse consumer tag '{tag}'");
+            return Err(Failure::connection(ReplyCode::NotAllowed, text));
+        }
+        if max <= channel.consumers.len() {
+            let text = format!("reached maximum ({max}) of consumers per channel");
+            return Err(Failure::connection(ReplyCode::NotAllowed, text));
+        }
+        if tag.is_empty() {
+            tag = generated_name("amq.ctag-", self.node.random());
+        }
+        if consume.queue.as_str() == REPLY_TO {
+            return self.consume_replies(id, &tag, &consume, out);
+        }
+        let name = self.named_queue(id, consume.queue.as_str()).map_err(errors::of_queue)?;
+        let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
+        let arguments = ConsumerArguments::parse(&name, &vhost.name, &consume.arguments)
+            .map_err(|text| Failure::channel(ReplyCode::PreconditionFailed, text))?;
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        let acknowledges = if consume.no_ack {
+            Acknowledges::Never
+        } else {
+            Acknowledges::Each { prefetch: channel.prefetch }
+        };
+        let settings = ConsumerSettings {
+            acknowledges,
+            priority: arguments.priority,
+            exclusive: consume.exclusive,
+            shared: (!consume.no_ack).then(|| channel.shared_prefetch.clone()),
+        };
+        let consumer = self.consumers.add(id, tag.as_bytes(), Source::Pending);
+        let outlet = ConsumerOutlet { inbox: self.inbox.clone(), consumer };
+        let now = self.now;
+        let added =
+            self.node.with_queue(&queue, now, |queue, effects| queue.consume(outlet, settings, now, effects));
+        let key = match added {
+            Ok(key) => key,
+            Err(ConsumeError::InExclusiveUse) => {
+                self.consumers.remove(consumer);
+                let vhost = vhost.name.to_string();
+                return Err(errors::of_queue(Refused::ExclusiveUse { name, vhost }));
+            }
+        };
+        let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key)));
+        channel.consumers.insert(tag.as_bytes().into(), consumer);
+        if let Some(consumer) = self.consumers.get_mut(consumer) {
+            consumer.source = Source::Queue { queue, key, origin };
+        }
+        // Its first messages lie in the inbox already; they are encoded after this (BAS-20).
+        self.consume_ok(id, &tag, consume.nowait, out);
+        Ok(())
+    }
+
+    fn consume_ok(&self, id: ChannelId, tag: &str, nowait: bool, out: &mut Output) {
+        if !nowait {
+            let consume_ok = basic::ConsumeOk { consumer_tag: tag.into() };
+            out.method(id, basic::AMQPMethod::ConsumeOk(consume_ok));
+        }
+    }
+
+    /// The requester's side of direct reply-to (BAS-80).
+    fn consume_replies(
+        &mut self,
+        id: ChannelId,
+        tag: &str,
+        consume: &basic::Consume,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let vhost = self.opened_vhost()?;
+        let refuse = |text| Err(Failure::channel(ReplyCode::PreconditionFailed, text));
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        if channel.reply.is_some() {
+            return refuse("reply consumer already set");
+        }
+        if !consume.no_ack {
+            return refuse("reply consumer cannot acknowledge");
+        }
+        let consumer = self.consumers.add(id, tag.as_bytes(), Source::Replies);
+        let name = self.node.replies.register(&vhost.name, &self.inbox, consumer, self.node.random());
+        channel.reply = Some((consumer, name));
+        channel.consumers.insert(tag.as_bytes().into(), consumer);
+        self.consume_ok(id, tag, consume.nowait, out);
+        Ok(())
+    }
+
+    /// cancel-ok comes after the last delivery; deliveries stay outstanding (BAS-28).
+    fn cancel(&mut self, id: ChannelId, cancel: basic::Cancel, out: &mut Output) {
+        let tag = cancel.consumer_tag.as_str();
+        let Some(channel) = self.channels.get(&id) else { return };
+        if let Some(consumer) = channel.consumers.get(tag.as_bytes()).copied() {
+            let now = self.now;
+            if let Some(Source::Queue { queue, key, .. }) =
+                self.consumers.get(consumer).map(|consumer| &consumer.source)
+            {
+                self.node.with_queue(queue, now, |queue, effects| queue.cancel(*key, now, effects));
+            }
+            self.deliver_pending(out);
+            if let Some(removed) = self.consumers.remove(consumer) {
+                self.forget_consumer(id, tag, &removed.source);
+            }
+        }
+        if !cancel.nowait {
+            let cancel_ok = basic::CancelOk { consumer_tag: tag.into() };
+            out.method(id, basic::AMQPMethod::CancelOk(cancel_ok));
+        }
+    }
+
+    fn forget_consumer(&mut self, id: ChannelId, tag: &str, source: &Source) {
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.consumers.remove(tag.as_bytes());
+            channel.retire_origin(source);
+            if matches!(source, Source::Replies)
+                && let Some((_, name)) = channel.reply.take()
+            {
+                self.node.replies.unregister(&name);
+            }
+        }
+        if let Source::Queue { queue, .. } = source {
+            self.node.consumer_gone(queue);
+        }
+    }
+
+    /// Encodes what the inbox holds right now, so that a reply can follow it.
+    fn deliver_pending(&mut self, out: &mut Output) {
+        let inbox = self.inbox.clone();
+        inbox.take_now(&mut self.taken);
+        if let Some(failure) = self.drain_taken(out) {
+            inbox.signal(crate::engine::Signal::Close(failure));
+        }
+    }
+
+    fn get(&mut self, id: ChannelId, get: &basic::Get, out: &mut Output) -> Result<(), Failure> {
+        let vhost = self.opened_vhost()?;
+        let name = self.named_queue(id, get.queue.as_str()).map_err(errors::of_queue)?;
+        let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
+        let now = self.now;
+        let got = self.node.with_queue(&queue, now, |queue, effects| queue.get(!get.no_ack, now, effects));
+        let Some((entry, left)) = got else {
+            out.method(id, basic::AMQPMethod::GetEmpty(basic::GetEmpty {}));
+            return Ok(());
+        };
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        let delivery_tag = channel.take_tag();
+        let get_ok = encode::GetOk {
+            delivery_tag,
+            redelivered: entry.redelivered,
+            exchange: entry.message.exchange(),
+            routing_key: entry.message.routing_key(),
+            message_count: u32::try_from(left).unwrap_or(u32::MAX),
+        };
+        encode::get_ok(out.buffer(), id, &get_ok);
+        out.content(id, &entry.message, self.tuned_frame_max);
+        if !get.no_ack {
+            let origin = channel.origin_of_gets(&queue);
+            note_unacked(channel, delivery_tag, origin, entry);
+        }
+        Ok(())
+    }
+
+    pub(super) fn confirm_select(
+        &mut self,
+        id: ChannelId,
+        nowait: bool,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        match channel.mode {
+            Mode::Plain => channel.mode = Mode::Confirm(Confirms::default()),
+            Mode::Confirm(_) => {}
+            Mode::Transaction(_) => {
+                let text = "cannot switch from tx to confirm mode";
+                return Err(Failure::channel(ReplyCode::PreconditionFailed, text));
+            }
+        }
+        if !nowait {
+            out.method(id, confirm::AMQPMethod::SelectOk(confirm::SelectOk {}));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! Giving back what channels and connections held (CH-01, CH-03, CON-71, CON-74).
+
+use super::{
+    Core, Output,
+    channel::Mode,
+    deliver::{Consumer, Source},
+    settle::Verdict,
+};
+use crate::{
+    amqp::ChannelId,
+    broker::queue::Entry,
+    engine::{ConsumerId, Delivery, QueueRef},
+};
+
+impl Core {
+    /// Ends a channel: consumers go, deliveries return to their queues, an open transaction is rolled back.
+    pub(super) fn close_channel(&mut self, id: ChannelId, out: &mut Output) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if let Mode::Transaction(transaction) = &mut channel.mode {
+            let transaction = std::mem::take(&mut **transaction);
+            self.roll_back(id, transaction);
+        }
+        let gone = self.detach_consumers(id);
+        self.return_undelivered(&gone, Some(out));
+        self.recover(id);
+        self.channels.remove(&id);
+        self.dirty.retain(|dirty| *dirty != id);
+        for (_, consumer) in gone {
+            if let Source::Queue { queue, .. } = &consumer.source {
+                self.node.consumer_gone(queue);
+            }
+        }
+    }
+
+    /// Takes a channel's consumers away from their queues, but not yet from the inbox.
+    fn detach_consumers(&mut self, id: ChannelId) -> Vec<(ConsumerId, Consumer)> {
+        let Some(channel) = self.channels.get_mut(&id) else { return Vec::new() };
+        let ids: Vec<ConsumerId> = channel.consumers.drain().map(|(_, id)| id).collect();
+        if let Some((_, name)) = channel.reply.take() {
+            self.node.replies.unregister(&name);
+        }
+        let now = self.now;
+        let mut gone = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(consumer) = self.consumers.remove(id) else { continue };
+            if let Source::Queue { queue, key, .. } = &consumer.source {
+                self.node.with_queue(queue, now, |queue, effects| queue.cancel(*key, now, effects));
+            }
+            gone.push((id, consumer));
+        }
+        gone
+    }
+
+    /// Deliveries to consumers that are gone, which never reached the socket, return to their queues.
+    /// What the inbox holds for others is delivered when there is somewhere to write it.
+    fn return_undelivered(&mut self, gone: &[(ConsumerId, Consumer)], out: Option<&mut Output>) {
+        let inbox = self.inbox.clone();
+        inbox.take_now(&mut self.taken);
+        let mut kept = Vec::new();
+        let mut returns: Vec<(ConsumerId, Vec<Entry>)> = Vec::new();
+        for delivery in self.taken.deliveries.drain(..) {
+            let Delivery { consumer, entry } = delivery;
+            if self.consumers.get(consumer).is_some() {
+                kept.push(Delivery { consumer, entry });
+                continue;
+            }
+            match returns.last_mut() {
+                Some((last, entries)) if *last == consumer => entries.push(entry),
+                _ => returns.push((consumer, vec![entry])),
+            }
+        }
+        let sources: hashbrown::HashMap<_, _, foldhash::fast::FixedState> =
+            gone.iter().map(|(id, consumer)| (*id, &consumer.source)).collect();
+        for (id, entries) in returns {
+            if let Some(Source::Queue { queue, origin, .. }) = sources.get(&id) {
+                self.give_back(queue, origin.is_some(), entries);
+            }
+        }
+        self.taken.deliveries = kept;
+        if let Some(out) = out
+            && let Some(failure) = self.drain_taken(out)
+        {
+            // Somebody wants the connection closed; it happens with the next look at the inbox.
+            inbox.signal(crate::engine::Signal::Close(failure));
+        }
+    }
+
+    fn give_back(&mut self, queue: &QueueRef, acknowledges: bool, entries: Vec<Entry>) {
+        let now = self.now;
+        self.node.with_queue(queue, now, |queue, effects| {
+            if acknowledges {
+                queue.requeue(None, entries, now, effects);
+            } else {
+                queue.take_back_unsent(entries, now, effects);
+            }
+        });
+    }
+
+    /// Ends everything: channels, then exclusive queues, so that a client may reconnect and redeclare at once.
+    pub(super) fn close_all(&mut self) {
+        let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
+        let mut gone = Vec::new();
+        for id in &ids {
+            if let Some(Mode::Transaction(transaction)) =
+                self.channels.get_mut(id).map(|channel| &mut channel.mode)
+            {
+                let transaction = std::mem::take(&mut **transaction);
+                self.roll_back(*id, transaction);
+            }
+            gone.extend(self.detach_consumers(*id));
+        }
+        self.return_undelivered(&gone, None);
+        self.taken.deliveries.clear();
+        self.taken.signals.clear();
+        for id in ids {
+            if let Some(channel) = self.channels.get_mut(&id) {
+                let all = channel.unacked.take_up_to(0).unwrap_or_default();
+                self.settle_all(id, vec![(Verdict::Requeue, all)]);
+            }
+            self.channels.remove(&id);
+        }
+        for (_, consumer) in gone {
+            if let Source::Queue { queue, .. } = &consumer.source {
+                self.node.consumer_gone(queue);
+            }
+        }
+        for queue in std::mem::take(&mut self.exclusive) {
+            self.node.delete_exclusive(&queue);
+        }
+        self.dirty.clear();
+        self.routes.clear();
+        self.release_batch();
+        self.node.forget_connection(self.id);
+    }
+}

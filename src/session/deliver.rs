@@ -1,0 +1,197 @@
+//! From the inbox to the socket: delivery tags, encoding, the ledger, and credit back to the queues.
+
+use super::{
+    Core, Output,
+    channel::Channel,
+    unacked::{OriginIndex, Unacked},
+};
+use crate::{
+    amqp::{ChannelId, Failure, basic, encode},
+    broker::{
+        Message,
+        queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
+    },
+    engine::{ConsumerId, Delivery, QueueRef, Signal},
+};
+
+/// A consumer of this connection.
+#[derive(Debug)]
+pub struct Consumer {
+    pub channel: ChannelId,
+    pub tag: Box<[u8]>,
+    pub source: Source,
+    /// Written since the queue was last told.
+    written_messages: u32,
+    written_bytes: u64,
+}
+
+/// What a consumer consumes.
+#[derive(Debug)]
+pub enum Source {
+    /// Not registered with its queue yet.
+    Pending,
+    Queue {
+        queue: QueueRef,
+        key: ConsumerKey,
+        origin: Option<OriginIndex>,
+    },
+    /// Direct replies (BAS-80).
+    Replies,
+}
+
+/// The consumers of a connection by slot; an id of an earlier user of a slot finds nobody.
+#[derive(Debug, Default)]
+pub struct Consumers {
+    slots: Vec<(u32, Option<Consumer>)>,
+    free: Vec<u32>,
+}
+
+impl Consumers {
+    pub fn add(&mut self, channel: ChannelId, tag: &[u8], source: Source) -> ConsumerId {
+        let consumer = Consumer { channel, tag: tag.into(), source, written_messages: 0, written_bytes: 0 };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            (self.slots.len() - 1) as u32
+        });
+        let mut id = ConsumerId { slot, generation: 0 };
+        if let Some((generation, place)) = self.slots.get_mut(slot as usize) {
+            *generation = generation.wrapping_add(1);
+            *place = Some(consumer);
+            id.generation = *generation;
+        }
+        id
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: ConsumerId) -> Option<&mut Consumer> {
+        let (generation, consumer) = self.slots.get_mut(id.slot as usize)?;
+        consumer.as_mut().filter(|_| *generation == id.generation)
+    }
+
+    pub fn get(&self, id: ConsumerId) -> Option<&Consumer> {
+        let (generation, consumer) = self.slots.get(id.slot as usize)?;
+        consumer.as_ref().filter(|_| *generation == id.generation)
+    }
+
+    pub fn remove(&mut self, id: ConsumerId) -> Option<Consumer> {
+        let (generation, consumer) = self.slots.get_mut(id.slot as usize)?;
+        if *generation != id.generation {
+            return None;
+        }
+        let removed = consumer.take()?;
+        self.free.push(id.slot);
+        Some(removed)
+    }
+}
+
+impl Core {
+    pub(super) fn frame_max(&self) -> u32 {
+        self.tuned_frame_max
+    }
+
+    /// Encodes everything taken from the inbox. `Some` when somebody wants the connection closed.
+    pub(super) fn drain_taken(&mut self, out: &mut Output) -> Option<Failure> {
+        let mut deliveries = std::mem::take(&mut self.taken.deliveries);
+        let mut rest = deliveries.drain(..).peekable();
+        while let Some(first) = rest.next() {
+            // A queue leaves its messages in batches, so runs of one consumer are long.
+            let consumer = first.consumer;
+            let run = std::iter::once(first.entry).chain(std::iter::from_fn(|| {
+                rest.next_if(|delivery: &Delivery| delivery.consumer == consumer)
+                    .map(|delivery| delivery.entry)
+            }));
+            self.deliver_run(consumer, run, out);
+        }
+        drop(rest);
+        self.taken.deliveries = deliveries;
+        let mut close = None;
+        let mut signals = std::mem::take(&mut self.taken.signals);
+        for signal in signals.drain(..) {
+            match signal {
+                Signal::Cancelled(consumer) => self.on_cancelled(consumer, out),
+                Signal::Reply { consumer, message } => self.deliver_reply(consumer, &message, out),
+                Signal::Close(failure) => close = Some(failure),
+            }
+        }
+        self.taken.signals = signals;
+        close
+    }
+
+    #[inline]
+    fn deliver_run(&mut self, id: ConsumerId, run: impl Iterator<Item = Entry>, out: &mut Output) {
+        let frame_max = self.tuned_frame_max;
+        let Some(consumer) = self.consumers.get_mut(id) else {
+            debug_assert!(false, "consumers are forgotten only after their deliveries");
+            return;
+        };
+        let Source::Queue { queue, key, origin } = &consumer.source else { return };
+        let Some(channel) = self.channels.get_mut(&consumer.channel) else { return };
+        let (mut messages, mut bytes) = (0, 0);
+        for entry in run {
+            let message = &entry.message;
+            let delivery_tag = channel.take_tag();
+            let deliver = encode::Deliver {
+                consumer_tag: &consumer.tag,
+                delivery_tag,
+                redelivered: entry.redelivered,
+                exchange: message.exchange(),
+                routing_key: message.routing_key(),
+            };
+            encode::deliver(out.buffer(), consumer.channel, &deliver);
+            out.content(consumer.channel, message, frame_max);
+            messages += 1;
+            bytes += message.body_length();
+            if let Some(origin) = *origin {
+                note_unacked(channel, delivery_tag, origin, entry);
+            }
+        }
+        consumer.written_messages += messages;
+        consumer.written_bytes += bytes;
+        // Credit goes back in large portions: one lock of the queue for half a window.
+        if WINDOW_MESSAGES / 2 <= consumer.written_messages || WINDOW_BYTES / 2 <= consumer.written_bytes {
+            let (messages, bytes) = (consumer.written_messages, consumer.written_bytes);
+            (consumer.written_messages, consumer.written_bytes) = (0, 0);
+            let (queue, key, now) = (queue.clone(), *key, self.now);
+            self.node
+                .with_queue(&queue, now, |queue, effects| queue.written(key, messages, bytes, now, effects));
+        }
+    }
+
+    fn deliver_reply(&mut self, id: ConsumerId, message: &Message, out: &mut Output) {
+        let frame_max = self.tuned_frame_max;
+        let Some(consumer) = self.consumers.get_mut(id) else { return };
+        let Some(channel) = self.channels.get_mut(&consumer.channel) else { return };
+        let deliver = encode::Deliver {
+            consumer_tag: &consumer.tag,
+            delivery_tag: channel.take_tag(),
+            redelivered: false,
+            exchange: message.exchange(),
+            routing_key: message.routing_key(),
+        };
+        encode::deliver(out.buffer(), consumer.channel, &deliver);
+        out.content(consumer.channel, message, frame_max);
+    }
+
+    /// The consumer's queue is gone: tells clients that asked for it (BAS-29, CON-34).
+    fn on_cancelled(&mut self, id: ConsumerId, out: &mut Output) {
+        let Some(consumer) = self.consumers.remove(id) else { return };
+        if let Some(channel) = self.channels.get_mut(&consumer.channel) {
+            channel.consumers.remove(&consumer.tag);
+            channel.retire_origin(&consumer.source);
+        }
+        if self.client.cancel_notify {
+            let tag = String::from_utf8_lossy(&consumer.tag);
+            let cancel = basic::Cancel { consumer_tag: (&*tag).into(), nowait: true };
+            out.method(consumer.channel, basic::AMQPMethod::Cancel(cancel));
+        }
+    }
+}
+
+/// Enters a delivery in the channel's ledger.
+#[inline]
+pub fn note_unacked(channel: &mut Channel, tag: u64, origin: OriginIndex, entry: Entry) {
+    if let Some(origin) = channel.origin_mut(origin) {
+        origin.outstanding += 1;
+    }
+    channel.unacked.push(Unacked { tag, origin, entry });
+}

@@ -1,0 +1,48 @@
+//! The one table from what the broker refuses to what the client is told.
+
+use crate::{
+    amqp::{Failure, ReplyCode},
+    broker::topology::TopologyError,
+    engine::Refused,
+};
+
+/// A refusal of exchanges and bindings.
+pub fn of_topology(error: TopologyError) -> Failure {
+    use TopologyError as E;
+    let code = match &error {
+        E::NoExchange { .. } | E::NoQueue { .. } => ReplyCode::NotFound,
+        E::ReservedName { .. }
+        | E::DefaultExchange
+        | E::SystemExchange { .. }
+        | E::InternalExchange { .. } => ReplyCode::AccessRefused,
+        E::UnknownType { .. }
+        | E::Inequivalent { .. }
+        | E::ArgumentType { .. }
+        | E::InUse { .. }
+        | E::MatchValue { .. }
+        | E::MatchType { .. } => ReplyCode::PreconditionFailed,
+    };
+    Failure::channel(code, error.to_string())
+}
+
+/// A refusal of queues and consumers.
+pub fn of_queue(error: Refused) -> Failure {
+    let code = match &error {
+        Refused::NoQueue { .. } | Refused::NoPreviousQueue => ReplyCode::NotFound,
+        Refused::ReservedName { .. } | Refused::ExclusiveUse { .. } | Refused::ReplyQueue => {
+            ReplyCode::AccessRefused
+        }
+        Refused::Locked { .. } => ReplyCode::ResourceLocked,
+        Refused::Inequivalent { .. }
+        | Refused::Invalid(_)
+        | Refused::InUse { .. }
+        | Refused::NotEmpty { .. } => ReplyCode::PreconditionFailed,
+        Refused::Topology(error) => return of_topology(error.clone()),
+    };
+    Failure::channel(code, error.to_string())
+}
+
+/// A method that only servers send, or that belongs elsewhere (CON-123).
+pub fn unimplemented_method() -> Failure {
+    Failure::connection(ReplyCode::CommandInvalid, "unimplemented method")
+}

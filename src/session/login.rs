@@ -1,0 +1,156 @@
+//! Who the client is: login, connection.open, blocking, and what the log says of it.
+
+use super::{Core, Output, Session};
+use crate::{
+    amqp::{AMQPValue, ChannelId, Failure, FieldTable, ReplyCode, Scope, connection, method},
+    broker::Millis,
+    protocol::{Login, Mechanism},
+};
+
+/// Octets of a client-given name that reach the log.
+const NAME_MAX: usize = 512;
+
+/// What the client declared of itself.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// It wants basic.cancel when a queue goes away (CON-34).
+    pub cancel_notify: bool,
+    /// It wants connection.blocked (CON-35).
+    blocked: bool,
+    /// Its connection_name (CON-37), fit for a log line.
+    name: Option<String>,
+}
+
+impl Client {
+    fn of(login: &Login) -> Client {
+        Client {
+            cancel_notify: login.has_capability("consumer_cancel_notify"),
+            blocked: login.has_capability("connection.blocked"),
+            name: connection_name(&login.client),
+        }
+    }
+}
+
+fn connection_name(properties: &FieldTable) -> Option<String> {
+    match properties.inner().get("connection_name") {
+        Some(AMQPValue::LongString(name)) => {
+            let octets = name.as_bytes();
+            let head = octets.get(..NAME_MAX).unwrap_or(octets);
+            Some(String::from_utf8_lossy(head).escape_debug().to_string())
+        }
+        _ => None,
+    }
+}
+
+/// A login attempt that waits because others of its address failed.
+#[derive(Debug)]
+pub struct PendingLogin {
+    pub at: Millis,
+    login: Box<Login>,
+}
+
+impl Session {
+    pub(super) fn on_login(&mut self, login: Login) {
+        let delay = self.core.node.guard.delay(self.core.peer.address, self.core.now);
+        if delay == 0 {
+            self.try_login(&login);
+        } else {
+            self.core.pending_login =
+                Some(PendingLogin { at: self.core.now + delay, login: Box::new(login) });
+        }
+    }
+
+    pub(super) fn finish_login(&mut self) {
+        if let Some(pending) = self.core.pending_login.take() {
+            self.try_login(&pending.login);
+        }
+    }
+
+    fn try_login(&mut self, login: &Login) {
+        let core = &mut self.core;
+        let (access, peer) = (&core.node.access, core.peer.address);
+        let user = match login.mechanism {
+            Mechanism::Plain | Mechanism::AmqPlain => access.log_in(&login.user, &login.password, peer),
+            Mechanism::Anonymous => access.log_in_anonymously(peer),
+        };
+        core.client = Client::of(login);
+        match user {
+            Ok(user) => {
+                core.node.guard.succeeded(peer);
+                core.user = user;
+                self.machine.accept_login(self.output.buffer());
+            }
+            Err(reason) => {
+                core.node.guard.failed(peer, core.now);
+                let mechanism = login.mechanism.name();
+                let user = login.user.chars().take(NAME_MAX).collect::<String>();
+                let user = user.escape_debug();
+                tracing::warn!("{}: {mechanism} login refused: user '{user}' - {reason}", core.describe());
+                self.machine.refuse_login(core.now, self.output.buffer());
+            }
+        }
+    }
+
+    pub(super) fn on_open(&mut self, vhost: &str) -> Result<(), Failure> {
+        let core = &mut self.core;
+        let Some(found) = core.node.vhost(vhost) else {
+            let text = format!("vhost {vhost} not found");
+            let open = crate::amqp::MethodId { class: 10, method: 40 };
+            return Err(Failure::connection(ReplyCode::NotAllowed, text).at(open));
+        };
+        core.vhost = Some(found);
+        core.tuned_frame_max = self.machine.tuned().frame_max;
+        core.node.register_connection(core.id, core.inbox.clone());
+        self.machine.accept_open(core.now, self.output.buffer());
+        let (user, vhost) = (&core.user, vhost.escape_debug());
+        tracing::info!(
+            "{}: user '{user}' authenticated and granted access to vhost '{vhost}'",
+            core.describe()
+        );
+        Ok(())
+    }
+}
+
+impl Core {
+    /// `127.0.0.1:50860` and the client's own name, if it gave one.
+    pub(super) fn describe(&self) -> String {
+        let (address, port) = (self.peer.address, self.peer.port);
+        match &self.client.name {
+            Some(name) => format!("connection {} ({address}:{port} - {name})", self.id),
+            None => format!("connection {} ({address}:{port})", self.id),
+        }
+    }
+
+    /// Logs what a client did wrong: once, where it is handled.
+    pub(super) fn log_failure(&self, channel: ChannelId, failure: &Failure) {
+        let text = failure.text.escape_debug();
+        match failure.scope {
+            Scope::Channel => tracing::info!("{}: closing channel {channel}: {text}", self.describe()),
+            Scope::Connection => tracing::warn!("{}: closing connection: {text}", self.describe()),
+        }
+    }
+
+    /// Holds publishes back; tells the client once an episode (ALM-04).
+    pub(super) fn block(&mut self, reason: &str, out: &mut Output) {
+        if self.blocked {
+            return;
+        }
+        self.blocked = true;
+        if self.client.blocked {
+            let blocked = connection::Blocked { reason: reason.into() };
+            let class = connection::AMQPMethod::Blocked(blocked);
+            method::encode(out.buffer(), 0, crate::amqp::AMQPClass::Connection(class));
+        }
+        tracing::info!("{}: blocked, {reason}", self.describe());
+    }
+
+    /// Every alarm is over (ALM-05).
+    pub(super) fn unblock(&mut self, out: &mut Output) {
+        self.blocked = false;
+        if self.client.blocked {
+            let class = connection::AMQPMethod::Unblocked(connection::Unblocked {});
+            method::encode(out.buffer(), 0, crate::amqp::AMQPClass::Connection(class));
+        }
+        tracing::info!("{}: unblocked", self.describe());
+    }
+}

@@ -1,0 +1,471 @@
+//! basic.publish: checked, routed, gathered, and handed to each queue in one go.
+
+use std::{borrow::Cow, sync::Arc};
+
+use smallvec::SmallVec;
+
+use super::{Core, Output, channel::Mode, errors, routes::Route, transaction::Publish};
+use crate::{
+    amqp::{
+        ChannelId, Failure, MethodId, ReplyCode, encode,
+        properties::{Change, Properties, rewrite},
+        table::{FieldRef, TableIter, TableRef},
+    },
+    broker::{
+        Message, Parts,
+        queue::{Accepted, Effects},
+        queue_arguments::Overflow,
+        topology::RoutingKeys,
+    },
+    engine::{QueueRef, REPLY_TO, Replies},
+    protocol::{Body, Content, Event},
+};
+
+/// The longest time to live, ten years in milliseconds (CH-68).
+const EXPIRATION_MAX: u64 = 315_360_000_000;
+/// Buckets looked through one by one before a map would be cheaper; larger batches are flushed instead.
+const BUCKETS_MAX: usize = 32;
+/// Messages gathered before their queues are told, so that consumers need not wait for a whole read.
+const BATCH_MAX: usize = 1024;
+
+/// Publishes gathered since the last flush, by queue.
+#[derive(Debug, Default)]
+pub struct Batch {
+    buckets: Vec<Bucket>,
+    /// The first so many buckets are in use.
+    used: usize,
+    messages: usize,
+    /// Reused memory for building messages.
+    scratch: Vec<u8>,
+}
+
+/// What one queue gets.
+#[derive(Debug)]
+struct Bucket {
+    queue: QueueRef,
+    messages: Vec<Message>,
+    /// Who to tell when the queue refuses, message by message; empty unless the queue may refuse.
+    confirms: Vec<Option<(ChannelId, u64)>>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        BATCH_MAX <= self.messages || BUCKETS_MAX <= self.used
+    }
+
+    #[inline]
+    fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>) {
+        self.messages += 1;
+        let used = self.buckets.get_mut(..self.used).unwrap_or_default();
+        // The one used last comes first to mind: most publishers stay with a queue.
+        let bucket = match used.iter_mut().rev().find(|bucket| bucket.queue == *queue) {
+            Some(bucket) => bucket,
+            None => {
+                if let Some(bucket) = self.buckets.get_mut(self.used) {
+                    bucket.queue = queue.clone();
+                } else {
+                    let (messages, confirms) = (Vec::new(), Vec::new());
+                    self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
+                }
+                self.used += 1;
+                match self.buckets.get_mut(self.used - 1) {
+                    Some(bucket) => bucket,
+                    None => return,
+                }
+            }
+        };
+        bucket.messages.push(message);
+        if bucket.queue.properties.arguments.overflow != Overflow::DropHead {
+            bucket.confirms.push(confirm);
+        }
+    }
+}
+
+/// Extra routing keys of a message.
+#[derive(Debug, Default)]
+struct Copies<'a> {
+    keys: SmallVec<[&'a [u8]; 4]>,
+    has_bcc: bool,
+}
+
+impl Core {
+    /// Handles a complete publish. Returns and confirms go out in order: a return at once, its confirm at
+    /// the flush (CNF-05).
+    #[inline]
+    pub(super) fn publish(
+        &mut self,
+        id: ChannelId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        self.try_publish(id, content, out).map_err(|failure| failure.at(MethodId::PUBLISH))
+    }
+
+    #[inline]
+    fn try_publish(&mut self, id: ChannelId, content: Content<'_>, out: &mut Output) -> Result<(), Failure> {
+        if content.immediate {
+            return Err(Failure::connection(ReplyCode::NotImplemented, "immediate=true"));
+        }
+        if self.batch.is_full() {
+            self.flush(out);
+        }
+        let depth_max = self.settings.limits.table_depth_max;
+        let properties = Properties::scan(&content.properties, depth_max)?;
+        let headers = properties.headers();
+        let copies = match headers {
+            None => Copies::default(),
+            Some(headers) => copies(headers)?,
+        };
+        let route = self.route(&content, headers, &copies)?;
+        let expiration = self.check_properties(&properties)?;
+
+        let mut octets: Cow<'_, [u8]> = Cow::Borrowed(&content.properties);
+        if properties.reply_to == Some(REPLY_TO.as_bytes()) {
+            octets = Cow::Owned(self.with_reply_name(id, &octets)?);
+        }
+        if copies.has_bcc {
+            octets = Cow::Owned(without_bcc(&octets, headers));
+        }
+        let parts = Parts {
+            exchange: &content.exchange,
+            routing_key: &content.routing_key,
+            properties: &octets,
+            persistent: properties.is_persistent(),
+            priority: properties.priority.unwrap_or(0),
+            expiration,
+        };
+        let message = match content.body {
+            Body::Whole(body) => Message::new(&parts, body, &mut self.batch.scratch),
+            Body::Pieces(pieces) => match pieces.as_slice() {
+                [] => Message::new(&parts, &[], &mut self.batch.scratch),
+                [only] if only.len() <= crate::broker::message::INLINE_BODY_MAX => {
+                    Message::new(&parts, only, &mut self.batch.scratch)
+                }
+                _ => Message::from_pieces(&parts, pieces, &mut self.batch.scratch),
+            },
+        };
+        self.hand_in(id, route, message, content.mandatory, out)
+    }
+
+    /// Finds the destinations. The cache answers most; `None` says that its current route is meant.
+    #[inline]
+    fn route(
+        &mut self,
+        content: &Content<'_>,
+        headers: Option<TableRef<'_>>,
+        copies: &Copies<'_>,
+    ) -> Result<Option<Found>, Failure> {
+        let Some(vhost) = &self.vhost else { return Ok(Some(Found::default())) };
+        let (exchange, routing_key) = (&*content.exchange, &*content.routing_key);
+        let cacheable = copies.keys.is_empty();
+        if cacheable && self.routes.find(vhost.generation(), exchange, routing_key) {
+            return Ok(None);
+        }
+        if exchange.is_empty() && Replies::is_reply_name(routing_key) {
+            return Ok(Some(Found { reply: true, ..Found::default() }));
+        }
+        let keys = RoutingKeys { key: routing_key, extra: &copies.keys };
+        let (queues, by_headers) = vhost.route(exchange, &keys, headers).map_err(errors::of_topology)?;
+        if cacheable && !by_headers && !queues.is_empty() {
+            self.routes.insert(exchange, routing_key, Arc::new(Route { queues }));
+            return Ok(None);
+        }
+        Ok(Some(Found { queues, reply: false }))
+    }
+
+    /// user-id and expiration (CH-67, CH-68); the time to live in milliseconds.
+    #[inline]
+    fn check_properties(&self, properties: &Properties<'_>) -> Result<Option<u64>, Failure> {
+        if let Some(user_id) = properties.user_id
+            && user_id != self.user.as_bytes()
+        {
+            let text = format!(
+                "user_id property set to '{}' but authenticated user was '{}'",
+                String::from_utf8_lossy(user_id),
+                self.user
+            );
+            return Err(Failure::channel(ReplyCode::PreconditionFailed, text));
+        }
+        properties.expiration.map(parse_expiration).transpose()
+    }
+
+    /// The properties with reply-to naming this channel's requester (BAS-81).
+    fn with_reply_name(&self, id: ChannelId, octets: &[u8]) -> Result<Vec<u8>, Failure> {
+        let reply = self.channels.get(&id).and_then(|channel| channel.reply.as_ref());
+        let Some((_, name)) = reply else {
+            let text = "fast reply consumer does not exist";
+            return Err(Failure::channel(ReplyCode::PreconditionFailed, text));
+        };
+        Ok(rewrite(octets, Change::ReplyTo(name.as_bytes())))
+    }
+
+    #[inline]
+    fn hand_in(
+        &mut self,
+        id: ChannelId,
+        found: Option<Found>,
+        message: Message,
+        mandatory: bool,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        let current = || self.routes.current().map(|route| route.queues.as_slice()).unwrap_or_default();
+        let queues = found.as_ref().map_or_else(current, |found| found.queues.as_slice());
+        let reply = found.as_ref().is_some_and(|found| found.reply);
+        let confirm = match &mut channel.mode {
+            Mode::Plain => None,
+            Mode::Confirm(confirms) => {
+                confirms.published += 1;
+                Some((id, confirms.published))
+            }
+            Mode::Transaction(transaction) => {
+                let queues = queues.iter().cloned().collect();
+                transaction.publishes.push(Publish { queues, reply, message, mandatory });
+                return Ok(());
+            }
+        };
+        if confirm.is_some() && !channel.is_dirty {
+            channel.is_dirty = true;
+            self.dirty.push(id);
+        }
+        if let [queue] = queues {
+            self.batch.add(queue, message, confirm);
+        } else if let [first, rest @ ..] = queues {
+            for queue in rest {
+                self.batch.add(queue, message.clone(), confirm);
+            }
+            self.batch.add(first, message, confirm);
+        } else {
+            let delivered = reply && self.reply(&message);
+            if mandatory && !delivered {
+                put_return(out, id, &message, self.frame_max());
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers a direct reply; false when nobody waits for it any more.
+    pub(super) fn reply(&mut self, message: &Message) -> bool {
+        let Some(vhost) = &self.vhost else { return false };
+        self.node.replies.deliver(&vhost.name, message.routing_key(), message.clone())
+    }
+
+    /// Adds committed publishes of a transaction to the batch.
+    pub(super) fn hand_in_committed(&mut self, publish: Publish, id: ChannelId, serial: u64) {
+        for queue in &publish.queues {
+            self.batch.add(queue, publish.message.clone(), Some((id, serial)));
+        }
+    }
+
+    /// Hands every bucket to its queue and every settlement to its origin, and confirms.
+    ///
+    /// A queue in memory has a message once it took it, so the confirm follows at once; with a log on disk
+    /// this is where it will wait for the log's position.
+    #[inline]
+    pub(super) fn flush(&mut self, out: &mut Output) {
+        if self.batch.used != 0 {
+            let refused = self.flush_batch();
+            self.note_refused(&refused);
+        }
+        if !self.dirty.is_empty() {
+            self.flush_dirty(out);
+        }
+    }
+
+    /// Hands the batch over; returns the publishes that a queue refused.
+    pub(super) fn flush_batch(&mut self) -> Vec<(ChannelId, u64)> {
+        let mut refused = Vec::new();
+        let (node, now) = (&self.node, self.now);
+        for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
+            let Bucket { queue, messages, confirms } = bucket;
+            node.with_queue(queue, now, |queue, effects: &mut Effects| {
+                queue.publish(messages.drain(..), now, effects, |index, accepted| {
+                    if accepted == Accepted::Refused {
+                        refused.extend(confirms.get(index).copied().flatten());
+                    }
+                });
+            });
+            messages.clear();
+            confirms.clear();
+        }
+        self.batch.used = 0;
+        self.batch.messages = 0;
+        refused
+    }
+
+    fn note_refused(&mut self, refused: &[(ChannelId, u64)]) {
+        for (id, number) in refused {
+            if let Some(Mode::Confirm(confirms)) = self.channels.get_mut(id).map(|channel| &mut channel.mode)
+            {
+                confirms.refused.push(*number);
+            }
+        }
+    }
+
+    fn flush_dirty(&mut self, out: &mut Output) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(channel) = self.channels.get_mut(&id) else { continue };
+            channel.is_dirty = false;
+            if let Mode::Confirm(confirms) = &mut channel.mode {
+                send_confirms(out, id, confirms);
+            }
+            self.flush_settlements(id);
+        }
+    }
+
+    /// Lets go of what an idle connection does not need.
+    pub(super) fn release_batch(&mut self) {
+        if self.batch.used == 0 {
+            self.batch = Batch::default();
+        }
+    }
+
+    /// Whether a publish must wait for an alarm to clear; tells the client once (ALM-02 to ALM-04).
+    #[inline]
+    pub(super) fn block_if_alarmed(&mut self, event: &Event<'_>, out: &mut Output) {
+        if !matches!(event, Event::Content(..)) {
+            return;
+        }
+        if let Some(reason) = self.node.alarms.reason() {
+            self.block(reason, out);
+        }
+    }
+}
+
+/// Destinations that the cache does not hold.
+#[derive(Debug, Default)]
+pub struct Found {
+    queues: SmallVec<[QueueRef; 2]>,
+    /// The routing key is a direct reply name.
+    reply: bool,
+}
+
+/// basic.return with its content (BAS-05).
+pub fn put_return(out: &mut Output, channel: ChannelId, message: &Message, frame_max: u32) {
+    let fields = encode::Return {
+        reply_code: ReplyCode::NoRoute.id(),
+        reply_text: ReplyCode::NoRoute.name().as_bytes(),
+        exchange: message.exchange(),
+        routing_key: message.routing_key(),
+    };
+    encode::basic_return(out.buffer(), channel, &fields);
+    out.content(channel, message, frame_max);
+}
+
+/// Confirms everything published so far: refused ones singly, the rest as few as possible (CNF-03).
+fn send_confirms(out: &mut Output, id: ChannelId, confirms: &mut super::channel::Confirms) {
+    let mut refused = std::mem::take(&mut confirms.refused);
+    refused.sort_unstable();
+    // A message may be refused by several of its queues.
+    refused.dedup();
+    for number in refused {
+        confirm_up_to(out, id, confirms, number - 1);
+        encode::nack(out.buffer(), id, number);
+        confirms.answered = number;
+    }
+    confirm_up_to(out, id, confirms, confirms.published);
+}
+
+fn confirm_up_to(out: &mut Output, id: ChannelId, confirms: &mut super::channel::Confirms, number: u64) {
+    if confirms.answered < number {
+        let multiple = 1 < number - confirms.answered;
+        encode::ack(out.buffer(), id, number, multiple);
+        confirms.answered = number;
+    }
+}
+
+/// CC and BCC of a message (BAS-06, BAS-07).
+fn copies(headers: TableRef<'_>) -> Result<Copies<'_>, Failure> {
+    let mut copies = Copies::default();
+    for name in ["CC", "BCC"] {
+        match headers.find(name.as_bytes()) {
+            None => {}
+            Some(FieldRef::Array(array)) => {
+                copies.has_bcc |= name == "BCC";
+                copies.keys.extend(array.iter().filter_map(|value| match value {
+                    // A routing key is a short string; a longer one can match nothing.
+                    FieldRef::LongStr(key) if key.len() <= 255 => Some(key),
+                    _ => None,
+                }));
+            }
+            Some(other) => {
+                let kind = other.type_name();
+                let text = format!("invalid message: {{unacceptable_type_in_header,\"{name}\",{kind}}}");
+                return Err(Failure::channel(ReplyCode::PreconditionFailed, text));
+            }
+        }
+    }
+    Ok(copies)
+}
+
+/// The properties without the BCC header, every other header untouched.
+fn without_bcc(octets: &[u8], headers: Option<TableRef<'_>>) -> Vec<u8> {
+    let Some(headers) = headers else { return octets.to_vec() };
+    let mut kept = Vec::with_capacity(headers.as_bytes().len());
+    let mut fields: TableIter<'_> = headers.iter();
+    loop {
+        let before = fields.rest();
+        let Some((name, _)) = fields.next() else { break };
+        if name != b"BCC" {
+            let used = before.len() - fields.rest().len();
+            kept.extend_from_slice(before.get(..used).unwrap_or_default());
+        }
+    }
+    rewrite(octets, Change::Headers(&kept))
+}
+
+/// A decimal number of milliseconds up to ten years; anything else gets RabbitMQ's text (CH-68).
+fn parse_expiration(octets: &[u8]) -> Result<u64, Failure> {
+    let refuse = |reason: String| {
+        let given = String::from_utf8_lossy(octets);
+        let text = format!("invalid expiration '{given}': {reason}");
+        Failure::channel(ReplyCode::PreconditionFailed, text)
+    };
+    let (negative, digits) = match octets {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let count = digits.iter().take_while(|octet| octet.is_ascii_digit()).count();
+    let (number, leftover) = digits.split_at_checked(count).unwrap_or_default();
+    if number.is_empty() {
+        return Err(refuse("no_integer".to_owned()));
+    }
+    if !leftover.is_empty() {
+        return Err(refuse(format!("{{leftover_string,\"{}\"}}", String::from_utf8_lossy(leftover))));
+    }
+    let text = String::from_utf8_lossy(number);
+    let text = text.trim_start_matches('0');
+    let value: u64 = if text.is_empty() { 0 } else { text.parse().unwrap_or(u64::MAX) };
+    if negative && value != 0 {
+        return Err(refuse(format!("{{value_negative,-{text}}}")));
+    }
+    if EXPIRATION_MAX < value {
+        return Err(refuse(format!("{{value_too_large,{text}}}")));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ch_68_expirations_are_decimal_milliseconds_up_to_ten_years() {
+        for (text, value) in [("0", 0), ("+5", 5), ("007", 7), ("-0", 0), ("315360000000", EXPIRATION_MAX)] {
+            assert_eq!(parse_expiration(text.as_bytes()), Ok(value));
+        }
+        for (text, reason) in [
+            ("abc", "no_integer"),
+            ("", "no_integer"),
+            (" 5", "no_integer"),
+            ("-1", "{value_negative,-1}"),
+            ("1.5", "{leftover_string,\".5\"}"),
+            ("315360000001", "{value_too_large,315360000001}"),
+            ("99999999999999999999999", "{value_too_large,99999999999999999999999}"),
+        ] {
+            let failure = parse_expiration(text.as_bytes()).unwrap_err();
+            assert_eq!(failure.text, format!("PRECONDITION_FAILED - invalid expiration '{text}': {reason}"));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! basic.ack, basic.nack, basic.reject and basic.recover.
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::{
+    Core,
+    channel::Mode,
+    unacked::{OriginIndex, Unacked},
+};
+use crate::{
+    amqp::{ChannelId, Failure, ReplyCode, hot::Settle},
+    broker::queue::Entry,
+};
+
+/// What a client says of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Acknowledge,
+    Requeue,
+    /// Dead-letter or drop (BAS-62).
+    Discard,
+}
+
+/// Groups a transaction's settlements into runs of equal verdict, in order.
+pub fn by_verdict(settlements: Vec<(Verdict, Unacked)>) -> Vec<(Verdict, Vec<Unacked>)> {
+    let mut runs: Vec<(Verdict, Vec<Unacked>)> = Vec::new();
+    for (verdict, unacked) in settlements {
+        match runs.last_mut() {
+            Some((last, run)) if *last == verdict => run.push(unacked),
+            _ => runs.push((verdict, vec![unacked])),
+        }
+    }
+    runs
+}
+
+impl Core {
+    /// Settles deliveries. Acknowledgements reach their queues at the next flush, all others at once.
+    #[inline]
+    pub(super) fn on_settle(&mut self, id: ChannelId, settle: Settle) -> Result<(), Failure> {
+        let (tag, multiple, verdict) = match settle {
+            Settle::Ack { tag, multiple } => (tag, multiple, Verdict::Acknowledge),
+            Settle::Nack { tag, multiple, requeue: true } => (tag, multiple, Verdict::Requeue),
+            Settle::Nack { tag, multiple, requeue: false } => (tag, multiple, Verdict::Discard),
+            Settle::Reject { tag, requeue: true } => (tag, false, Verdict::Requeue),
+            Settle::Reject { tag, requeue: false } => (tag, false, Verdict::Discard),
+        };
+        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        let unknown = || {
+            let text = format!("unknown delivery tag {tag}");
+            Failure::channel(ReplyCode::PreconditionFailed, text)
+        };
+        if verdict == Verdict::Acknowledge && !matches!(channel.mode, Mode::Transaction(_)) {
+            let settled = channel.unacked.len();
+            if multiple {
+                for unacked in channel.unacked.take_up_to(tag).ok_or_else(unknown)? {
+                    channel.note_settled(unacked.origin);
+                }
+            } else {
+                let unacked = channel.unacked.take(tag).ok_or_else(unknown)?;
+                channel.note_settled(unacked.origin);
+            }
+            if settled != channel.unacked.len() && !channel.is_dirty {
+                channel.is_dirty = true;
+                self.dirty.push(id);
+            }
+            return Ok(());
+        }
+        let taken = if multiple {
+            channel.unacked.take_up_to(tag).ok_or_else(unknown)?
+        } else {
+            vec![channel.unacked.take(tag).ok_or_else(unknown)?]
+        };
+        if let Mode::Transaction(transaction) = &mut channel.mode {
+            transaction.settlements.extend(taken.into_iter().map(|unacked| (verdict, unacked)));
+            return Ok(());
+        }
+        // What was published or acknowledged before comes first.
+        self.flush_settlements(id);
+        self.settle_all(id, vec![(verdict, taken)]);
+        Ok(())
+    }
+
+    /// Carries settlements out, a queue at a time within each run.
+    pub(super) fn settle_all(&mut self, id: ChannelId, runs: Vec<(Verdict, Vec<Unacked>)>) {
+        for (verdict, run) in runs {
+            if verdict == Verdict::Acknowledge {
+                if let Some(channel) = self.channels.get_mut(&id) {
+                    run.iter().for_each(|unacked| channel.note_settled(unacked.origin));
+                }
+                self.flush_settlements(id);
+                continue;
+            }
+            for (origin, entries) in by_origin(run) {
+                self.return_entries(id, origin, entries, verdict);
+            }
+        }
+    }
+
+    /// Gives deliveries back to their queue, or lets them die there.
+    pub(super) fn return_entries(
+        &mut self,
+        id: ChannelId,
+        index: OriginIndex,
+        entries: Vec<Entry>,
+        verdict: Verdict,
+    ) {
+        let count = entries.len() as u32;
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(origin) = channel.origin_mut(index) else { return };
+        origin.outstanding = origin.outstanding.saturating_sub(count);
+        let (queue, consumer, now) = (origin.queue.clone(), origin.consumer, self.now);
+        channel.drop_if_unused(index);
+        let shared = channel.shared_prefetch.clone();
+        if consumer.is_some() {
+            shared.give_back(count);
+        }
+        self.node.with_queue(&queue, now, |queue, effects| match verdict {
+            Verdict::Requeue => queue.requeue(consumer, entries, now, effects),
+            Verdict::Acknowledge | Verdict::Discard => queue.reject(consumer, entries, now, effects),
+        });
+        if shared.limit() != 0 {
+            self.recheck_consumers(id);
+        }
+    }
+
+    /// Tells each queue once how many of its deliveries were acknowledged.
+    pub(super) fn flush_settlements(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.settled_origins.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let mut freed = 0;
+        for index in std::mem::take(&mut channel.settled_origins) {
+            let Some(origin) = channel.origin_mut(index) else { continue };
+            let (consumer, settled) = (origin.consumer, std::mem::take(&mut origin.settled));
+            if consumer.is_some() {
+                freed += settled;
+            }
+            self.node.with_queue(&origin.queue, now, |queue, effects| {
+                queue.settle(consumer, settled, now, effects);
+            });
+            channel.drop_if_unused(index);
+        }
+        if channel.shared_prefetch.limit() != 0 {
+            channel.shared_prefetch.give_back(freed);
+            self.recheck_consumers(id);
+        }
+    }
+
+    /// The shared limit of a channel may have room: its consumers that waited for it take part again.
+    pub(super) fn recheck_consumers(&mut self, id: ChannelId) {
+        use super::deliver::Source;
+        let Some(channel) = self.channels.get(&id) else { return };
+        let now = self.now;
+        for consumer in channel.consumers.values() {
+            if let Some(Source::Queue { queue, key, .. }) =
+                self.consumers.get(*consumer).map(|consumer| &consumer.source)
+            {
+                self.node.with_queue(queue, now, |queue, effects| queue.recheck(*key, now, effects));
+            }
+        }
+    }
+
+    /// Requeues everything outstanding on a channel (BAS-65).
+    pub(super) fn recover(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let all = channel.unacked.take_up_to(0).unwrap_or_default();
+        self.settle_all(id, vec![(Verdict::Requeue, all)]);
+    }
+}
+
+/// Groups deliveries by where they came from, keeping their order.
+fn by_origin(run: Vec<Unacked>) -> Vec<(OriginIndex, Vec<Entry>)> {
+    let mut groups: Vec<(OriginIndex, Vec<Entry>)> = Vec::new();
+    let mut places: HashMap<OriginIndex, usize, FixedState> = HashMap::default();
+    for Unacked { origin, entry, .. } in run {
+        let place = *places.entry(origin).or_insert_with(|| {
+            groups.push((origin, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, entries)) = groups.get_mut(place) {
+            entries.push(entry);
+        }
+    }
+    groups
+}

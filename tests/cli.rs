@@ -1,0 +1,327 @@
+//! The binary as its users see it: what it prints, what it reads, how it starts, stops and fails.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A directory to run in, so that nothing of this machine gets in: no files of /etc, no variables.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    fn leveret(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
+        command
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("LEVERET_CONFIG", "none")
+            .env("LEVERET_RABBITMQ_CONF", "none")
+            .args(arguments);
+        command
+    }
+
+    /// Standard output of a run that ends well.
+    fn output(&self, arguments: &[&str]) -> String {
+        let output = self.leveret(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// Standard error of a run that ends with this code.
+    fn failure(&self, code: i32, arguments: &[&str]) -> String {
+        failure(code, &self.leveret(arguments).output().unwrap())
+    }
+
+    /// A broker on a free port of its own, ready.
+    fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.leveret(&["--amqp", "127.0.0.1:0"]);
+        let mut child =
+            command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut ready = String::new();
+        stdout.read_line(&mut ready).unwrap();
+        let running = Running { child, stdout, ready };
+        assert!(running.ready.contains("Server startup complete"), "{:?}", running.ready);
+        running
+    }
+}
+
+/// A started broker, killed when it is dropped.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    ready: String,
+}
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Exit code, further standard output, standard error.
+    fn finish(mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut out).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        (self.child.wait().unwrap().code(), out, err)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Has no effect on one that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn failure(code: i32, output: &Output) -> String {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    stderr
+}
+
+fn has_line(text: &str, line: &str) -> bool {
+    text.lines().any(|found| found == line)
+}
+
+#[test]
+fn help_and_version() {
+    let place = Place::new();
+    let help = place.output(&["--help"]);
+    for expected in
+        ["--amqp", "--data-dir", "--ephemeral", "--port-file", "Exit codes", "Examples", "print-config"]
+    {
+        assert!(help.contains(expected), "{expected} is missing in:\n{help}");
+    }
+    for absent in ["--amqps", "--management"] {
+        assert!(!help.contains(absent), "{absent} is not part of this version");
+    }
+    assert_eq!(place.output(&["--version"]), format!("leveret {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn an_unknown_key_is_one_sentence_with_a_suggestion() {
+    let place = Place::new();
+    let file = place.file("mine.toml", "[amqp]\nlisten = [\"5672\"]\nhartbeat = 10\n");
+    let file = file.to_str().unwrap();
+    assert_eq!(
+        place.failure(2, &["--config", file]),
+        format!("error: {file}, line 3: unknown key 'amqp.hartbeat'; did you mean 'amqp.heartbeat'?\n")
+    );
+    assert_eq!(
+        place.failure(2, &["--set", "log.levle=info"]),
+        "error: --set: unknown key 'log.levle'; did you mean 'log.level'?\n"
+    );
+    let output = place.leveret(&["check-config"]).env("LEVERET_AMQP__FRAMEMAX", "1").output().unwrap();
+    assert_eq!(
+        failure(2, &output),
+        "error: environment variable LEVERET_AMQP__FRAMEMAX stands for no key; did you mean LEVERET_AMQP__FRAME_MAX?\n"
+    );
+}
+
+#[test]
+fn bad_values_and_bad_usage_exit_with_2() {
+    let place = Place::new();
+    for (arguments, expected) in [
+        (&["--set", "amqp.frame_max=100"][..], "--set: amqp.frame_max cannot be \"100\": expected a size"),
+        (&["--set", "amqp.heartbeat"], "expected KEY=VALUE"),
+        (&["--amqp", "here"], "--amqp: amqp.listen cannot be [\"here\"]"),
+        (&["--memory", "much"], "expected a share such as '60%'"),
+        (&["--log-level", "loud"], "expected one of off, error, warn, info, debug, trace"),
+        (&["--config", "/nowhere.toml"], "cannot read the file /nowhere.toml"),
+        (&["--amqps", ":5671"], "TLS is not part of this version"),
+        (&["--management", ":15672"], "the management interface is not part of this version"),
+        (&["--ephemeral", "--data-dir", "x"], "cannot be used with"),
+        (&["--emphemeral"], "--ephemeral"),
+    ] {
+        let error = place.failure(2, arguments);
+        assert!(error.starts_with("error: ") && error.contains(expected), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn flags_beat_variables_and_variables_beat_files() {
+    let place = Place::new();
+    let toml = place.file("mine.toml", "[amqp]\nheartbeat = 10\nchannel_max = 10\nframe_max = \"10KB\"\n");
+    let conf = place.file("rabbitmq.conf", "heartbeat = 9\nmax_message_size = 9\n");
+    let output = place
+        .leveret(&["print-config", "--origin", "--set", "amqp.heartbeat=30"])
+        .env("LEVERET_CONFIG", &toml)
+        .env("LEVERET_RABBITMQ_CONF", &conf)
+        .env("LEVERET_AMQP__HEARTBEAT", "20")
+        .env("LEVERET_AMQP__CHANNEL_MAX", "20")
+        .env("RABBITMQ_DEFAULT_USER", "alice")
+        .env("LEVERET_PASSWORD", "hush")
+        .output()
+        .unwrap();
+    let printed = text(&output.stdout);
+    for line in [
+        "heartbeat = 30  # --set".to_owned(),
+        "channel_max = 20  # environment variable LEVERET_AMQP__CHANNEL_MAX".to_owned(),
+        format!("frame_max = 10000  # {}, line 4", toml.display()),
+        format!("max_message_size = 9  # {}, line 2", conf.display()),
+        "user = \"alice\"  # environment variable RABBITMQ_DEFAULT_USER".to_owned(),
+        "# password = \"********\"  # environment variable LEVERET_PASSWORD".to_owned(),
+        "vhost = \"/\"  # default".to_owned(),
+    ] {
+        assert!(has_line(&printed, &line), "no line {line:?} in:\n{printed}");
+    }
+    assert!(!printed.contains("hush"));
+    assert!(printed.parse::<toml::Table>().is_ok());
+}
+
+#[test]
+fn a_rabbitmq_conf_becomes_toml() {
+    let place = Place::new();
+    let conf = place.file(
+        "rabbitmq.conf",
+        "listeners.tcp.default = 5673\nloopback_users.guest = false\nmanagement.tcp.port = 15672\n\
+         default_pass = 'a # b'\nconsumer_timeout = 60000\n",
+    );
+    let output = place.leveret(&["import-config", conf.to_str().unwrap()]).output().unwrap();
+    let table: toml::Table = text(&output.stdout).parse().unwrap();
+    let expected: toml::Table = "amqp.listen = ['0.0.0.0:5673']\namqp.consumer_timeout = '1min'\n\
+         auth.loopback_only = []\nbootstrap.password = 'a # b'\n"
+        .parse()
+        .unwrap();
+    assert_eq!(table, expected);
+    let warning = text(&output.stderr);
+    assert!(warning.contains("management.tcp.port: this version has no management listener"), "{warning}");
+
+    place.file("mine.toml", &text(&output.stdout));
+    let checked = place.output(&["check-config", "--config", "mine.toml"]);
+    assert_eq!(checked, "read mine.toml\nthe configuration is valid\n");
+
+    place.file("rabbitmq.conf", "listeners.ssl.default = 5671\n");
+    let refused = place.failure(2, &["import-config", "rabbitmq.conf"]);
+    assert!(refused.contains("rabbitmq.conf, line 1") && refused.contains("TLS"), "{refused}");
+}
+
+#[test]
+fn the_template_is_a_valid_configuration() {
+    let place = Place::new();
+    place.file("all.toml", &place.output(&["print-config", "--template"]));
+    place.output(&["check-config", "--config", "all.toml"]);
+}
+
+#[test]
+fn the_image_lets_guest_in_from_everywhere_and_keeps_data_in_its_volume() {
+    let place = Place::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/docker/leveret.toml");
+    let printed = place.output(&["print-config", "--config", file]);
+    assert!(has_line(&printed, "loopback_only = []"), "{printed}");
+    assert!(has_line(&printed, "data_dir = \"/var/lib/leveret\""), "{printed}");
+}
+
+#[test]
+fn starts_on_any_port_tells_it_and_stops_on_request() {
+    let place = Place::new();
+    for signal in [Signal::TERM, Signal::INT] {
+        let broker = place.start(&["--ephemeral", "--port-file", "ports", "--amqp", "127.0.0.1:0"]);
+        let ports: serde_json::Value =
+            serde_json::from_slice(&fs::read(place.path("ports")).unwrap()).unwrap();
+        assert_eq!(ports["pid"], broker.child.id());
+        assert_eq!(ports["amqp"].as_array().unwrap().len(), 2);
+        let port = u16::try_from(ports["amqp_port"].as_u64().unwrap()).unwrap();
+        assert!(broker.ready.contains(&format!("127.0.0.1:{port}")), "{}", broker.ready);
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+
+        broker.signal(signal);
+        let (code, out, err) = broker.finish();
+        assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+        assert!(err.contains("stopping on SIG"), "{err}");
+        assert!(!place.path("ports").exists(), "a broker that is gone has no ports");
+    }
+    assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0, "an ephemeral broker leaves nothing behind");
+}
+
+#[test]
+fn logs_as_json_on_request() {
+    let place = Place::new();
+    let broker = place.start(&["--ephemeral", "--log-format", "json"]);
+    broker.signal(Signal::TERM);
+    let (code, _, err) = broker.finish();
+    assert_eq!(code, Some(0));
+    let events: Vec<serde_json::Value> =
+        err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().any(|event| event["message"].as_str().unwrap().starts_with("ready")), "{err}");
+}
+
+#[test]
+fn a_taken_port_is_one_sentence_and_1() {
+    let place = Place::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = place.failure(1, &["--ephemeral", "--log-level", "error", "--amqp", &address]);
+    assert!(error.starts_with("error: ") && error.contains(&address), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn a_data_directory_has_one_broker_at_a_time() {
+    let place = Place::new();
+    let broker = place.start(&["--data-dir", "data"]);
+    let error = place.failure(1, &["--amqp", "127.0.0.1:0", "--data-dir", "data", "--log-level", "error"]);
+    let expected =
+        format!("error: data directory data is in use by another leveret (pid {})\n", broker.child.id());
+    assert_eq!(error, expected);
+
+    // A crash leaves the lock file but not the lock.
+    broker.signal(Signal::KILL);
+    broker.finish();
+    let broker = place.start(&["--data-dir", "data"]);
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.finish().0, Some(0));
+}
+
+#[test]
+fn the_port_file_must_be_writable() {
+    let place = Place::new();
+    let arguments = ["--amqp", "127.0.0.1:0", "--ephemeral", "--port-file", "no/such/directory"];
+    let error = place.failure(1, &arguments);
+    assert!(error.contains("cannot write the port file no/such/directory"), "{error}");
+}
+
+#[test]
+fn a_closed_standard_output_is_no_reason_to_stop() {
+    let place = Place::new();
+    let mut child = place
+        .leveret(&["--ephemeral", "--amqp", "127.0.0.1:0", "--port-file", "ports"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut log = String::new();
+    while !log.contains("ready") {
+        assert_ne!(stderr.read_line(&mut log).unwrap(), 0, "{log}");
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+}

@@ -1,0 +1,26 @@
+//! Real Rust clients (lapin, amqprs) and a raw one against a broker: every pattern users rely on.
+//!
+//! Each test is named after the reference line it proves. By default every test starts a broker in this
+//! process; `LEVERET_TEST_URI` points all of them at a running one instead (see `common/fixture.rs`).
+
+#[path = "../common/fixture.rs"]
+mod fixture;
+mod raw;
+mod support;
+
+mod acknowledgements;
+mod alarms;
+mod amqprs_client;
+mod confirms;
+mod connections;
+mod consumers;
+mod exchanges;
+mod headers_exchange;
+mod load;
+mod prefetch;
+mod properties;
+mod publishing;
+mod queue_errors;
+mod queues;
+mod reply_to;
+mod tx;
