@@ -83,6 +83,10 @@ fn play(cases: &[Case], job: impl Fn(&Case) -> Option<String> + Sync) -> Vec<Str
         for _ in 0..THREADS.min(cases.len()) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let t = std::time::Instant::now();
+                    let r = job(case);
+                    if t.elapsed().as_secs() >= 2 { eprintln!("SLOW {:.1} {}", t.elapsed().as_secs_f32(), case.name()); }
+                    let job = |_: &Case| r.clone();
                     found.lock().expect("no holder panics").extend(job(case).map(|text| (case.name(), text)));
                 }
             });

@@ -188,10 +188,10 @@ impl fmt::Display for Value {
     }
 }
 
-/// A table in the notation of [`super::text`]. Dead-letter history is shown sorted by key: its order
-/// is nobody's contract.
+/// A table in the notation of [`super::text`]. Server properties and dead-letter history are shown
+/// sorted by key: their order is nobody's contract.
 pub fn show_table(table: &Table) -> String {
-    if table.iter().any(|(key, _)| key == b"x-death") {
+    if table.iter().any(|(key, _)| key == b"x-death" || key == b"capabilities") {
         return show_entries(&sorted(table));
     }
     show_entries(table)

@@ -83,19 +83,19 @@ fn arguments() -> Vec<Case> {
             "CON-97",
             "a queue name that is not UTF-8",
             r#"a1> queue.declare queue='\xff\xfe'
-              a0< conn 501 "FRAME_ERROR - Malformed UTF-8 in shortstr" (0,0)"#,
+              a0< conn 501 "FRAME_ERROR - Malformed UTF-8 in shortstr" (50,10)"#,
         ),
         case(
             "CON-97",
             "a consumer tag that is not UTF-8",
             r#"a1> basic.consume queue=%q tag='\xc3\x28'
-              a0< conn 501 "FRAME_ERROR - Malformed UTF-8 in shortstr" (0,0)"#,
+              a0< conn 501 "FRAME_ERROR - Malformed UTF-8 in shortstr" (60,20)"#,
         ),
         case(
             "CON-97",
             "a binding key that is not UTF-8",
             r#"a1> queue.bind queue=%q exchange=amq.direct key='\xff'
-              a0< conn 501 "FRAME_ERROR - Malformed UTF-8 in shortstr" (0,0)"#,
+              a0< conn 501 "FRAME_ERROR - Malformed UTF-8 in shortstr" (50,20)"#,
         ),
         case(
             "CON-97",

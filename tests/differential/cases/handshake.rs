@@ -90,9 +90,9 @@ fn start() -> Vec<Case> {
         ),
         case(
             "CON-13",
-            "the nine capabilities in their order",
+            "the nine capabilities",
             "a> header
-             a0< connection.start 0 9 {capabilities={publisher_confirms=t1 exchange_exchange_bindings=t1 basic.nack=t1 consumer_cancel_notify=t1 connection.blocked=t1 consumer_priorities=t1 authentication_failure_close=t1 per_consumer_qos=t1 direct_reply_to=t1…} cluster_name=…",
+             a0< connection.start 0 9 {capabilities={…authentication_failure_close=t1 basic.nack=t1 connection.blocked=t1 consumer_cancel_notify=t1 consumer_priorities=t1 direct_reply_to=t1 exchange_exchange_bindings=t1 per_consumer_qos=t1 publisher_confirms=t1} cluster_name=…",
         ),
     ]
 }
@@ -108,8 +108,7 @@ fn sasl() -> Vec<Case> {
         case(ids, title, &format!("a> header\na0< connection.start …\n{start_ok}\n{answer}")).slow()
     };
     let tune = "a0< connection.tune 2047 131072 60";
-    let malformed =
-        "a0< conn 403 \"ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.\" (0,0)\na< eof";
+    let malformed = "a0< conn 502 \"SYNTAX_ERROR - malformed PLAIN response\" (10,11)\na< eof";
     vec![
         attempt("CON-20 CON-40", "PLAIN, then tune", &start_ok(FRANK, "PLAIN", GUEST), tune),
         attempt(
@@ -201,8 +200,9 @@ fn order() -> Vec<Case> {
             "CON-31",
             "open before tune-ok",
             &format!(
-                "a> header\na0< connection.start …\n{}\na0< connection.tune …\na0> connection.open vhost=/\na< eof",
-                start_ok("", "PLAIN", GUEST)
+                "a> header\na0< connection.start …\n{}\na0< connection.tune …\na0> connection.open vhost=/
+                 a0< conn 504 \"CHANNEL_ERROR - unexpected method in connection state tuning\" (10,40)\na< eof",
+                start_ok(FRANK, "PLAIN", GUEST)
             ),
         )
         .slow(),

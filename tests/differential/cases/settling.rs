@@ -127,8 +127,8 @@ fn limits() -> Vec<Case> {
             "LEN-02 LEN-01",
             "max-length-bytes counts bodies, exactly at the limit is fine",
             &format!(
-                "{}\n> basic.publish key=%q message-id=not-counted body=12345\n> basic.publish key=%q body=67890\n> queue.declare queue=%q passive
-                 < queue.declare-ok %q 2 0\n> basic.publish key=%q body=x\n> basic.get queue=%q
+                "{}\n> confirm.select\n< confirm.select-ok\n> basic.publish key=%q message-id=not-counted body=12345\n> basic.publish key=%q body=67890
+                 < confirms ack 1 2\n> queue.declare queue=%q passive\n< queue.declare-ok %q 2 0\n> basic.publish key=%q body=x\n< confirms ack 3\n> basic.get queue=%q
                  < get-ok tag=1 redelivered=false ex= rk=%q left=1 body=67890",
                 declared("x-max-length-bytes=I10")
             ),
