@@ -8,6 +8,7 @@ pub mod consumer_arguments;
 pub mod message;
 pub mod queue;
 pub mod queue_arguments;
+pub mod queue_type;
 pub mod topology;
 
 pub use message::{Message, Parts};

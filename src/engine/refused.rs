@@ -1,6 +1,6 @@
 //! What a vhost refuses, in RabbitMQ's words; the session maps each kind to a reply code.
 
-use crate::broker::topology::TopologyError;
+use crate::broker::{queue_arguments::ArgumentError, topology::TopologyError};
 
 /// Why an operation on queues was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +21,14 @@ pub enum Refused {
          declaration."
     )]
     Locked { name: String, vhost: String },
-    /// QUE-60 to QUE-64.
-    #[error("inequivalent arg '{argument}' for queue '{name}' in vhost '{vhost}': {difference}")]
-    Inequivalent { argument: String, name: String, vhost: String, difference: String },
-    /// QUE-20 to QUE-52; the text is complete.
-    #[error("{0}")]
-    Invalid(String),
+    /// QUE-20 to QUE-67.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// A queue type of RabbitMQ's that this version does not have; the text is that of QUE-31.
+    #[error(
+        "invalid arg 'x-queue-type' for queue '{name}' in vhost '{vhost}': \"unsupported queue type '{kind}'\""
+    )]
+    QueueType { name: String, vhost: String, kind: &'static str },
     /// CH-49.
     #[error("queue '{name}' in vhost '{vhost}' in use")]
     InUse { name: String, vhost: String },

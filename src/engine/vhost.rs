@@ -17,7 +17,8 @@ use crate::{
     broker::{
         Millis,
         queue::QueueSettings,
-        queue_arguments::QueueArguments,
+        queue_arguments::{QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
+        queue_type::QueueType,
         topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError},
     },
 };
@@ -32,6 +33,13 @@ pub struct QueueDeclare {
     pub auto_delete: bool,
     pub exclusive: bool,
     pub arguments: FieldTable,
+}
+
+impl QueueDeclare {
+    fn flags(&self) -> Flags {
+        let QueueDeclare { durable, auto_delete, exclusive, .. } = *self;
+        Flags { durable, exclusive, auto_delete }
+    }
 }
 
 /// One virtual host.
@@ -133,9 +141,14 @@ impl Vhost {
             current.state.lock().touch(now);
             return Ok((current, false));
         }
-        let QueueDeclare { durable, auto_delete, exclusive, arguments } = declare;
-        let arguments = QueueArguments::parse(name, &self.name, arguments, durable, exclusive, auto_delete)
-            .map_err(Refused::Invalid)?;
+        let flags = declare.flags();
+        let identity = QueueIdentity { name, vhost: &self.name };
+        let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
+        if arguments.queue_type != QueueType::Classic {
+            let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
+            return Err(Refused::QueueType { name, vhost, kind });
+        }
+        let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let settings = settings(&arguments);
         let owner = exclusive.then_some(connection);
         let properties = QueueProperties { durable, auto_delete, owner, arguments };
@@ -157,26 +170,17 @@ impl Vhost {
         if properties.owner.is_some() != declare.exclusive {
             return Err(self.locked(name));
         }
-        let different = |argument: &str, received: bool, current: bool| {
-            let difference = format!("received '{received}' but current is '{current}'");
-            Err(self.inequivalent(name, argument, difference))
+        let flags = Flags {
+            durable: properties.durable,
+            exclusive: properties.owner.is_some(),
+            auto_delete: properties.auto_delete,
         };
-        // An exclusive queue never survives a restart, whatever was declared (QUE-11).
-        if properties.durable != declare.durable && !declare.exclusive {
-            return different("durable", declare.durable, properties.durable);
-        }
-        if properties.auto_delete != declare.auto_delete {
-            return different("auto_delete", declare.auto_delete, properties.auto_delete);
-        }
-        match properties.arguments.inequivalence(&declare.arguments) {
+        let identity = QueueIdentity { name, vhost: &self.name };
+        let (current, received) = ((flags, &properties.arguments), (declare.flags(), &declare.arguments));
+        match inequivalence(identity, current, received, None) {
             None => Ok(()),
-            Some((argument, difference)) => Err(self.inequivalent(name, &argument, difference)),
+            Some(difference) => Err(difference.into()),
         }
-    }
-
-    fn inequivalent(&self, name: &str, argument: &str, difference: String) -> Refused {
-        let (argument, name) = (argument.to_owned(), name.to_owned());
-        Refused::Inequivalent { argument, name, vhost: self.name.to_string(), difference }
     }
 
     /// Deletes a queue; says how many messages were ready (QUE-15). Consumers are told.
@@ -306,8 +310,8 @@ impl Vhost {
 
 fn settings(arguments: &QueueArguments) -> QueueSettings {
     QueueSettings {
-        message_ttl: arguments.message_ttl,
-        expires: arguments.expires,
+        message_ttl: arguments.message_ttl_ms,
+        expires: arguments.expires_ms,
         max_length: arguments.max_length,
         max_length_bytes: arguments.max_length_bytes,
         overflow: arguments.overflow,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+use tokio::{sync::Notify, task::AbortHandle};
 
 /// Counts connections and drops those that wait too long in too large a crowd.
 #[derive(Debug)]
@@ -20,6 +20,10 @@ pub struct Door {
     waiting_per_address_max: usize,
     connections: AtomicUsize,
     state: Mutex<Waiting>,
+    /// Sockets of crowded addresses that wait for a place among the waiting.
+    queued: AtomicUsize,
+    /// Somebody logged in or left.
+    freed: Notify,
 }
 
 /// Sockets that have not logged in.
@@ -69,6 +73,8 @@ impl Door {
             waiting_per_address_max,
             connections: AtomicUsize::new(0),
             state: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            freed: Notify::new(),
         })
     }
 
@@ -99,6 +105,24 @@ impl Door {
         Ok(Place { door: self.clone(), number, waiting: true })
     }
 
+    /// As [`Door::enter`], but waits while the address is crowded: an honest burst of connections logs in
+    /// within milliseconds, and a dishonest one only delays itself.
+    pub async fn enter_in_turn(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
+        if self.waiting_max <= self.queued.fetch_add(1, Relaxed) {
+            self.queued.fetch_sub(1, Relaxed);
+            return Err(TurnedAway::AddressCrowded);
+        }
+        let entered = loop {
+            let freed = self.freed.notified();
+            match self.enter(address) {
+                Err(TurnedAway::AddressCrowded) => freed.await,
+                other => break other,
+            }
+        };
+        self.queued.fetch_sub(1, Relaxed);
+        entered
+    }
+
     /// Drops everybody: the broker is gone.
     pub fn close(&self) {
         let tasks = std::mem::take(&mut self.state.lock().tasks);
@@ -123,6 +147,7 @@ impl Place {
     pub fn logged_in(&mut self) {
         if std::mem::take(&mut self.waiting) {
             self.door.state.lock().logged_in(self.number);
+            self.door.freed.notify_waiters();
         }
     }
 }
@@ -134,6 +159,7 @@ impl Drop for Place {
         state.tasks.remove(&self.number);
         drop(state);
         self.door.connections.fetch_sub(1, Relaxed);
+        self.door.freed.notify_waiters();
     }
 }
 

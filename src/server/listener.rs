@@ -5,7 +5,11 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{clock::Clock, connection::Driver, door::Door};
+use super::{
+    clock::Clock,
+    connection::Driver,
+    door::{Door, Place, TurnedAway},
+};
 use crate::{
     engine::Node,
     session::{Peer, Session, SessionSettings},
@@ -22,6 +26,7 @@ pub struct Shared {
     pub clock: Clock,
     pub door: Arc<Door>,
     pub stall: Duration,
+    pub handshake_timeout: Duration,
     pub nodelay: bool,
     /// Held by every connection's task; shutdown waits until all are gone.
     pub alive: tokio::sync::mpsc::Sender<()>,
@@ -56,19 +61,30 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
 
 fn admit(stream: TcpStream, address: SocketAddr, shared: &Shared) {
     let ip = address.ip().to_canonical();
-    let place = match shared.door.enter(ip) {
-        Ok(place) => place,
-        Err(turned_away) => {
-            tracing::debug!("refused a connection from {address}: {turned_away}");
-            return;
+    match shared.door.enter(ip) {
+        Ok(place) => start(stream, address, place, shared),
+        Err(TurnedAway::AddressCrowded) => {
+            let shared = shared.clone();
+            tokio::spawn(async move {
+                let turn = shared.door.enter_in_turn(ip);
+                match tokio::time::timeout(shared.handshake_timeout, turn).await {
+                    Ok(Ok(place)) => start(stream, address, place, &shared),
+                    Ok(Err(turned_away)) => tracing::debug!("refused {address}: {turned_away}"),
+                    Err(_) => tracing::debug!("refused {address}: {}", TurnedAway::AddressCrowded),
+                }
+            });
         }
-    };
+        Err(turned_away) => tracing::debug!("refused a connection from {address}: {turned_away}"),
+    }
+}
+
+fn start(stream: TcpStream, address: SocketAddr, place: Place, shared: &Shared) {
     if shared.nodelay
         && let Err(error) = stream.set_nodelay(true)
     {
         tracing::debug!("cannot set TCP_NODELAY for {address}: {error}");
     }
-    let peer = Peer { address: ip, port: address.port() };
+    let peer = Peer { address: address.ip().to_canonical(), port: address.port() };
     let frame_max = shared.settings.limits.frame_max;
     let (node, settings, clock) = (shared.node.clone(), shared.settings.clone(), shared.clock);
     let session = Session::new(node, settings, peer, clock.now());

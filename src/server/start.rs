@@ -157,6 +157,7 @@ impl BrokerBuilder {
             clock,
             door: door.clone(),
             stall: limits.output_stall,
+            handshake_timeout: config.amqp.handshake_timeout,
             nodelay: config.amqp.tcp_nodelay,
             alive,
         };

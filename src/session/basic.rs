@@ -12,6 +12,8 @@ use crate::{
     broker::{
         consumer_arguments::ConsumerArguments,
         queue::{Acknowledges, ConsumeError, ConsumerSettings},
+        queue_arguments::QueueIdentity,
+        queue_type::QueueType,
     },
     engine::{ConsumerOutlet, REPLY_TO, Refused},
 };
@@ -93,8 +95,9 @@ impl Core {
         }
         let name = self.named_queue(id, consume.queue.as_str()).map_err(errors::of_queue)?;
         let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
-        let arguments = ConsumerArguments::parse(&name, &vhost.name, &consume.arguments)
-            .map_err(|text| Failure::channel(ReplyCode::PreconditionFailed, text))?;
+        let identity = QueueIdentity { name: &name, vhost: &vhost.name };
+        let arguments = ConsumerArguments::parse(identity, QueueType::Classic, &consume.arguments)
+            .map_err(|error| errors::of_queue(error.into()))?;
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
         let acknowledges = if consume.no_ack {
             Acknowledges::Never

@@ -33,8 +33,8 @@ pub fn of_queue(error: Refused) -> Failure {
             ReplyCode::AccessRefused
         }
         Refused::Locked { .. } => ReplyCode::ResourceLocked,
-        Refused::Inequivalent { .. }
-        | Refused::Invalid(_)
+        Refused::Argument(_)
+        | Refused::QueueType { .. }
         | Refused::InUse { .. }
         | Refused::NotEmpty { .. } => ReplyCode::PreconditionFailed,
         Refused::Topology(error) => return of_topology(error.clone()),

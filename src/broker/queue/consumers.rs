@@ -27,7 +27,7 @@ pub struct ConsumerKey {
 pub struct ConsumerSettings {
     pub acknowledges: Acknowledges,
     /// Higher ones get everything while they have room (BAS-26).
-    pub priority: i32,
+    pub priority: i64,
     pub exclusive: bool,
     /// The limit that all consumers of its channel share (BAS-41).
     pub shared: Option<Arc<SharedPrefetch>>,
@@ -130,7 +130,7 @@ impl<O> Consumer<O> {
 
 #[derive(Debug)]
 struct Ring {
-    priority: i32,
+    priority: i64,
     slots: VecDeque<u32>,
 }
 

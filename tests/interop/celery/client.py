@@ -95,7 +95,9 @@ def countdown_holds_the_task_back():
 
 @check
 def expired_task_is_revoked():
-    result = tasks.add.apply_async((1, 1), expires=-10)
+    # Held by the worker beyond its end. Sent with an end in the past it would carry a message expiration of 0,
+    # and reach the worker only if that had room at that very moment.
+    result = tasks.add.apply_async((1, 1), countdown=1.3, expires=1)
     try:
         result.get(timeout=10)
     except Exception as error:
@@ -182,8 +184,11 @@ def worker_stops_cleanly():
 
 
 def clean():
-    if worker and worker.process.poll() is None:
-        worker.process.kill()
+    if worker:
+        if worker.process.poll() is None:
+            worker.process.kill()
+        # Shown by 'run' only when something failed.
+        print("\n".join(f"worker: {line}" for line in worker.lines[-40:]))
     app.close()
     with Connection(AMQP_URL) as connection:
         channel = connection.default_channel

@@ -46,6 +46,7 @@ class Relay:
                 self._sockets += [client, broker]
                 self.accepted += 1
             for source, target in ((client, broker), (broker, client)):
+                target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
                 threading.Thread(target=_pump, args=(source, target), daemon=True).start()
 
 

@@ -1,0 +1,89 @@
+//! Throughput mode: as much as broker, gate and rate allow, and nothing lost at the end.
+
+use std::thread;
+
+use crate::{
+    consumer::Consumer,
+    error::Result,
+    measure::Figures,
+    options::Options,
+    producer::Producer,
+    progress::Progress,
+    report::{Report, Totals},
+    topology::Topology,
+    workers::{join, measure_window, snapshot, spawn},
+};
+
+pub fn run(options: &Options) -> Result<Report> {
+    let topology = Topology::declare(options)?;
+    let report = drive(options, &topology);
+    let deleted = topology.delete();
+    let report = report?;
+    deleted?;
+    Ok(report)
+}
+
+fn drive(options: &Options, topology: &Topology) -> Result<Report> {
+    let progress =
+        Progress::new(options.producers, options.consumers, options.copies(), options.backlog_max());
+    let consumers: Vec<Consumer> = (0..options.consumers)
+        .map(|number| Consumer::open(options, topology, number))
+        .collect::<Result<_>>()?;
+    let producers: Vec<Producer> = (0..options.producers)
+        .map(|number| Producer::open(options, topology, number))
+        .collect::<Result<_>>()?;
+    let figures = run_workers(options, &progress, consumers, producers);
+    if let Some(failure) = progress.take_failure() {
+        return Err(failure);
+    }
+    let mut report = Report::new(options, Some(figures?));
+    if let Some(bytes) = report.resident_bytes_per_queued().filter(|_| options.consumers == 0) {
+        report.extra.insert("resident_bytes_per_queued_message", bytes);
+    }
+    report.totals = Some(match options.consumers {
+        0 => Totals::new(progress.published(), 0, 0),
+        _ => Totals::new(progress.published(), options.copies(), progress.consumed()),
+    });
+    Ok(report)
+}
+
+fn run_workers(
+    options: &Options,
+    progress: &Progress,
+    consumers: Vec<Consumer>,
+    producers: Vec<Producer>,
+) -> Result<Figures> {
+    thread::scope(|scope| {
+        let before = snapshot(options, progress)?;
+        let mut consuming = Vec::new();
+        for (number, consumer) in consumers.into_iter().enumerate() {
+            let work = move || consumer.run(progress);
+            consuming.push(spawn(scope, progress, format!("consumer-{number}"), work)?);
+        }
+        let mut producing = Vec::new();
+        for (number, producer) in producers.into_iter().enumerate() {
+            let work = move || producer.run(progress);
+            producing.push(spawn(scope, progress, format!("producer-{number}"), work)?);
+        }
+        let figures = match options.count {
+            // The whole run is the window: it ends when the last message has arrived.
+            Some(_) => {
+                join(producing);
+                progress.wait_drained();
+                snapshot(options, progress).map(|after| Figures::between(&before, &after))
+            }
+            None => {
+                let measured = measure_window(options, progress);
+                progress.stop_producing();
+                join(producing);
+                progress.wait_drained();
+                measured.map(|(figures, _, _)| figures)
+            }
+        };
+        // Whatever measuring said, the threads must end before the scope does.
+        progress.stop_producing();
+        progress.stop_consuming();
+        join(consuming);
+        figures
+    })
+}
