@@ -1,7 +1,13 @@
 //! Starts leveret inside a test process, for tests that speak from blocking threads.
 #![allow(dead_code)] // Shared by several test binaries, none of which uses everything.
 
-use std::{net::SocketAddr, sync::mpsc, thread};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use leveret::Broker;
 
 /// Where a broker is and who may log in.
 #[derive(Debug, Clone)]
@@ -27,18 +33,17 @@ impl Address {
     }
 }
 
-/// Starts a broker on a thread of its own, which keeps it until the process ends.
-pub fn start(configure: impl FnOnce(&mut leveret::Config) + Send + 'static) -> Address {
+/// Starts a broker on a thread of its own, whose runtime lives until the process ends.
+pub fn start(configure: impl FnOnce(&mut leveret::Config) + Send + 'static) -> (Address, Arc<Broker>) {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         runtime.expect("a runtime starts").block_on(async move {
-            let broker = leveret::Broker::builder().configure(configure).start().await;
-            let broker = broker.expect("an ephemeral broker starts");
-            send.send(broker.amqp_addr()).expect("the starter waits");
+            let broker = Broker::builder().configure(configure).start().await;
+            send.send(Arc::new(broker.expect("an ephemeral broker starts"))).expect("the starter waits");
             std::future::pending::<()>().await;
         });
     });
-    let addr = receive.recv().expect("the broker's thread lives");
-    Address { addr, user: "guest".to_owned(), password: "guest".to_owned(), vhost: "/".to_owned() }
+    let broker = receive.recv().expect("the broker's thread lives");
+    (Address::from_uri(&broker.uri()), broker)
 }

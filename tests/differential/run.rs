@@ -7,13 +7,15 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use leveret::Broker;
+
 use crate::{
     common::Address,
     login::Login,
     script::{Action, Case, Line, fits, parse},
     send,
     show::{self, Names},
-    wire::{End, Event, Method, Peer, codec::Field},
+    wire::{Event, Method, Peer, codec::Field},
 };
 
 /// How long any single answer may take.
@@ -29,9 +31,9 @@ pub struct Mismatch {
     pub transcript: String,
 }
 
-/// Plays the case; cleans up what it declared when `clean` is set.
+/// Plays the case against a broker that others use too; cleans up what it declared if `clean` is set.
 pub fn run(case: &Case, address: &Address, clean: bool) -> Result<(), Mismatch> {
-    let mut run = Run::new(address);
+    let mut run = Run::new(address, None);
     let result = run.play(&parse(&case.script));
     if clean {
         run.clean_up();
@@ -39,8 +41,15 @@ pub fn run(case: &Case, address: &Address, clean: bool) -> Result<(), Mismatch> 
     result
 }
 
+/// Plays the case against a broker of its own, whose alarm it may set.
+pub fn run_alone(case: &Case, address: &Address, broker: &Broker) -> Result<(), Mismatch> {
+    Run::new(address, Some(broker)).play(&parse(&case.script))
+}
+
 struct Run<'a> {
     address: &'a Address,
+    /// The broker itself, for scripts that set its alarm.
+    broker: Option<&'a Broker>,
     names: Names,
     connections: BTreeMap<char, Connection>,
     /// Delete requests for everything declared.
@@ -62,10 +71,10 @@ struct Connection {
 }
 
 impl<'a> Run<'a> {
-    fn new(address: &'a Address) -> Run<'a> {
+    fn new(address: &'a Address, broker: Option<&'a Broker>) -> Run<'a> {
         let names = Names::new(unique_prefix(), address);
         let (connections, declared) = (BTreeMap::new(), BTreeSet::new());
-        Run { address, names, connections, declared, retry: None, transcript: String::new() }
+        Run { address, broker, names, connections, declared, retry: None, transcript: String::new() }
     }
 
     fn play(&mut self, lines: &[Line]) -> Result<(), Mismatch> {
@@ -100,6 +109,7 @@ impl<'a> Run<'a> {
                 }
             }
             "hold" => self.connection(line).hold = true,
+            "alarm" => self.set_alarm(rest == "on"),
             "retry" => {
                 let again = Line { text: rest.to_owned(), ..line.clone() };
                 self.send(&again);
@@ -143,6 +153,13 @@ impl<'a> Run<'a> {
         let mut connection = Connection::new(Peer::connect(self.address.addr), false);
         Login::parse(settings, self.address).perform(&mut connection.peer);
         self.connections.insert(name, connection);
+    }
+
+    /// Once a single message is held, a limit of nothing is an alarm.
+    fn set_alarm(&mut self, on: bool) {
+        self.flush_all();
+        let broker = self.broker.expect("script error: an alarm needs a case that is `alarmed`");
+        broker.set_memory_limit(if on { 0 } else { u64::MAX });
     }
 
     fn expect(&mut self, line: &Line) -> Result<(), Mismatch> {

@@ -15,6 +15,8 @@ pub struct Case {
     pub brisk: bool,
     /// Waits for seconds, so it starts first.
     pub slow: bool,
+    /// Sets an alarm, so it gets a broker of its own and is not played against brokers of others.
+    pub alarmed: bool,
 }
 
 /// A case with the usual settings.
@@ -25,6 +27,7 @@ pub fn case(ids: &str, title: &str, script: &str) -> Case {
         script: script.to_owned(),
         brisk: false,
         slow: false,
+        alarmed: false,
     }
 }
 
@@ -37,6 +40,16 @@ impl Case {
     pub fn slow(mut self) -> Case {
         self.slow = true;
         self
+    }
+
+    pub fn alarmed(mut self) -> Case {
+        self.alarmed = true;
+        self
+    }
+
+    /// Whether it proves that line of the reference.
+    pub fn proves(&self, id: &str) -> bool {
+        self.ids.split(' ').any(|proved| proved == id)
     }
 
     pub fn name(&self) -> String {

@@ -99,7 +99,11 @@ fn strings() -> Vec<Case> {
         refused("QUE-32", "x-single-active-consumer='true'", "{unacceptable_type,longstr}"),
         refused("QUE-32", "x-single-active-consumer=I1", "{unacceptable_type,signedint}"),
         accepted("QUE-36", "x-queue-master-locator='min-masters'"),
-        accepted("QUE-36 VER-25", "x-queue-master-locator='bogus'"),
+        case(
+            "QUE-36 VER-25",
+            "accepted {x-queue-master-locator='bogus'}",
+            "> queue.declare queue=%q arguments={x-queue-master-locator='bogus'}\n< queue.declare-ok %q 0 0",
+        ),
         accepted("QUE-35 VER-24", "x-queue-leader-locator='client-local'"),
     ]
 }

@@ -1,5 +1,6 @@
 //! The list, one file per part of the behaviour reference.
 
+pub mod alarms;
 pub mod arguments;
 pub mod basic_errors;
 pub mod channels;
