@@ -28,8 +28,8 @@ use crate::{
 const READ_BUFFER: usize = 256 << 10;
 /// Rounds of one poll before other connections of the thread get their turn.
 const ROUNDS: usize = 4;
-/// Input that is taken in though it must wait, to notice that the peer has gone.
-const HELD_INPUT_MAX: usize = 64 << 10;
+/// Input that is taken in though it must wait, to notice that the peer gives up or has gone, in octets.
+const HELD_INPUT_MAX: usize = 1 << 20;
 /// How long a closed socket may still send, so that our last frame is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
 /// Octets discarded while lingering.
@@ -180,7 +180,7 @@ impl Driver {
     fn read(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         let hold = self.session.hold();
         if hold != Hold::No {
-            return self.read_held(context);
+            return self.read_held(context, now);
         }
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < self.read_size {
@@ -225,12 +225,12 @@ impl Driver {
     }
 
     /// Takes a little in without acting on it: an end of the stream must be noticed.
-    fn read_held(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+    fn read_held(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         self.held = true;
         if HELD_INPUT_MAX <= self.rest.len() {
             return Ok(false);
         }
-        let mut octets = [0; 4096];
+        let mut octets = [0; 16 << 10];
         let mut space = ReadBuf::new(&mut octets);
         match Pin::new(&mut self.stream).poll_read(context, &mut space) {
             Poll::Pending => Ok(false),
@@ -238,6 +238,9 @@ impl Driver {
             Poll::Ready(Ok(())) if space.filled().is_empty() => Err(End::Lost(None)),
             Poll::Ready(Ok(())) => {
                 self.rest.extend_from_slice(space.filled());
+                if self.session.close_if_asked(&self.rest, now) {
+                    self.rest.clear();
+                }
                 Ok(true)
             }
         }

@@ -127,6 +127,7 @@ impl Core {
         for queue in std::mem::take(&mut self.exclusive) {
             self.node.delete_exclusive(&queue);
         }
+        self.stop_waiting();
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();

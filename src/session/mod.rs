@@ -33,7 +33,7 @@ use publish::Batch;
 use routes::Routes;
 
 use crate::{
-    amqp::{AMQPClass, ChannelId, Failure, Scope},
+    amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Scope, frame},
     broker::Millis,
     engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
     protocol::{Connection, Event, Identity, Limits, Step, Timeout},
@@ -207,15 +207,14 @@ impl Session {
                     break;
                 }
                 Ok(Step::Event { used: octets, event }) => {
-                    let blocked_before = self.core.blocked;
-                    self.core.block_if_alarmed(&event, &mut self.output);
-                    if self.core.blocked && !blocked_before {
-                        // The publish stays in the input until the alarm clears.
-                        self.machine.pause_monitoring(true, now);
-                        break;
-                    }
                     used += octets;
+                    let publishes = matches!(event, Event::Content(..));
                     self.on_event(event);
+                    // The publish that meets the alarm is taken; what follows it waits (ALM-03).
+                    if publishes && let Some(reason) = self.core.node.alarms.reason() {
+                        self.core.block(reason, &mut self.output);
+                        self.machine.pause_monitoring(true, now);
+                    }
                 }
                 Err((channel, failure, octets)) => {
                     used += octets;
@@ -310,6 +309,17 @@ impl Session {
         false
     }
 
+    /// Looks for connection.close in input that an alarm holds back: a client that gives up need not wait for
+    /// the alarm, and what it published last is not taken (QRK-12).
+    pub fn close_if_asked(&mut self, held: &[u8], now: Millis) -> bool {
+        let asked = self.core.blocked && has_close(held);
+        if asked {
+            self.core.now = now;
+            self.on_event(Event::Close);
+        }
+        asked
+    }
+
     /// When [`Session::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Millis> {
         let login = self.core.pending_login.as_ref().map(|pending| pending.at);
@@ -348,4 +358,17 @@ impl Session {
     pub fn id(&self) -> ConnectionId {
         self.core.id
     }
+}
+
+/// Whether a connection.close stands among the complete frames of `input`.
+fn has_close(mut input: &[u8]) -> bool {
+    const CLOSE: [u8; 4] = [0, 10, 0, 50];
+    while let Some(head) = FrameHead::parse(input) {
+        let payload = input.get(frame::HEAD..).unwrap_or_default();
+        if head.kind == FrameKind::Method && head.channel == 0 && payload.starts_with(&CLOSE) {
+            return true;
+        }
+        input = input.get(head.frame_size()..).unwrap_or_default();
+    }
+    false
 }

@@ -180,6 +180,7 @@ mod tests {
         persistent: false,
         priority: 0,
         expiration: None,
+        account: crate::broker::memory::Account::UNCOUNTED,
     };
 
     /// Writes everything out in portions of `portion` octets.
