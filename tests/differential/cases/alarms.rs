@@ -3,9 +3,9 @@
 
 use crate::script::{Case, case};
 
-/// A queue with a message in it, and confirms on channel 1.
+/// A queue with a message in it that is large enough to be accounted at once, and confirms on channel 1.
 const HEAD: &str = "> queue.declare queue=%q\n< queue.declare-ok %q 0 0\n> confirm.select\n< confirm.select-ok
-                    > basic.publish key=%q body=m1\n< confirms ack 1";
+                    > basic.publish key=%q body=100000*m\n< confirms ack 1";
 
 pub fn cases() -> Vec<Case> {
     let alarmed = |ids: &str, title: &str, lines: &str| case(ids, title, &format!("{HEAD}\n{lines}")).alarmed();
@@ -13,16 +13,16 @@ pub fn cases() -> Vec<Case> {
         alarmed(
             "ALM-02 ALM-04 ALM-05",
             "a publisher is told, waits, and is told again",
-            "> alarm on\n> basic.publish key=%q body=m2\na0< connection.blocked low on memory\na2> channel.open\n> alarm off
-             a0<~ connection.unblocked\na1<~ basic.ack 2 false\na2<~ channel.open-ok ''\na2> queue.purge queue=%q\na2< queue.purge-ok 2",
+            "> alarm on\na2> basic.publish key=%q body=m2\na0< connection.blocked low on memory\na3> channel.open\n> alarm off
+             a0< connection.unblocked\na3< channel.open-ok ''\na3> queue.purge queue=%q\na3< queue.purge-ok 2",
         ),
         alarmed(
             "ALM-02",
             "declare, get, consume and ack go on",
             "> alarm on\n> queue.declare queue=%r exclusive\n< queue.declare-ok %r 0 0\n> basic.get queue=%q
-             < get-ok tag=1 redelivered=false ex= rk=%q left=0 body=m1\n> basic.nack tag=1 requeue\n> basic.consume queue=%q tag=c
-             < basic.consume-ok c\n< deliver c tag=2 redelivered=true ex= rk=%q body=m1\n> basic.nack tag=2 requeue
-             < deliver c tag=3 redelivered=true ex= rk=%q body=m1",
+             < get-ok tag=1 redelivered=false ex= rk=%q left=0 body=100000*m\n> basic.nack tag=1 requeue\n> basic.consume queue=%q tag=c
+             < basic.consume-ok c\n< deliver c tag=2 redelivered=true ex= rk=%q body=100000*m\n> basic.nack tag=2 requeue
+             < deliver c tag=3 redelivered=true ex= rk=%q body=100000*m",
         ),
         alarmed(
             "ALM-06",
@@ -39,14 +39,14 @@ pub fn cases() -> Vec<Case> {
         alarmed(
             "ALM-09 QRK-12",
             "a blocked client may close",
-            "> alarm on\n> basic.publish key=%q body=m2\na0< connection.blocked low on memory
+            "> alarm on\na2> basic.publish key=%q body=m2\na0< connection.blocked low on memory
              a0> connection.close code=200 text=bye\na0< connection.close-ok",
         ),
         alarmed(
             "ALM-11 ALM-03",
             "a blocked connection still gets deliveries",
-            "a2> basic.consume queue=%q tag=c\na2< basic.consume-ok c\na2< deliver c tag=1 redelivered=false ex= rk=%q body=m1
-             b> basic.get queue=%q\nb< get-empty\n> alarm on\n> basic.publish exchange=amq.fanout body=x\na0< connection.blocked low on memory
+            "a2> basic.consume queue=%q tag=c\na2< basic.consume-ok c\na2< deliver c tag=1 redelivered=false ex= rk=%q body=100000*m
+             b> basic.get queue=%q\nb< get-empty\n> alarm on\na3> basic.publish exchange=amq.fanout body=x\na0< connection.blocked low on memory
              b2> basic.consume queue=%q tag=d exclusive\nb2< chan 403 \"ACCESS_REFUSED - queue '%q' in vhost '/' in exclusive use\" (60,20)",
         ),
     ]
