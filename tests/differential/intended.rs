@@ -12,7 +12,12 @@ pub struct Intended {
     pub why: &'static str,
 }
 
-const fn intended(id: &'static str, rabbitmq: &'static str, ours: &'static str, why: &'static str) -> Intended {
+const fn intended(
+    id: &'static str,
+    rabbitmq: &'static str,
+    ours: &'static str,
+    why: &'static str,
+) -> Intended {
     Intended { id, ours, rabbitmq, why }
 }
 

@@ -92,7 +92,8 @@ fn outdated_gaps(cases: &[Case], failures: &[Failure]) -> Vec<Failure> {
         let concerned = cases.iter().any(|case| case.proves(gap.id));
         concerned && !failures.iter().any(|failure| failure.ids.split(' ').any(|id| id == gap.id))
     });
-    let text = |gap: &Gap| format!("--- {} is in the list of gaps ({}) but passes: take it out\n", gap.id, gap.what);
+    let text =
+        |gap: &Gap| format!("--- {} is in the list of gaps ({}) but passes: take it out\n", gap.id, gap.what);
     closed.map(|gap| Failure { ids: gap.id.to_owned(), in_gap: false, text: text(gap) }).collect()
 }
 
@@ -153,9 +154,13 @@ fn brokers() -> &'static Brokers {
         let from_env = |name| std::env::var(name).ok().map(|uri| Address::from_uri(&uri));
         let rabbitmq = from_env("LEVERET_DIFF_URI");
         match from_env("LEVERET_URI") {
-            Some(address) => {
-                Brokers { leveret: address.clone(), brisk: address, external: true, rabbitmq, _running: Vec::new() }
-            }
+            Some(address) => Brokers {
+                leveret: address.clone(),
+                brisk: address,
+                external: true,
+                rabbitmq,
+                _running: Vec::new(),
+            },
             None => {
                 let (leveret, one) = common::start(tolerate_tests);
                 let (brisk, two) = common::start(|config| {

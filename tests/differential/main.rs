@@ -63,9 +63,8 @@ groups! {
 fn intended_differences_exist() {
     let cases: Vec<script::Case> = all_groups().into_iter().flat_map(|(_, cases)| cases).collect();
     for difference in intended::INTENDED {
-        let known = cases.iter().any(|case| {
-            case.proves(difference.id) && case.script.contains(difference.ours)
-        });
+        let known =
+            cases.iter().any(|case| case.proves(difference.id) && case.script.contains(difference.ours));
         assert!(known, "no case of {} expects {:?} ({})", difference.id, difference.ours, difference.why);
     }
 }
@@ -73,7 +72,8 @@ fn intended_differences_exist() {
 /// The list is as long as promised, and no two cases have the same name.
 #[test]
 fn list_is_complete() {
-    let mut names: Vec<String> = all_groups().iter().flat_map(|(_, cases)| cases).map(script::Case::name).collect();
+    let mut names: Vec<String> =
+        all_groups().iter().flat_map(|(_, cases)| cases).map(script::Case::name).collect();
     let count = names.len();
     assert!(count >= 200, "only {count} exchanges");
     names.sort();

@@ -249,7 +249,9 @@ impl<'a> Run<'a> {
         let connection = self.connection(line);
         connection.peer.queue_method(line.channel, &flow());
         match self.next_event(line, false) {
-            Event::Method(channel, method, _) if channel == line.channel && method.name == "channel.flow-ok" => {
+            Event::Method(channel, method, _)
+                if channel == line.channel && method.name == "channel.flow-ok" =>
+            {
                 "quiet".to_owned()
             }
             event => self.names.normalise(&show::event(&event, line.channel)),

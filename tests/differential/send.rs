@@ -132,9 +132,7 @@ fn argument(slot: &Field, scanner: &mut Scanner<'_>) -> Field {
         Field::Bit(_) => panic!("script error: a bit is set by its bare name"),
         Field::Number(_) => Field::Number(number(scanner.token())),
         Field::Text(_) => Field::Text(scanner.string()),
-        Field::Table(_) | Field::RawTable(_) if scanner.eat('!') => {
-            Field::RawTable(unhex(scanner.token()))
-        }
+        Field::Table(_) | Field::RawTable(_) if scanner.eat('!') => Field::RawTable(unhex(scanner.token())),
         Field::Table(_) | Field::RawTable(_) => Field::Table(scanner.table()),
     }
 }

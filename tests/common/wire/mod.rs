@@ -12,7 +12,7 @@ pub mod text;
 pub mod value;
 
 pub use codec::{Content, Method};
-pub use peer::{End, Event, Frame, Peer};
+pub use peer::{End, Event, Peer};
 pub use value::{Table, Value};
 
 /// The protocol header of AMQP 0-9-1.

@@ -101,7 +101,8 @@ impl<'a> Scanner<'a> {
             if self.eat('}') {
                 return table;
             }
-            let key = if self.rest.starts_with('\'') { self.quoted() } else { self.word().as_bytes().to_vec() };
+            let key =
+                if self.rest.starts_with('\'') { self.quoted() } else { self.word().as_bytes().to_vec() };
             self.need('=');
             table.push((key, self.value()));
         }
@@ -171,7 +172,10 @@ pub fn number<T: std::str::FromStr>(literal: &str) -> T {
 pub fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
     let pair = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
-    digits.chunks(2).map(|p| pair(p).unwrap_or_else(|_| panic!("script error: {text:?} is not hex"))).collect()
+    digits
+        .chunks(2)
+        .map(|p| pair(p).unwrap_or_else(|_| panic!("script error: {text:?} is not hex")))
+        .collect()
 }
 
 /// Octets as readable text: what is not printable becomes `\xNN`.

@@ -215,7 +215,8 @@ fn show_entries(table: &Table) -> String {
     let entries: Vec<String> = table
         .iter()
         .map(|(key, value)| {
-            let plain = !key.is_empty() && key.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b));
+            let plain =
+                !key.is_empty() && key.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b));
             let key = if plain { String::from_utf8_lossy(key).into_owned() } else { quoted(key) };
             format!("{key}={value}")
         })

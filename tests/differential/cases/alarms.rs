@@ -4,11 +4,13 @@
 use crate::script::{Case, case};
 
 /// A queue with a message in it that is large enough to be accounted at once, and confirms on channel 1.
-const HEAD: &str = "> queue.declare queue=%q\n< queue.declare-ok %q 0 0\n> confirm.select\n< confirm.select-ok
+const HEAD: &str =
+    "> queue.declare queue=%q\n< queue.declare-ok %q 0 0\n> confirm.select\n< confirm.select-ok
                     > basic.publish key=%q body=100000*m\n< confirms ack 1";
 
 pub fn cases() -> Vec<Case> {
-    let alarmed = |ids: &str, title: &str, lines: &str| case(ids, title, &format!("{HEAD}\n{lines}")).alarmed();
+    let alarmed =
+        |ids: &str, title: &str, lines: &str| case(ids, title, &format!("{HEAD}\n{lines}")).alarmed();
     vec![
         alarmed(
             "ALM-02 ALM-04 ALM-05",

@@ -77,16 +77,30 @@ fn consumers() -> Vec<Case> {
 }
 
 fn tags() -> Vec<Case> {
-    let unknown = |tag: u64, ids: &str| format!(r#"< chan 406 "PRECONDITION_FAILED - unknown delivery tag {tag}" {ids}"#);
+    let unknown = |tag: u64, ids: &str| {
+        format!(r#"< chan 406 "PRECONDITION_FAILED - unknown delivery tag {tag}" {ids}"#)
+    };
     let got = "> basic.publish key=%q body=m1\n> basic.get queue=%q\n< get-ok tag=1 redelivered=false ex= rk=%q left=0 body=m1";
     let both = "> basic.publish key=%q body=m1\n> basic.publish key=%q body=m2\n> basic.get queue=%q
                 < get-ok tag=1 redelivered=false ex= rk=%q left=1 body=m1\n> basic.get queue=%q
                 < get-ok tag=2 redelivered=false ex= rk=%q left=0 body=m2";
     vec![
         case("CH-62", "ack of a tag never issued", &format!("> basic.ack tag=5\n{}", unknown(5, "(60,80)"))),
-        case("CH-62", "nack of a tag never issued", &format!("> basic.nack tag=5\n{}", unknown(5, "(60,120)"))),
-        case("CH-62", "reject of a tag never issued", &format!("> basic.reject tag=5\n{}", unknown(5, "(60,90)"))),
-        queued("CH-63", "ack twice", &format!("{got}\n> basic.ack tag=1\n> basic.ack tag=1\n{}", unknown(1, "(60,80)"))),
+        case(
+            "CH-62",
+            "nack of a tag never issued",
+            &format!("> basic.nack tag=5\n{}", unknown(5, "(60,120)")),
+        ),
+        case(
+            "CH-62",
+            "reject of a tag never issued",
+            &format!("> basic.reject tag=5\n{}", unknown(5, "(60,90)")),
+        ),
+        queued(
+            "CH-63",
+            "ack twice",
+            &format!("{got}\n> basic.ack tag=1\n> basic.ack tag=1\n{}", unknown(1, "(60,80)")),
+        ),
         queued(
             "CH-63",
             "ack on another channel",
@@ -101,19 +115,33 @@ fn tags() -> Vec<Case> {
                 unknown(1, "(60,80)")
             ),
         ),
-        queued("CH-63", "ack multiple beyond the last tag", &format!("{got}\n> basic.ack tag=2 multiple\n{}", unknown(2, "(60,80)"))),
+        queued(
+            "CH-63",
+            "ack multiple beyond the last tag",
+            &format!("{got}\n> basic.ack tag=2 multiple\n{}", unknown(2, "(60,80)")),
+        ),
         queued(
             "CH-63 BAS-61",
             "ack multiple of what is all settled",
-            &format!("{both}\n> basic.ack tag=2 multiple\n> basic.ack tag=1 multiple\n{}", unknown(1, "(60,80)")),
+            &format!(
+                "{both}\n> basic.ack tag=2 multiple\n> basic.ack tag=1 multiple\n{}",
+                unknown(1, "(60,80)")
+            ),
         ),
         queued("CH-64", "ack of tag 0", &format!("{got}\n> basic.ack tag=0\n{}", unknown(0, "(60,80)"))),
         queued(
             "CH-64",
             "ack of tag 0 with multiple settles all",
-            &format!("{both}\n> basic.ack tag=0 multiple\n< quiet\n> basic.ack tag=2\n{}", unknown(2, "(60,80)")),
+            &format!(
+                "{both}\n> basic.ack tag=0 multiple\n< quiet\n> basic.ack tag=2\n{}",
+                unknown(2, "(60,80)")
+            ),
         ),
-        case("CH-64", "ack of tag 0 with multiple and nothing outstanding", "> basic.ack tag=0 multiple\n< quiet"),
+        case(
+            "CH-64",
+            "ack of tag 0 with multiple and nothing outstanding",
+            "> basic.ack tag=0 multiple\n< quiet",
+        ),
     ]
 }
 

@@ -16,8 +16,12 @@ fn heartbeats() -> Vec<Case> {
             "a> login heartbeat=1\na0< heartbeat\na0> heartbeat\na0< heartbeat\na0> heartbeat\na0< heartbeat",
         )
         .slow(),
-        case("CON-61 CON-63 QRK-11", "a silent client is dropped without a word", "a> login heartbeat=1\na< eof")
-            .slow(),
+        case(
+            "CON-61 CON-63 QRK-11",
+            "a silent client is dropped without a word",
+            "a> login heartbeat=1\na< eof",
+        )
+        .slow(),
         case(
             "CON-62",
             "half a frame counts as life, then silence does not",

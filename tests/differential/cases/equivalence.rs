@@ -25,7 +25,9 @@ fn same(ids: &str, title: &str, first: &str, second: &str) -> Case {
     case(
         ids,
         title,
-        &format!("> queue.declare queue=%q {first}\n< queue.declare-ok %q 0 0\n> queue.declare queue=%q {second}\n< queue.declare-ok %q 0 0"),
+        &format!(
+            "> queue.declare queue=%q {first}\n< queue.declare-ok %q 0 0\n> queue.declare queue=%q {second}\n< queue.declare-ok %q 0 0"
+        ),
     )
 }
 
@@ -33,7 +35,14 @@ fn flags() -> Vec<Case> {
     vec![
         differs("QUE-61", "not durable", "durable", "", "durable", "received 'false' but current is 'true'"),
         differs("QUE-61", "durable", "", "durable", "durable", "received 'true' but current is 'false'"),
-        differs("QUE-61", "auto-delete", "", "auto-delete", "auto_delete", "received 'true' but current is 'false'"),
+        differs(
+            "QUE-61",
+            "auto-delete",
+            "",
+            "auto-delete",
+            "auto_delete",
+            "received 'true' but current is 'false'",
+        ),
         differs(
             "QUE-60",
             "durable is compared before auto-delete and arguments",
@@ -58,16 +67,30 @@ fn flags() -> Vec<Case> {
                > queue.declare queue=%q exclusive durable auto-delete
                < chan 405 "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '%q' in vhost '/'. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration." (50,10)"#,
         ),
-        same("QUE-60", "everything equal", "auto-delete arguments={x-max-length=I5}", "auto-delete arguments={x-max-length=I5}"),
+        same(
+            "QUE-60",
+            "everything equal",
+            "auto-delete arguments={x-max-length=I5}",
+            "auto-delete arguments={x-max-length=I5}",
+        ),
     ]
 }
 
 fn arguments() -> Vec<Case> {
-    let is_none = |value: &str, kind: &str| format!("received the value '{value}' of type '{kind}' but current is none");
-    let was = |value: &str, kind: &str| format!("received none but current is the value '{value}' of type '{kind}'");
+    let is_none = |value: &str, kind: &str| {
+        format!("received the value '{value}' of type '{kind}' but current is none")
+    };
+    let was = |value: &str, kind: &str| {
+        format!("received none but current is the value '{value}' of type '{kind}'")
+    };
     let mut cases = vec![
         same("QUE-62", "unknown arguments never matter", "arguments={x-foo=I1}", "arguments={foo='bar'}"),
-        same("QUE-64", "integer widths do not matter", "arguments={x-max-length=s5}", "arguments={x-max-length=l5}"),
+        same(
+            "QUE-64",
+            "integer widths do not matter",
+            "arguments={x-max-length=s5}",
+            "arguments={x-max-length=l5}",
+        ),
         same("QUE-65", "no type is classic", "", "arguments={x-queue-type='classic'}"),
         same("QUE-65", "classic is no type", "arguments={x-queue-type='classic'}", ""),
         differs(

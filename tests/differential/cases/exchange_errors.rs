@@ -83,7 +83,7 @@ fn redeclare() -> Vec<Case> {
         case.ids = "CH-26 EXC-18".to_owned();
         case
     };
-    let (foo, bar) = ("arguments={alternate-exchange='foo'}", "arguments={alternate-exchange='bar'}");
+    let (to_foo, to_bar) = ("arguments={alternate-exchange='foo'}", "arguments={alternate-exchange='bar'}");
     vec![
         differs("another type", "type=direct", "type=fanout", &format!("'type' {of}: received 'fanout' but current is 'direct'")),
         differs("not durable", "type=direct durable", "type=direct", &format!("'durable' {of}: received 'false' but current is 'true'")),
@@ -102,9 +102,9 @@ fn redeclare() -> Vec<Case> {
             "type=direct auto-delete internal",
             &format!("'auto_delete' {of}: received 'true' but current is 'false'"),
         ),
-        alternate("an alternate exchange where there was none", "", foo, "received the value 'foo' of type 'longstr' but current is none"),
-        alternate("no alternate exchange where there was one", foo, "", "received none but current is the value 'foo' of type 'longstr'"),
-        alternate("another alternate exchange", bar, foo, "received 'foo' but current is 'bar'"),
+        alternate("an alternate exchange where there was none", "", to_foo, "received the value 'foo' of type 'longstr' but current is none"),
+        alternate("no alternate exchange where there was one", to_foo, "", "received none but current is the value 'foo' of type 'longstr'"),
+        alternate("another alternate exchange", to_bar, to_foo, "received 'foo' but current is 'bar'"),
         case(
             "CH-26 EXC-19",
             "other arguments are not compared",

@@ -28,7 +28,11 @@ fn routed(ids: &str, title: &str, exchange: &str, lines: &str) -> Case {
 
 fn predeclared() -> Vec<Case> {
     let known = |id: &str, name: &str, kind: &str, more: &str| {
-        case(id, &format!("{name} exists"), &format!("> exchange.declare exchange={name} type={kind} durable{more}\n< exchange.declare-ok"))
+        case(
+            id,
+            &format!("{name} exists"),
+            &format!("> exchange.declare exchange={name} type={kind} durable{more}\n< exchange.declare-ok"),
+        )
     };
     vec![
         known("EXC-02", "amq.direct", "direct", ""),

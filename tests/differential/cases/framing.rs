@@ -112,7 +112,11 @@ fn arguments() -> Vec<Case> {
               a> exchange.delete exchange=%x
               a< exchange.delete-ok",
         ),
-        case("CON-98 QRK-02", "unknown class", "a1> frame 1 00630001\na0< conn 540 \"NOT_IMPLEMENTED - …\" (99,1)"),
+        case(
+            "CON-98 QRK-02",
+            "unknown class",
+            "a1> frame 1 00630001\na0< conn 540 \"NOT_IMPLEMENTED - …\" (99,1)",
+        ),
         case(
             "CON-98 QRK-02",
             "unknown method of a known class",
@@ -155,16 +159,27 @@ fn arguments() -> Vec<Case> {
 }
 
 fn contents() -> Vec<Case> {
-    let no_method = "a0< conn 505 \"UNEXPECTED_FRAME - expected method frame, got non method frame instead\" (0,0)";
+    let no_method =
+        "a0< conn 505 \"UNEXPECTED_FRAME - expected method frame, got non method frame instead\" (0,0)";
     let no_header = "a0< conn 505 \"UNEXPECTED_FRAME - expected content header for class 60, got non content header frame instead\" (60,40)";
-    let no_body =
-        "a0< conn 505 \"UNEXPECTED_FRAME - expected content body, got non content body frame instead\" (60,40)";
-    let after = |ids: &str, title: &str, lines: &str, answer: &str| case(ids, title, &format!("{lines}\n{answer}"));
+    let no_body = "a0< conn 505 \"UNEXPECTED_FRAME - expected content body, got non content body frame instead\" (60,40)";
+    let after =
+        |ids: &str, title: &str, lines: &str, answer: &str| case(ids, title, &format!("{lines}\n{answer}"));
     vec![
         after("CON-110", "a body without a method", "a1> body hello", no_method),
         after("CON-110", "a header without a method", "a1> content size=0", no_method),
-        after("CON-111", "a method where the header is due", "a1> basic.publish bare\na1> basic.qos", no_header),
-        after("CON-111", "a body where the header is due", "a1> basic.publish bare\na1> body hello", no_header),
+        after(
+            "CON-111",
+            "a method where the header is due",
+            "a1> basic.publish bare\na1> basic.qos",
+            no_header,
+        ),
+        after(
+            "CON-111",
+            "a body where the header is due",
+            "a1> basic.publish bare\na1> body hello",
+            no_header,
+        ),
         after(
             "CON-112",
             "a header of another class",
@@ -172,7 +187,12 @@ fn contents() -> Vec<Case> {
             "a0< conn 505 \"UNEXPECTED_FRAME - expected content header for class 60, got one for class 50 instead\" (60,40)",
         ),
         after("CON-113", "a weight", "a1> basic.publish bare\na1> content weight=1 size=0", no_header),
-        after("CON-114", "a method inside a body", "a1> basic.publish bare\na1> content size=5\na1> basic.qos", no_body),
+        after(
+            "CON-114",
+            "a method inside a body",
+            "a1> basic.publish bare\na1> content size=5\na1> basic.qos",
+            no_body,
+        ),
         after(
             "CON-114",
             "a header inside a body",
@@ -193,11 +213,11 @@ fn contents() -> Vec<Case> {
         case(
             "CON-117 WIR-05",
             "empty body frames in the middle, and another channel's frames",
-            "a1> queue.declare queue=%q exclusive\na1< queue.declare-ok %q 0 0\na2> sync
-             a1> basic.publish key=%q bare\na2> basic.publish key=%q bare\na1> content size=4\na1> body ''
+            "a1> queue.declare queue=%q exclusive\na1< queue.declare-ok %q 0 0\na2> queue.declare queue=%r exclusive\na2< queue.declare-ok %r 0 0
+             a1> basic.publish key=%q bare\na2> basic.publish key=%r bare\na1> content size=4\na1> body ''
              a2> content size=2\na1> body ab\na2> body xy\na1> body ''\na1> body cd
-             a1> basic.get queue=%q no-ack\na1< get-ok tag=1 redelivered=false ex= rk=%q left=1 body=xy
-             a1> basic.get queue=%q no-ack\na1< get-ok tag=2 redelivered=false ex= rk=%q left=0 body=abcd",
+             a1> basic.get queue=%q no-ack\na1< get-ok tag=1 redelivered=false ex= rk=%q left=0 body=abcd
+             a2> basic.get queue=%r no-ack\na2< get-ok tag=1 redelivered=false ex= rk=%r left=0 body=xy",
         ),
         case(
             "CON-118",
@@ -205,7 +225,12 @@ fn contents() -> Vec<Case> {
             "a> queue.declare queue=%q exclusive\na< queue.declare-ok %q 0 0\na> basic.publish key=%q body=''
              a> basic.get queue=%q no-ack\na< get-ok tag=1 redelivered=false ex= rk=%q left=0 body=",
         ),
-        after("CON-118", "an empty body frame behind an empty message", "a1> basic.publish body=''\na1> body ''", no_method),
+        after(
+            "CON-118",
+            "an empty body frame behind an empty message",
+            "a1> basic.publish body=''\na1> body ''",
+            no_method,
+        ),
     ]
 }
 

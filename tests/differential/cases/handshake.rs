@@ -114,7 +114,11 @@ fn sasl() -> Vec<Case> {
         attempt(
             "CON-21",
             "AMQPLAIN, then tune",
-            &start_ok(FRANK, "AMQPLAIN", r"'\x05LOGINS\x00\x00\x00\x05guest\x08PASSWORDS\x00\x00\x00\x05guest'"),
+            &start_ok(
+                FRANK,
+                "AMQPLAIN",
+                r"'\x05LOGINS\x00\x00\x00\x05guest\x08PASSWORDS\x00\x00\x00\x05guest'",
+            ),
             tune,
         ),
         attempt(
@@ -129,12 +133,21 @@ fn sasl() -> Vec<Case> {
             &start_ok(FRANK, "PLAIN", r"'\x00guest\x00wrong'"),
             &refused("PLAIN"),
         ),
-        attempt("CON-26", "unknown user", &start_ok(FRANK, "PLAIN", r"'\x00nobody\x00guest'"), &refused("PLAIN")),
+        attempt(
+            "CON-26",
+            "unknown user",
+            &start_ok(FRANK, "PLAIN", r"'\x00nobody\x00guest'"),
+            &refused("PLAIN"),
+        ),
         attempt("CON-26", "empty password", &start_ok(FRANK, "PLAIN", r"'\x00guest\x00'"), &refused("PLAIN")),
         attempt(
             "CON-26",
             "wrong password by AMQPLAIN",
-            &start_ok(FRANK, "AMQPLAIN", r"'\x05LOGINS\x00\x00\x00\x05guest\x08PASSWORDS\x00\x00\x00\x05wrong'"),
+            &start_ok(
+                FRANK,
+                "AMQPLAIN",
+                r"'\x05LOGINS\x00\x00\x00\x05guest\x08PASSWORDS\x00\x00\x00\x05wrong'",
+            ),
             &refused("AMQPLAIN"),
         ),
         attempt(
@@ -143,7 +156,12 @@ fn sasl() -> Vec<Case> {
             &start_ok("", "PLAIN", r"'\x00guest\x00wrong'"),
             "a< eof",
         ),
-        attempt("CON-20", "PLAIN with an authzid", &start_ok(FRANK, "PLAIN", r"'me\x00guest\x00guest'"), malformed),
+        attempt(
+            "CON-20",
+            "PLAIN with an authzid",
+            &start_ok(FRANK, "PLAIN", r"'me\x00guest\x00guest'"),
+            malformed,
+        ),
         attempt(
             "CON-20",
             "PLAIN with a field too many",
@@ -160,11 +178,7 @@ fn sasl() -> Vec<Case> {
         attempt(
             "CON-30 VER-05",
             "a start-ok of 64 KiB",
-            &start_ok(
-                &format!("client-properties={{x='{}'}}", "y".repeat(65_000)),
-                "PLAIN",
-                GUEST,
-            ),
+            &start_ok(&format!("client-properties={{x='{}'}}", "y".repeat(65_000)), "PLAIN", GUEST),
             tune,
         ),
         attempt(
@@ -173,7 +187,11 @@ fn sasl() -> Vec<Case> {
             &format!("a0> heartbeat\n{}\na0> heartbeat", start_ok(FRANK, "PLAIN", GUEST)),
             tune,
         ),
-        case("CON-26", "login by AMQPLAIN works", "a> login mechanism=AMQPLAIN\na1> channel.open\na1< channel.open-ok ''"),
+        case(
+            "CON-26",
+            "login by AMQPLAIN works",
+            "a> login mechanism=AMQPLAIN\na1> channel.open\na1< channel.open-ok ''",
+        ),
     ]
 }
 
@@ -188,7 +206,9 @@ fn order() -> Vec<Case> {
         case(
             ids,
             title,
-            &format!("a> header\na0< connection.start …\n{start_ok}\na0< connection.tune …\n{tune_ok}\n{lines}"),
+            &format!(
+                "a> header\na0< connection.start …\n{start_ok}\na0< connection.tune …\n{tune_ok}\n{lines}"
+            ),
         )
     };
     vec![
@@ -224,7 +244,12 @@ fn tune() -> Vec<Case> {
         case(ids, title, &format!("a> login {settings}\na1!> channel.open\na1< channel.open-ok ''"))
     };
     let refused = |title: &str, settings: &str, text: &str| {
-        case("CON-42", title, &format!("a> login {settings}\na0< conn 530 \"NOT_ALLOWED - {text}\" …\na< eof")).slow()
+        case(
+            "CON-42",
+            title,
+            &format!("a> login {settings}\na0< conn 530 \"NOT_ALLOWED - {text}\" …\na< eof"),
+        )
+        .slow()
     };
     vec![
         accepted("CON-41", "channel-max 1", "channel-max=1"),
@@ -268,7 +293,11 @@ fn open() -> Vec<Case> {
             "unknown vhost",
             "a> login vhost=beh.novhost\na0< conn 530 \"NOT_ALLOWED - vhost beh.novhost not found\" (10,40)",
         ),
-        case("CON-52", "empty vhost", "a> login vhost=\na0< conn 530 \"NOT_ALLOWED - vhost  not found\" (10,40)"),
+        case(
+            "CON-52",
+            "empty vhost",
+            "a> login vhost=\na0< conn 530 \"NOT_ALLOWED - vhost  not found\" (10,40)",
+        ),
         case(
             "CON-58",
             "a second open",

@@ -16,7 +16,8 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn missing() -> Vec<Case> {
-    let missing = |title: &str, line: &str, ids: &str| case("CH-40", title, &format!("> {line}\n< {MISSING} {ids}"));
+    let missing =
+        |title: &str, line: &str, ids: &str| case("CH-40", title, &format!("> {line}\n< {MISSING} {ids}"));
     vec![
         missing("passive declare of a missing queue", "queue.declare queue=%q passive", "(50,10)"),
         missing("consume from a missing queue", "basic.consume queue=%q", "(60,20)"),
@@ -54,7 +55,9 @@ fn locked() -> Vec<Case> {
         case(
             "CH-44",
             title,
-            &format!("> queue.declare queue=%q exclusive\n< queue.declare-ok %q 0 0\nb> {line}\nb< {LOCKED} {ids}"),
+            &format!(
+                "> queue.declare queue=%q exclusive\n< queue.declare-ok %q 0 0\nb> {line}\nb< {LOCKED} {ids}"
+            ),
         )
     };
     vec![

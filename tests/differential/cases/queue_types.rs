@@ -30,7 +30,9 @@ fn declared(ids: &str, kind: &str, flags: &str, arguments: &str, verdict: &str, 
     case(
         ids,
         &format!("{kind} {flags} {{{arguments}}} {verdict}"),
-        &format!("> queue.declare queue=%q {flags} arguments={{x-queue-type='{kind}' {arguments}}}\n< {answer}"),
+        &format!(
+            "> queue.declare queue=%q {flags} arguments={{x-queue-type='{kind}' {arguments}}}\n< {answer}"
+        ),
     )
 }
 
@@ -107,7 +109,9 @@ fn constraints() -> Vec<Case> {
         case(
             "QUE-03",
             &format!("a server-named {kind} queue"),
-            &format!("> queue.declare durable arguments={{x-queue-type='{kind}'}}\n< chan 406 \"{text}\" (50,10)"),
+            &format!(
+                "> queue.declare durable arguments={{x-queue-type='{kind}'}}\n< chan 406 \"{text}\" (50,10)"
+            ),
         )
     };
     vec![

@@ -99,14 +99,26 @@ fn answers() -> Vec<Case> {
 
 fn names() -> Vec<Case> {
     vec![
-        asked("BAS-87", "declare tells that the requester is alive", "b> queue.declare queue=%reply\nb< queue.declare-ok %reply 0 1"),
-        asked("BAS-87", "passive declare too", "b> queue.declare queue=%reply passive\nb< queue.declare-ok %reply 0 1"),
+        asked(
+            "BAS-87",
+            "declare tells that the requester is alive",
+            "b> queue.declare queue=%reply\nb< queue.declare-ok %reply 0 1",
+        ),
+        asked(
+            "BAS-87",
+            "passive declare too",
+            "b> queue.declare queue=%reply passive\nb< queue.declare-ok %reply 0 1",
+        ),
         asked(
             "BAS-87",
             "declare tells that the requester is gone",
             "> channel.close code=200\n< channel.close-ok\nb> queue.declare queue=%reply passive\nb< chan 404 \"NOT_FOUND - no queue '%reply' in vhost '/'\" (50,10)",
         ),
-        case("BAS-87", "the bare name is always there", "> queue.declare queue=amq.rabbitmq.reply-to passive\n< queue.declare-ok amq.rabbitmq.reply-to 0 1"),
+        case(
+            "BAS-87",
+            "the bare name is always there",
+            "> queue.declare queue=amq.rabbitmq.reply-to passive\n< queue.declare-ok amq.rabbitmq.reply-to 0 1",
+        ),
         case(
             "BAS-87 QRK-03",
             "a malformed name is not",
@@ -122,7 +134,11 @@ fn names() -> Vec<Case> {
             "a reply name cannot be consumed from",
             "b> basic.consume queue=%reply tag=x no-ack\nb< chan 404 \"NOT_FOUND - no queue '%reply' in vhost '/'\" (60,20)",
         ),
-        asked("BAS-88", "deleting a reply name does nothing", "b> queue.delete queue=%reply\nb< queue.delete-ok 0"),
+        asked(
+            "BAS-88",
+            "deleting a reply name does nothing",
+            "b> queue.delete queue=%reply\nb< queue.delete-ok 0",
+        ),
         case(
             "BAS-88",
             "the bare name has nothing to get",

@@ -15,9 +15,19 @@ pub fn cases() -> Vec<Case> {
 fn fetched(ids: &str, title: &str, lines: &str) -> Case {
     let publishes: String = (0..4).map(|i| format!("> basic.publish key=%q body=m{i}\n")).collect();
     let gets: String = (0..4)
-        .map(|i| format!("> basic.get queue=%q\n< get-ok tag={} redelivered=false ex= rk=%q left={} body=m{i}\n", i + 1, 3 - i))
+        .map(|i| {
+            format!(
+                "> basic.get queue=%q\n< get-ok tag={} redelivered=false ex= rk=%q left={} body=m{i}\n",
+                i + 1,
+                3 - i
+            )
+        })
         .collect();
-    case(ids, title, &format!("> queue.declare queue=%q exclusive\n< queue.declare-ok %q 0 0\n{publishes}{gets}{lines}"))
+    case(
+        ids,
+        title,
+        &format!("> queue.declare queue=%q exclusive\n< queue.declare-ok %q 0 0\n{publishes}{gets}{lines}"),
+    )
 }
 
 /// Fetches the given bodies in order, all redelivered, with the tags that follow `tag`.
@@ -112,7 +122,9 @@ fn recover() -> Vec<Case> {
 
 /// Length and priority of classic queues.
 fn limits() -> Vec<Case> {
-    let declared = |arguments: &str| format!("> queue.declare queue=%q exclusive arguments={{{arguments}}}\n< queue.declare-ok %q 0 0");
+    let declared = |arguments: &str| {
+        format!("> queue.declare queue=%q exclusive arguments={{{arguments}}}\n< queue.declare-ok %q 0 0")
+    };
     vec![
         case(
             "LEN-02",
@@ -190,7 +202,10 @@ fn dead_letters() -> Vec<Case> {
         case(
             ids,
             title,
-            &format!("{}\n{lines}\na2< deliver d tag=1 redelivered=false ex= rk=%d {headers} body=x", queues(arguments)),
+            &format!(
+                "{}\n{lines}\na2< deliver d tag=1 redelivered=false ex= rk=%d {headers} body=x",
+                queues(arguments)
+            ),
         )
     };
     vec![
@@ -201,7 +216,19 @@ fn dead_letters() -> Vec<Case> {
             "> basic.publish key=%q body=x\n> basic.get queue=%q\n< get-ok tag=1 redelivered=false ex= rk=%q left=0 body=x\n> basic.reject tag=1",
             "rejected",
         ),
-        dead("DLX-01 DLX-24 TTL-03", "an expired message", "x-message-ttl=I0", "> basic.publish key=%q body=x", "expired"),
-        dead("DLX-01 DLX-24 LEN-02", "a message pushed out", "x-max-length=I1", "> basic.publish key=%q body=x\n> basic.publish key=%q body=y", "maxlen"),
+        dead(
+            "DLX-01 DLX-24 TTL-03",
+            "an expired message",
+            "x-message-ttl=I0",
+            "> basic.publish key=%q body=x",
+            "expired",
+        ),
+        dead(
+            "DLX-01 DLX-24 LEN-02",
+            "a message pushed out",
+            "x-max-length=I1",
+            "> basic.publish key=%q body=x\n> basic.publish key=%q body=y",
+            "maxlen",
+        ),
     ]
 }

@@ -10,7 +10,8 @@ pub fn cases() -> Vec<Case> {
 
 /// A queue, and channel 1 in a transaction.
 fn begun(ids: &str, title: &str, lines: &str) -> Case {
-    let head = "a2> queue.declare queue=%q exclusive\na2< queue.declare-ok %q 0 0\n> tx.select\n< tx.select-ok";
+    let head =
+        "a2> queue.declare queue=%q exclusive\na2< queue.declare-ok %q 0 0\n> tx.select\n< tx.select-ok";
     case(ids, title, &format!("{head}\n{lines}"))
 }
 
