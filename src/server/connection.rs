@@ -95,8 +95,8 @@ impl Driver {
         }
     }
 
-    /// Serves the connection to its end.
-    pub async fn run(mut self) {
+    /// Serves the connection to its end; what is left then is to close the socket politely.
+    pub async fn run(mut self) -> Option<Farewell> {
         let end = std::future::poll_fn(|context| self.poll(context)).await;
         let now = self.clock.now();
         let running = self.session.is_running();
@@ -112,11 +112,9 @@ impl Driver {
                 tracing::warn!("{who}: dropped, it took none of its output for {} ms", self.stall);
             }
         }
+        let leave_open = Duration::from_millis(self.session.leave_open());
         let Driver { stream, place, .. } = self;
-        if closed {
-            linger(stream).await;
-        }
-        drop(place);
+        closed.then_some(Farewell { stream, leave_open, _place: place })
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
@@ -272,21 +270,42 @@ impl Driver {
     }
 }
 
-/// Says goodbye and waits a moment for the peer to do so too: closing with octets unread would reset the
-/// connection, and the peer might lose our last frame (CON-06).
-async fn linger(mut stream: TcpStream) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let goodbye = async {
-        stream.shutdown().await.ok()?;
-        let mut octets = [0; 4096];
-        let mut discarded = 0;
-        while discarded < LINGER_MAX {
-            match stream.read(&mut octets).await {
-                Ok(0) | Err(_) => break,
-                Ok(read) => discarded += read,
-            }
+/// A socket whose connection has ended in order.
+#[derive(Debug)]
+pub struct Farewell {
+    stream: TcpStream,
+    /// How long the peer may take to close it first.
+    leave_open: Duration,
+    _place: Place,
+}
+
+impl Farewell {
+    /// Closes the socket. A client that asked to close expects to close it itself (CON-70). Closing with
+    /// octets unread would reset the connection, and the peer might lose our last frame (CON-06).
+    pub async fn close(mut self) {
+        use tokio::io::AsyncWriteExt;
+        if !self.leave_open.is_zero() && self.discard(self.leave_open).await {
+            return;
         }
-        Some(())
-    };
-    let _ended_or_timed_out = tokio::time::timeout(LINGER, goodbye).await;
+        if self.stream.shutdown().await.is_ok() {
+            self.discard(LINGER).await;
+        }
+    }
+
+    /// Reads what still comes, within bounds of time and amount; true when the peer closed.
+    async fn discard(&mut self, limit: Duration) -> bool {
+        use tokio::io::AsyncReadExt;
+        let read_on = async {
+            let mut octets = [0; 4096];
+            let mut discarded = 0;
+            while discarded < LINGER_MAX {
+                match self.stream.read(&mut octets).await {
+                    Ok(0) | Err(_) => return true,
+                    Ok(read) => discarded += read,
+                }
+            }
+            false
+        };
+        tokio::time::timeout(limit, read_on).await.unwrap_or(false)
+    }
 }

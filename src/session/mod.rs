@@ -157,6 +157,11 @@ impl Session {
         self.machine.is_finished()
     }
 
+    /// How long to leave closing the socket to the peer, in milliseconds (CON-70).
+    pub fn leave_open(&self) -> Millis {
+        self.machine.leave_open()
+    }
+
     /// Whether nobody has logged in yet.
     pub fn is_unauthenticated(&self) -> bool {
         self.machine.is_unauthenticated()
