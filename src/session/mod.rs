@@ -107,6 +107,8 @@ struct Core {
     client: login::Client,
     pending_login: Option<login::PendingLogin>,
     blocked: bool,
+    /// When to look for deliveries that wait for their settlement too long.
+    check_settlements_at: Option<Millis>,
     /// Negotiated; known to everything that encodes contents.
     tuned_frame_max: u32,
     now: Millis,
@@ -137,6 +139,7 @@ impl Session {
             client: login::Client::default(),
             pending_login: None,
             blocked: false,
+            check_settlements_at: None,
             tuned_frame_max: frame_max,
             now,
         };
@@ -328,7 +331,7 @@ impl Session {
     /// When [`Session::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Millis> {
         let login = self.core.pending_login.as_ref().map(|pending| pending.at);
-        [self.machine.next_timeout(), login].into_iter().flatten().min()
+        [self.machine.next_timeout(), login, self.core.check_settlements_at].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -336,6 +339,10 @@ impl Session {
         self.core.now = now;
         if self.core.pending_login.as_ref().is_some_and(|pending| pending.at <= now) {
             self.finish_login();
+        }
+        for channel in self.core.overdue_channels() {
+            let timeout = self.core.settings.consumer_timeout.unwrap_or_default();
+            self.on_failure(channel, &settle::overdue(channel, timeout));
         }
         match self.machine.handle_timeout(now, self.output.buffer()) {
             Some(Timeout::Handshake) => tracing::warn!("{}: handshake timeout", self.description()),
