@@ -306,7 +306,7 @@ async fn bas_70_an_overdue_delivery_closes_its_channel_and_comes_back() {
     let peer = peer(&fixture).await;
     let queue = peer.declare("overdue").await;
     raw.open_channel(1).await;
-    raw.consume(1, &queue).await;
+    raw.consume_with(1, &queue, false).await;
     peer.fill(&queue, 0..1).await;
     let mut delivered = false;
     let close = async {
