@@ -220,8 +220,12 @@ impl<O: Outlet> Queue<O> {
             && self.settings.max_length_bytes.is_none_or(|max| bytes <= max)
     }
 
-    /// Drops from the head while over a limit (LEN-02).
+    /// Drops from the head while over a limit (LEN-02). A queue that refuses publishes instead never drops
+    /// what it accepted, even when requeued messages take it over its limit.
     fn enforce_limits(&mut self, effects: &mut Effects) {
+        if self.settings.overflow != Overflow::DropHead {
+            return;
+        }
         let (count_max, bytes_max) = (self.settings.max_length, self.settings.max_length_bytes);
         while count_max.is_some_and(|max| max < self.ready.count())
             || bytes_max.is_some_and(|max| max < self.ready.bytes())
@@ -248,8 +252,11 @@ impl<O: Outlet> Queue<O> {
 
     /// Hands ready messages to consumers that have room.
     fn dispatch(&mut self, now: Millis, effects: &mut Effects) {
-        while !self.ready.is_empty() && self.consumers.somebody_has_room() {
+        while self.consumers.somebody_has_room() {
             self.expire(effects, |deadline| deadline < now);
+            if self.ready.is_empty() {
+                return;
+            }
             let ready = &mut self.ready;
             match self.consumers.hand_over(|| ready.pop()) {
                 Handed::Settled => {}
@@ -340,6 +347,11 @@ impl<O: Outlet> Queue<O> {
             }
         }
         self.release(consumer, deliveries);
+        self.settle_returned(now, effects);
+    }
+
+    /// After messages came back: what is due expires, a consumer with room comes before the limits (LEN-03).
+    fn settle_returned(&mut self, now: Millis, effects: &mut Effects) {
         self.expire(effects, |deadline| deadline <= now);
         self.dispatch(now, effects);
         self.enforce_limits(effects);
@@ -359,8 +371,7 @@ impl<O: Outlet> Queue<O> {
         for entry in entries {
             self.ready.put_back(entry);
         }
-        self.enforce_limits(effects);
-        self.dispatch_and_flush(now, effects);
+        self.settle_returned(now, effects);
     }
 
     /// Deliveries are settled as rejected without requeue; they die here (BAS-62).
