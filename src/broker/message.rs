@@ -16,17 +16,32 @@ const OVERHEAD: usize = 96;
 #[derive(Clone)]
 pub struct Message(ThinArc<Head, u8>);
 
-/// The slice behind the head holds exchange, routing key, property octets and an inline body, in this order.
+/// The slice behind the head holds exchange, routing key, property octets, an inline body and hidden keys, in
+/// this order.
 struct Head {
-    expiration: Option<u64>,
+    /// [`NO_EXPIRATION`] for none: an `Option` would cost another word.
+    expiration: u64,
     body: Body,
     properties_length: u32,
+    hidden_length: u32,
     exchange_length: u8,
     key_length: u8,
     priority: u8,
     persistent: bool,
+    has_deaths: bool,
 }
 
+const NO_EXPIRATION: u64 = u64::MAX;
+
+/// What only the broker knows of a message; no client can set it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Secrets<'a> {
+    has_deaths: bool,
+    /// Short strings one after the other.
+    hidden_keys: &'a [u8],
+}
+
+#[derive(Clone)]
 enum Body {
     /// Behind the properties; so many octets.
     Inline(u32),
@@ -59,31 +74,81 @@ impl Message {
         if INLINE_BODY_MAX < body.len() {
             return Message::from_pieces(parts, vec![Bytes::copy_from_slice(body)], scratch);
         }
-        Message::build(parts, Body::Inline(body.len() as u32), body, scratch)
+        Message::build(parts, Body::Inline(body.len() as u32), body, Secrets::default(), scratch)
     }
 
     /// Makes a message of a body that came in several frames.
     pub fn from_pieces(parts: &Parts<'_>, pieces: Vec<Bytes>, scratch: &mut Vec<u8>) -> Message {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Message::build(parts, Body::Pieces { pieces: pieces.into(), length }, &[], scratch)
+        let body = Body::Pieces { pieces: pieces.into(), length };
+        Message::build(parts, body, &[], Secrets::default(), scratch)
+    }
+
+    /// The message under new names and with new properties, after a queue gave it up. The x-death header
+    /// among them must be the broker's own: [`Message::has_deaths`] says so from now on.
+    ///
+    /// `hidden_keys` is what [`Message::hidden_keys`] gave, or empty.
+    pub fn after_death(&self, parts: &Parts<'_>, hidden_keys: &[u8], scratch: &mut Vec<u8>) -> Message {
+        self.rebuild(parts, Secrets { has_deaths: true, hidden_keys }, scratch)
+    }
+
+    /// The message with routing keys that its readers must not see, such as those of BCC (BAS-07).
+    pub fn with_hidden_keys<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a [u8]>,
+        scratch: &mut Vec<u8>,
+    ) -> Message {
+        let mut hidden_keys = Vec::new();
+        for key in keys {
+            // Routing keys are short strings; nothing can be routed by a longer one.
+            if let Ok(length) = u8::try_from(key.len()) {
+                hidden_keys.push(length);
+                hidden_keys.extend_from_slice(key);
+            }
+        }
+        let parts = Parts {
+            exchange: self.exchange(),
+            routing_key: self.routing_key(),
+            properties: self.properties(),
+            persistent: self.is_persistent(),
+            priority: self.priority(),
+            expiration: self.expiration(),
+        };
+        let secrets = Secrets { has_deaths: self.has_deaths(), hidden_keys: &hidden_keys };
+        self.rebuild(&parts, secrets, scratch)
+    }
+
+    /// A body in pieces is shared with the original, an inline one copied.
+    fn rebuild(&self, parts: &Parts<'_>, secrets: Secrets<'_>, scratch: &mut Vec<u8>) -> Message {
+        let inline = self.inline_body().unwrap_or_default();
+        Message::build(parts, self.head().body.clone(), inline, secrets, scratch)
     }
 
     #[inline]
-    fn build(parts: &Parts<'_>, body: Body, inline: &[u8], scratch: &mut Vec<u8>) -> Message {
+    fn build(
+        parts: &Parts<'_>,
+        body: Body,
+        inline: &[u8],
+        secrets: Secrets<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Message {
         debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
         scratch.clear();
         scratch.extend_from_slice(parts.exchange);
         scratch.extend_from_slice(parts.routing_key);
         scratch.extend_from_slice(parts.properties);
         scratch.extend_from_slice(inline);
+        scratch.extend_from_slice(secrets.hidden_keys);
         let head = Head {
-            expiration: parts.expiration,
+            expiration: parts.expiration.unwrap_or(NO_EXPIRATION),
             body,
             properties_length: parts.properties.len() as u32,
+            hidden_length: secrets.hidden_keys.len() as u32,
             exchange_length: parts.exchange.len() as u8,
             key_length: parts.routing_key.len() as u8,
             priority: parts.priority,
             persistent: parts.persistent,
+            has_deaths: secrets.has_deaths,
         };
         charge(head.cost(scratch.len()));
         Message(ThinArc::from_header_and_slice(head, scratch))
@@ -164,7 +229,18 @@ impl Message {
     /// Per-message time to live in milliseconds.
     #[inline]
     pub fn expiration(&self) -> Option<u64> {
-        self.head().expiration
+        Some(self.head().expiration).filter(|expiration| *expiration != NO_EXPIRATION)
+    }
+
+    /// Whether its x-death header was made by the broker; a client's own one is not history (DLX-25).
+    pub fn has_deaths(&self) -> bool {
+        self.head().has_deaths
+    }
+
+    /// Routing keys beside those that the message shows, as short strings one after the other.
+    pub fn hidden_keys(&self) -> &[u8] {
+        let length = self.head().hidden_length as usize;
+        self.octets(self.0.slice.len() - length, length)
     }
 }
 
@@ -197,7 +273,8 @@ impl Drop for Head {
             Body::Pieces { .. } => 0,
         };
         let names = usize::from(self.exchange_length) + usize::from(self.key_length);
-        charge(-self.cost(names + self.properties_length as usize + inline));
+        let lists = self.properties_length as usize + self.hidden_length as usize;
+        charge(-self.cost(names + lists + inline));
     }
 }
 
@@ -264,5 +341,29 @@ mod tests {
         assert_eq!(message.inline_body(), None);
         assert_eq!(message.body_length(), body.len() as u64);
         assert_eq!(message.pieces().concat(), body);
+    }
+
+    #[test]
+    fn hidden_keys_and_deaths_change_nothing_else() {
+        for body in [&b"body"[..], &[7; INLINE_BODY_MAX + 1]] {
+            let scratch = &mut Vec::new();
+            let plain = Message::new(&PARTS, body, scratch);
+            assert!(plain.hidden_keys().is_empty() && !plain.has_deaths());
+            let hidden = plain.with_hidden_keys([&b"one"[..], &[b'x'; 256], b""], scratch);
+            assert_eq!(hidden.hidden_keys(), b"\x03one\x00");
+            let dead = hidden.after_death(&PARTS, hidden.hidden_keys(), scratch);
+            assert!(dead.has_deaths() && dead.hidden_keys() == hidden.hidden_keys());
+            for message in [hidden, dead] {
+                assert_eq!((message.exchange(), message.routing_key()), (&b"ex"[..], &b"key"[..]));
+                assert_eq!((message.properties(), message.expiration()), (&[0x10, 0, 2][..], Some(9)));
+                assert_eq!(message.inline_body(), plain.inline_body());
+                assert_eq!(message.pieces(), plain.pieces());
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_costs_no_more_than_its_fields_need() {
+        assert!(size_of::<Head>() <= 48, "{}", size_of::<Head>());
     }
 }
