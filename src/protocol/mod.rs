@@ -101,6 +101,24 @@ pub enum Body<'a> {
     Pieces(Vec<Bytes>),
 }
 
+impl Content<'_> {
+    /// The same content, borrowing nothing from the input it came in.
+    pub fn into_owned(self) -> Content<'static> {
+        Content {
+            exchange: Cow::Owned(self.exchange.into_owned()),
+            routing_key: Cow::Owned(self.routing_key.into_owned()),
+            mandatory: self.mandatory,
+            immediate: self.immediate,
+            properties: Cow::Owned(self.properties.into_owned()),
+            body: match self.body {
+                Body::Whole([]) => Body::Whole(&[]),
+                Body::Whole(octets) => Body::Pieces(vec![Bytes::copy_from_slice(octets)]),
+                Body::Pieces(pieces) => Body::Pieces(pieces),
+            },
+        }
+    }
+}
+
 impl Body<'_> {
     /// Octets.
     pub fn length(&self) -> u64 {
@@ -165,6 +183,8 @@ pub struct Connection {
     heartbeat: Heartbeat,
     /// Octets of contents that are not complete, over all channels.
     partial: u64,
+    /// Octets still to come of a frame that could not be read.
+    skip: usize,
     opened_at: Millis,
 }
 
@@ -183,6 +203,7 @@ impl Connection {
             channels: HashMap::default(),
             heartbeat: Heartbeat::off(now),
             partial: 0,
+            skip: 0,
             opened_at: now,
         }
     }
@@ -254,6 +275,8 @@ impl Connection {
             Phase::Running => {
                 if self.heartbeat.is_send_due(now) {
                     encode::heartbeat(out);
+                    // It counts from now on: a peer that takes nothing must not pile them up.
+                    self.heartbeat.sent(now);
                 }
                 return None;
             }

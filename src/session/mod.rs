@@ -36,7 +36,7 @@ use crate::{
     amqp::{AMQPClass, ChannelId, Failure, Scope},
     broker::Millis,
     engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
-    protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+    protocol::{Connection, Content, Event, Identity, Limits, Step, Timeout},
 };
 
 /// Output above this many octets is written before more deliveries are encoded.
@@ -80,6 +80,9 @@ pub struct Session {
     machine: Connection,
     output: Output,
     core: Core,
+    /// The publish that met an alarm; it goes first when the alarm is over. Frames of it may have come in
+    /// earlier reads, so it cannot stay in the input.
+    held: Option<(ChannelId, Content<'static>)>,
 }
 
 /// What methods work on: everything but the machine that events borrow from.
@@ -139,7 +142,7 @@ impl Session {
             tuned_frame_max: frame_max,
             now,
         };
-        Session { machine, output: Output::default(), core }
+        Session { machine, output: Output::default(), core, held: None }
     }
 
     /// What waits to be written.
@@ -195,6 +198,11 @@ impl Session {
     pub fn receive(&mut self, input: &[u8], now: Millis) -> usize {
         self.core.now = now;
         let mut used = 0;
+        if self.hold() == Hold::No
+            && let Some((channel, content)) = self.held.take()
+        {
+            self.on_event(Event::Content(channel, content));
+        }
         while self.hold() == Hold::No {
             let rest = input.get(used..).unwrap_or_default();
             match self.machine.step(rest, self.output.buffer()) {
@@ -207,15 +215,14 @@ impl Session {
                     break;
                 }
                 Ok(Step::Event { used: octets, event }) => {
-                    let blocked_before = self.core.blocked;
-                    self.core.block_if_alarmed(&event, &mut self.output);
-                    if self.core.blocked && !blocked_before {
-                        // The publish stays in the input until the alarm clears.
-                        self.machine.pause_monitoring(true, now);
-                        break;
-                    }
                     used += octets;
-                    self.on_event(event);
+                    match event {
+                        Event::Content(channel, content) if self.core.block_if_alarmed(&mut self.output) => {
+                            self.held = Some((channel, content.into_owned()));
+                            self.machine.pause_monitoring(true, now);
+                        }
+                        event => self.on_event(event),
+                    }
                 }
                 Err((channel, failure, octets)) => {
                     used += octets;
@@ -249,7 +256,7 @@ impl Session {
             }
             Event::Close => {
                 self.core.flush(&mut self.output);
-                self.core.close_all();
+                self.close_all();
                 self.machine.closed_by_peer(self.output.buffer());
                 Ok(())
             }
@@ -278,7 +285,7 @@ impl Session {
             Scope::Channel => {
                 self.core.close_channel(channel, &mut self.output);
             }
-            Scope::Connection => self.core.close_all(),
+            Scope::Connection => self.close_all(),
         }
         self.machine.fail(channel, failure, self.core.now, self.output.buffer());
     }
@@ -336,6 +343,13 @@ impl Session {
     pub fn disconnect(&mut self, now: Millis) {
         self.core.now = now;
         self.core.flush(&mut self.output);
+        self.close_all();
+    }
+
+    /// Everything ends; a publish that an alarm held back was never taken, and nothing holds input back.
+    fn close_all(&mut self) {
+        self.held = None;
+        self.core.blocked = false;
         self.core.close_all();
     }
 

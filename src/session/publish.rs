@@ -18,7 +18,7 @@ use crate::{
         topology::RoutingKeys,
     },
     engine::{QueueRef, REPLY_TO, Replies},
-    protocol::{Body, Content, Event},
+    protocol::{Body, Content},
 };
 
 /// The longest time to live, ten years in milliseconds (CH-68).
@@ -322,13 +322,12 @@ impl Core {
 
     /// Whether a publish must wait for an alarm to clear; tells the client once (ALM-02 to ALM-04).
     #[inline]
-    pub(super) fn block_if_alarmed(&mut self, event: &Event<'_>, out: &mut Output) {
-        if !matches!(event, Event::Content(..)) {
-            return;
-        }
-        if let Some(reason) = self.node.alarms.reason() {
+    pub(super) fn block_if_alarmed(&mut self, out: &mut Output) -> bool {
+        let reason = self.node.alarms.reason();
+        if let Some(reason) = reason {
             self.block(reason, out);
         }
+        reason.is_some()
     }
 }
 

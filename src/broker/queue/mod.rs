@@ -248,8 +248,11 @@ impl<O: Outlet> Queue<O> {
 
     /// Hands ready messages to consumers that have room.
     fn dispatch(&mut self, now: Millis, effects: &mut Effects) {
-        while !self.ready.is_empty() && self.consumers.somebody_has_room() {
+        while self.consumers.somebody_has_room() {
             self.expire(effects, |deadline| deadline < now);
+            if self.ready.is_empty() {
+                return;
+            }
             let ready = &mut self.ready;
             match self.consumers.hand_over(|| ready.pop()) {
                 Handed::Settled => {}
