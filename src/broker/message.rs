@@ -1,9 +1,11 @@
 //! A message: what routing and delivery need, in one shared allocation.
 
-use std::{cell::Cell, fmt, sync::atomic::AtomicI64, sync::atomic::Ordering::Relaxed};
+use std::fmt;
 
 use bytes::Bytes;
 use triomphe::ThinArc;
+
+use super::memory::Account;
 
 /// Bodies up to this many octets that came in one frame are copied into the message's own allocation;
 /// a small body must not pin a large read buffer, and one allocation is cheaper than two.
@@ -25,6 +27,7 @@ struct Head {
     key_length: u8,
     priority: u8,
     persistent: bool,
+    account: Account,
 }
 
 enum Body {
@@ -48,6 +51,8 @@ pub struct Parts<'a> {
     pub priority: u8,
     /// Per-message time to live in milliseconds.
     pub expiration: Option<u64>,
+    /// Whose memory it is.
+    pub account: Account,
 }
 
 impl Message {
@@ -84,8 +89,9 @@ impl Message {
             key_length: parts.routing_key.len() as u8,
             priority: parts.priority,
             persistent: parts.persistent,
+            account: parts.account,
         };
-        charge(head.cost(scratch.len()));
+        head.account.charge(head.cost(scratch.len()));
         Message(ThinArc::from_header_and_slice(head, scratch))
     }
 
@@ -197,41 +203,8 @@ impl Drop for Head {
             Body::Pieces { .. } => 0,
         };
         let names = usize::from(self.exchange_length) + usize::from(self.key_length);
-        charge(-self.cost(names + self.properties_length as usize + inline));
+        self.account.charge(-self.cost(names + self.properties_length as usize + inline));
     }
-}
-
-/// Octets that all messages of the process hold, up to [`LOCAL_MAX`] a thread behind.
-static HELD: AtomicI64 = AtomicI64::new(0);
-/// What a thread keeps to itself before it tells [`HELD`], so that no message touches shared memory for it.
-const LOCAL_MAX: i64 = 64 << 10;
-
-thread_local! {
-    static LOCAL: Cell<i64> = const { Cell::new(0) };
-}
-
-#[inline]
-fn charge(octets: i64) {
-    // A message may be dropped while its thread's storage is being torn down.
-    let told = LOCAL.try_with(|local| {
-        let sum = local.get() + octets;
-        if sum.abs() < LOCAL_MAX {
-            local.set(sum);
-        } else {
-            local.set(0);
-            HELD.fetch_add(sum, Relaxed);
-        }
-    });
-    if told.is_err() {
-        HELD.fetch_add(octets, Relaxed);
-    }
-}
-
-/// Octets of memory that the messages of this process hold, headers and bookkeeping included.
-///
-/// Exact to 64 KiB a thread. Counts every broker in the process together.
-pub fn held_bytes() -> u64 {
-    u64::try_from(HELD.load(Relaxed)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -245,6 +218,7 @@ mod tests {
         persistent: true,
         priority: 3,
         expiration: Some(9),
+        account: Account::UNCOUNTED,
     };
 
     #[test]

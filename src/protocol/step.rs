@@ -77,7 +77,7 @@ impl Connection {
                     }
                 },
                 Phase::Closing { .. } => {}
-                Phase::Finished => return Ok(Step::Finished),
+                Phase::Finished | Phase::Answered => return Ok(Step::Finished),
                 Phase::Refused { .. } => return Ok(Step::NeedMore { used: input.len() }),
                 Phase::Handshake(_) if self.awaits_header() => match self.read_header(rest, out) {
                     Some(octets) => {

@@ -206,7 +206,7 @@ impl Core {
     fn deliver_pending(&mut self, out: &mut Output) {
         let inbox = self.inbox.clone();
         inbox.take_now(&mut self.taken);
-        if let Some(failure) = self.drain_taken(out) {
+        if let Some(failure) = self.drain_taken(out, usize::MAX) {
             inbox.signal(crate::engine::Signal::Close(failure));
         }
     }

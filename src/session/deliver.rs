@@ -1,5 +1,7 @@
 //! From the inbox to the socket: delivery tags, encoding, the ledger, and credit back to the queues.
 
+use std::collections::VecDeque;
+
 use super::{
     Core, Output,
     channel::Channel,
@@ -89,20 +91,18 @@ impl Core {
         self.tuned_frame_max
     }
 
-    /// Encodes everything taken from the inbox. `Some` when somebody wants the connection closed.
-    pub(super) fn drain_taken(&mut self, out: &mut Output) -> Option<Failure> {
+    /// Encodes what was taken from the inbox until `out` holds `limit` octets. `Some` when somebody wants the
+    /// connection closed.
+    pub(super) fn drain_taken(&mut self, out: &mut Output, limit: usize) -> Option<Failure> {
         let mut deliveries = std::mem::take(&mut self.taken.deliveries);
-        let mut rest = deliveries.drain(..).peekable();
-        while let Some(first) = rest.next() {
+        while let Some(consumer) = deliveries.front().map(|first| first.consumer) {
+            if limit <= out.len() {
+                self.taken.deliveries = deliveries;
+                return None;
+            }
             // A queue leaves its messages in batches, so runs of one consumer are long.
-            let consumer = first.consumer;
-            let run = std::iter::once(first.entry).chain(std::iter::from_fn(|| {
-                rest.next_if(|delivery: &Delivery| delivery.consumer == consumer)
-                    .map(|delivery| delivery.entry)
-            }));
-            self.deliver_run(consumer, run, out);
+            self.deliver_run(consumer, &mut deliveries, out, limit);
         }
-        drop(rest);
         self.taken.deliveries = deliveries;
         let mut close = None;
         let mut signals = std::mem::take(&mut self.taken.signals);
@@ -118,16 +118,28 @@ impl Core {
     }
 
     #[inline]
-    fn deliver_run(&mut self, id: ConsumerId, run: impl Iterator<Item = Entry>, out: &mut Output) {
+    fn deliver_run(
+        &mut self,
+        id: ConsumerId,
+        deliveries: &mut VecDeque<Delivery>,
+        out: &mut Output,
+        limit: usize,
+    ) {
         let frame_max = self.tuned_frame_max;
-        let Some(consumer) = self.consumers.get_mut(id) else {
-            debug_assert!(false, "consumers are forgotten only after their deliveries");
+        let consumer = self.consumers.get_mut(id);
+        debug_assert!(consumer.is_some(), "consumers are forgotten only after their deliveries");
+        let channel = consumer.as_ref().and_then(|consumer| self.channels.get_mut(&consumer.channel));
+        let (Some(consumer), Some(channel)) = (consumer, channel) else {
+            deliveries.pop_front();
             return;
         };
-        let Source::Queue { queue, key, origin } = &consumer.source else { return };
-        let Some(channel) = self.channels.get_mut(&consumer.channel) else { return };
+        let Source::Queue { queue, key, origin } = &consumer.source else {
+            deliveries.pop_front();
+            return;
+        };
         let (mut messages, mut bytes) = (0, 0);
-        for entry in run {
+        while out.len() < limit {
+            let Some(Delivery { entry, .. }) = pop_of(deliveries, id) else { break };
             let message = &entry.message;
             let delivery_tag = channel.take_tag();
             let deliver = encode::Deliver {
@@ -185,6 +197,12 @@ impl Core {
             out.method(consumer.channel, basic::AMQPMethod::Cancel(cancel));
         }
     }
+}
+
+/// The next delivery, if it is this consumer's.
+#[inline]
+fn pop_of(deliveries: &mut VecDeque<Delivery>, id: ConsumerId) -> Option<Delivery> {
+    if deliveries.front()?.consumer == id { deliveries.pop_front() } else { None }
 }
 
 /// Enters a delivery in the channel's ledger.

@@ -33,14 +33,15 @@ use publish::Batch;
 use routes::Routes;
 
 use crate::{
-    amqp::{AMQPClass, ChannelId, Failure, Scope},
+    amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Scope, frame},
     broker::Millis,
     engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
-    protocol::{Connection, Content, Event, Identity, Limits, Step, Timeout},
+    protocol::{Connection, Event, Identity, Limits, Step, Timeout},
 };
 
-/// Output above this many octets is written before more deliveries are encoded.
-const ENCODE_MAX: usize = 256 << 10;
+/// Output above this many octets is written before more deliveries are encoded; messages and output of one
+/// write stay in a core's cache together.
+const ENCODE_MAX: usize = 128 << 10;
 
 /// What a session may use, from the configuration.
 #[derive(Debug, Clone)]
@@ -80,9 +81,6 @@ pub struct Session {
     machine: Connection,
     output: Output,
     core: Core,
-    /// The publish that met an alarm; it goes first when the alarm is over. Frames of it may have come in
-    /// earlier reads, so it cannot stay in the input.
-    held: Option<(ChannelId, Content<'static>)>,
 }
 
 /// What methods work on: everything but the machine that events borrow from.
@@ -142,7 +140,7 @@ impl Session {
             tuned_frame_max: frame_max,
             now,
         };
-        Session { machine, output: Output::default(), core, held: None }
+        Session { machine, output: Output::default(), core }
     }
 
     /// What waits to be written.
@@ -158,6 +156,11 @@ impl Session {
     /// Whether the socket is to be closed once the output is written.
     pub fn is_finished(&self) -> bool {
         self.machine.is_finished()
+    }
+
+    /// How long to leave closing the socket to the peer, in milliseconds (CON-70).
+    pub fn leave_open(&self) -> Millis {
+        self.machine.leave_open()
     }
 
     /// Whether nobody has logged in yet.
@@ -198,11 +201,6 @@ impl Session {
     pub fn receive(&mut self, input: &[u8], now: Millis) -> usize {
         self.core.now = now;
         let mut used = 0;
-        if self.hold() == Hold::No
-            && let Some((channel, content)) = self.held.take()
-        {
-            self.on_event(Event::Content(channel, content));
-        }
         while self.hold() == Hold::No {
             let rest = input.get(used..).unwrap_or_default();
             match self.machine.step(rest, self.output.buffer()) {
@@ -216,12 +214,12 @@ impl Session {
                 }
                 Ok(Step::Event { used: octets, event }) => {
                     used += octets;
-                    match event {
-                        Event::Content(channel, content) if self.core.block_if_alarmed(&mut self.output) => {
-                            self.held = Some((channel, content.into_owned()));
-                            self.machine.pause_monitoring(true, now);
-                        }
-                        event => self.on_event(event),
+                    let publishes = matches!(event, Event::Content(..));
+                    self.on_event(event);
+                    // The publish that meets the alarm is taken; what follows it waits (ALM-03).
+                    if publishes && let Some(reason) = self.core.node.alarms.reason() {
+                        self.core.block(reason, &mut self.output);
+                        self.machine.pause_monitoring(true, now);
                     }
                 }
                 Err((channel, failure, octets)) => {
@@ -256,7 +254,7 @@ impl Session {
             }
             Event::Close => {
                 self.core.flush(&mut self.output);
-                self.close_all();
+                self.core.close_all();
                 self.machine.closed_by_peer(self.output.buffer());
                 Ok(())
             }
@@ -285,23 +283,22 @@ impl Session {
             Scope::Channel => {
                 self.core.close_channel(channel, &mut self.output);
             }
-            Scope::Connection => self.close_all(),
+            Scope::Connection => self.core.close_all(),
         }
         self.machine.fail(channel, failure, self.core.now, self.output.buffer());
     }
 
-    /// Moves what the inbox holds into the output. False when there was nothing, and then `waker` is woken
-    /// when there is; true also when the output is full and must be written first.
+    /// Moves what the inbox holds into the output, a portion at a time. False when nothing was moved: either
+    /// nothing is there, and `waker` is woken when there is, or the output must be written first.
     pub fn deliver(&mut self, now: Millis, waker: &Waker) -> bool {
         self.core.now = now;
-        if ENCODE_MAX < self.output.len() {
-            return true;
-        }
-        let inbox = self.core.inbox.clone();
-        if inbox.take(&mut self.core.taken, waker).is_pending() {
+        if ENCODE_MAX <= self.output.len() {
             return false;
         }
-        if let Some(failure) = self.core.drain_taken(&mut self.output) {
+        if self.core.taken.is_empty() && self.core.inbox.take(&mut self.core.taken, waker).is_pending() {
+            return false;
+        }
+        if let Some(failure) = self.core.drain_taken(&mut self.output, ENCODE_MAX) {
             self.on_failure(0, &failure);
         }
         true
@@ -315,6 +312,17 @@ impl Session {
             return true;
         }
         false
+    }
+
+    /// Looks for connection.close in input that an alarm holds back: a client that gives up need not wait for
+    /// the alarm, and what it published last is not taken (QRK-12).
+    pub fn close_if_asked(&mut self, held: &[u8], now: Millis) -> bool {
+        let asked = self.core.blocked && has_close(held);
+        if asked {
+            self.core.now = now;
+            self.on_event(Event::Close);
+        }
+        asked
     }
 
     /// When [`Session::handle_timeout`] has something to do.
@@ -343,23 +351,33 @@ impl Session {
     pub fn disconnect(&mut self, now: Millis) {
         self.core.now = now;
         self.core.flush(&mut self.output);
-        self.close_all();
-    }
-
-    /// Everything ends; a publish that an alarm held back was never taken, and nothing holds input back.
-    fn close_all(&mut self) {
-        self.held = None;
-        self.core.blocked = false;
         self.core.close_all();
     }
 
-    /// The connection's inbox, for whoever wants to signal it.
-    pub fn inbox(&self) -> Arc<Inbox> {
-        self.core.inbox.clone()
+    /// Gives back memory that only traffic needs, once a connection has been quiet for a while.
+    pub fn release(&mut self) {
+        self.core.release_batch();
+        if self.core.taken.is_empty() {
+            self.core.taken = Taken::default();
+        }
+        self.core.inbox.shrink();
     }
 
     /// Its number on this node.
     pub fn id(&self) -> ConnectionId {
         self.core.id
     }
+}
+
+/// Whether a connection.close stands among the complete frames of `input`.
+fn has_close(mut input: &[u8]) -> bool {
+    const CLOSE: [u8; 4] = [0, 10, 0, 50];
+    while let Some(head) = FrameHead::parse(input) {
+        let payload = input.get(frame::HEAD..).unwrap_or_default();
+        if head.kind == FrameKind::Method && head.channel == 0 && payload.starts_with(&CLOSE) {
+            return true;
+        }
+        input = input.get(head.frame_size()..).unwrap_or_default();
+    }
+    false
 }

@@ -133,6 +133,7 @@ impl Core {
             persistent: properties.is_persistent(),
             priority: properties.priority.unwrap_or(0),
             expiration,
+            account: self.node.alarms.account(),
         };
         let message = match content.body {
             Body::Whole(body) => Message::new(&parts, body, &mut self.batch.scratch),
@@ -318,16 +319,6 @@ impl Core {
         if self.batch.used == 0 {
             self.batch = Batch::default();
         }
-    }
-
-    /// Whether a publish must wait for an alarm to clear; tells the client once (ALM-02 to ALM-04).
-    #[inline]
-    pub(super) fn block_if_alarmed(&mut self, out: &mut Output) -> bool {
-        let reason = self.node.alarms.reason();
-        if let Some(reason) = reason {
-            self.block(reason, out);
-        }
-        reason.is_some()
     }
 }
 

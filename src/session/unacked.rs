@@ -152,6 +152,7 @@ mod tests {
             persistent: false,
             priority: 0,
             expiration: None,
+            account: crate::broker::memory::Account::UNCOUNTED,
         };
         let message = Message::new(&parts, b"", &mut Vec::new());
         let entry = Entry { message, sequence: tag, deadline: u64::MAX, redelivered: false };
