@@ -116,7 +116,7 @@ pub fn parse(payload: &[u8], depth_max: usize) -> Result<AMQPClass, Failure> {
     };
     check_arguments(payload, shape, depth_max).map_err(|failure| failure.at(id))?;
     match parse_class(payload) {
-        Ok((rest, class)) if rest.is_empty() => Ok(class),
+        Ok(([], class)) => Ok(class),
         _ => Err(cannot_decode(payload).at(id)),
     }
 }
