@@ -20,7 +20,8 @@
     (queue/bind ch queue-name exchange-name)
     (consumers/subscribe ch queue-name
                          (fn [_ _ ^bytes body]
-                           (println (str reader ": " (String. body "UTF-8")))
+                           ;; Each channel has a thread of its own; one line at a time.
+                           (locking *out* (println (str reader ": " (String. body "UTF-8"))))
                            (.countDown unread))
                          {:auto-ack true})))
 

@@ -25,7 +25,7 @@
                            (let [seconds (String. body "UTF-8")]
                              (Thread/sleep (long (* 1000 (parse-double seconds))))
                              (basic/ack ch delivery-tag)
-                             (println (str worker " has done " seconds " s of work"))
+                             (locking *out* (println (str worker " has done " seconds " s of work")))
                              (.countDown open))))
     ch))
 

@@ -1,9 +1,11 @@
 //! A message: what routing and delivery need, in one shared allocation.
 
-use std::{cell::Cell, fmt, sync::atomic::AtomicI64, sync::atomic::Ordering::Relaxed};
+use std::fmt;
 
 use bytes::Bytes;
 use triomphe::ThinArc;
+
+use super::memory::Account;
 
 /// Bodies up to this many octets that came in one frame are copied into the message's own allocation;
 /// a small body must not pin a large read buffer, and one allocation is cheaper than two.
@@ -18,21 +20,26 @@ pub struct Message(ThinArc<Head, u8>);
 
 /// The slice behind the head holds exchange, routing key, property octets and an inline body, in this order.
 struct Head {
-    expiration: Option<u64>,
-    body: Body,
+    /// Milliseconds; [`NO_EXPIRATION`] for none.
+    expiration: u64,
+    /// A body that is not inline, as it came, a piece per frame.
+    beside: Option<Box<Beside>>,
     properties_length: u32,
+    inline_length: u32,
     exchange_length: u8,
     key_length: u8,
     priority: u8,
     persistent: bool,
+    account: Account,
 }
 
-enum Body {
-    /// Behind the properties; so many octets.
-    Inline(u32),
-    /// As it came, a piece per frame.
-    Pieces { pieces: Box<[Bytes]>, length: u64 },
+struct Beside {
+    pieces: Box<[Bytes]>,
+    length: u64,
 }
+
+/// Stands for an absent expiration; real ones are at most ten years.
+const NO_EXPIRATION: u64 = u64::MAX;
 
 /// The parts a message is made of.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +55,8 @@ pub struct Parts<'a> {
     pub priority: u8,
     /// Per-message time to live in milliseconds.
     pub expiration: Option<u64>,
+    /// Whose memory it is.
+    pub account: Account,
 }
 
 impl Message {
@@ -59,17 +68,23 @@ impl Message {
         if INLINE_BODY_MAX < body.len() {
             return Message::from_pieces(parts, vec![Bytes::copy_from_slice(body)], scratch);
         }
-        Message::build(parts, Body::Inline(body.len() as u32), body, scratch)
+        Message::build(parts, None, body, scratch)
     }
 
     /// Makes a message of a body that came in several frames.
     pub fn from_pieces(parts: &Parts<'_>, pieces: Vec<Bytes>, scratch: &mut Vec<u8>) -> Message {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Message::build(parts, Body::Pieces { pieces: pieces.into(), length }, &[], scratch)
+        let beside = Box::new(Beside { pieces: pieces.into(), length });
+        Message::build(parts, Some(beside), &[], scratch)
     }
 
     #[inline]
-    fn build(parts: &Parts<'_>, body: Body, inline: &[u8], scratch: &mut Vec<u8>) -> Message {
+    fn build(
+        parts: &Parts<'_>,
+        beside: Option<Box<Beside>>,
+        inline: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Message {
         debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
         scratch.clear();
         scratch.extend_from_slice(parts.exchange);
@@ -77,15 +92,17 @@ impl Message {
         scratch.extend_from_slice(parts.properties);
         scratch.extend_from_slice(inline);
         let head = Head {
-            expiration: parts.expiration,
-            body,
+            expiration: parts.expiration.unwrap_or(NO_EXPIRATION),
+            beside,
             properties_length: parts.properties.len() as u32,
+            inline_length: inline.len() as u32,
             exchange_length: parts.exchange.len() as u8,
             key_length: parts.routing_key.len() as u8,
             priority: parts.priority,
             persistent: parts.persistent,
+            account: parts.account,
         };
-        charge(head.cost(scratch.len()));
+        head.account.charge(head.cost());
         Message(ThinArc::from_header_and_slice(head, scratch))
     }
 
@@ -125,30 +142,23 @@ impl Message {
     /// Octets of body.
     #[inline]
     pub fn body_length(&self) -> u64 {
-        match &self.head().body {
-            Body::Inline(length) => u64::from(*length),
-            Body::Pieces { length, .. } => *length,
+        match &self.head().beside {
+            None => u64::from(self.head().inline_length),
+            Some(beside) => beside.length,
         }
     }
 
     /// The body, when it lies in one inline piece.
     #[inline]
     pub fn inline_body(&self) -> Option<&[u8]> {
-        match &self.head().body {
-            Body::Inline(length) => {
-                let from = self.names_length() + self.head().properties_length as usize;
-                Some(self.octets(from, *length as usize))
-            }
-            Body::Pieces { .. } => None,
-        }
+        let head = self.head();
+        let from = self.names_length() + head.properties_length as usize;
+        head.beside.is_none().then(|| self.octets(from, head.inline_length as usize))
     }
 
     /// The pieces of a body that is not inline.
     pub fn pieces(&self) -> &[Bytes] {
-        match &self.head().body {
-            Body::Inline(_) => &[],
-            Body::Pieces { pieces, .. } => pieces,
-        }
+        self.head().beside.as_ref().map_or(&[], |beside| &beside.pieces)
     }
 
     pub fn is_persistent(&self) -> bool {
@@ -164,7 +174,7 @@ impl Message {
     /// Per-message time to live in milliseconds.
     #[inline]
     pub fn expiration(&self) -> Option<u64> {
-        self.head().expiration
+        Some(self.head().expiration).filter(|expiration| *expiration != NO_EXPIRATION)
     }
 }
 
@@ -179,59 +189,21 @@ impl fmt::Debug for Message {
 }
 
 impl Head {
+    /// What a message with this head costs in memory.
     #[inline]
-    fn cost(&self, slice_length: usize) -> i64 {
-        let pieces = match &self.body {
-            Body::Inline(_) => 0,
-            Body::Pieces { length, .. } => *length,
-        };
-        (OVERHEAD + slice_length) as i64 + pieces as i64
+    fn cost(&self) -> i64 {
+        let names = usize::from(self.exchange_length) + usize::from(self.key_length);
+        let slice = names + self.properties_length as usize + self.inline_length as usize;
+        let beside = self.beside.as_ref().map_or(0, |beside| beside.length);
+        (OVERHEAD + slice) as i64 + beside as i64
     }
 }
 
 impl Drop for Head {
     #[inline]
     fn drop(&mut self) {
-        let inline = match &self.body {
-            Body::Inline(length) => *length as usize,
-            Body::Pieces { .. } => 0,
-        };
-        let names = usize::from(self.exchange_length) + usize::from(self.key_length);
-        charge(-self.cost(names + self.properties_length as usize + inline));
+        self.account.charge(-self.cost());
     }
-}
-
-/// Octets that all messages of the process hold, up to [`LOCAL_MAX`] a thread behind.
-static HELD: AtomicI64 = AtomicI64::new(0);
-/// What a thread keeps to itself before it tells [`HELD`], so that no message touches shared memory for it.
-const LOCAL_MAX: i64 = 64 << 10;
-
-thread_local! {
-    static LOCAL: Cell<i64> = const { Cell::new(0) };
-}
-
-#[inline]
-fn charge(octets: i64) {
-    // A message may be dropped while its thread's storage is being torn down.
-    let told = LOCAL.try_with(|local| {
-        let sum = local.get() + octets;
-        if sum.abs() < LOCAL_MAX {
-            local.set(sum);
-        } else {
-            local.set(0);
-            HELD.fetch_add(sum, Relaxed);
-        }
-    });
-    if told.is_err() {
-        HELD.fetch_add(octets, Relaxed);
-    }
-}
-
-/// Octets of memory that the messages of this process hold, headers and bookkeeping included.
-///
-/// Exact to 64 KiB a thread. Counts every broker in the process together.
-pub fn held_bytes() -> u64 {
-    u64::try_from(HELD.load(Relaxed)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -245,6 +217,7 @@ mod tests {
         persistent: true,
         priority: 3,
         expiration: Some(9),
+        account: Account::UNCOUNTED,
     };
 
     #[test]

@@ -1,20 +1,53 @@
 //! The memory alarm: above the watermark publishers wait (ALM-01 to ALM-11).
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use crate::broker::message::held_bytes;
+use crate::broker::memory::Account;
 
 /// The node's resource alarms.
 #[derive(Debug)]
 pub struct Alarms {
     /// In octets; 0 blocks everybody.
     memory_limit: AtomicU64,
+    account: Account,
+    /// Connections that wait for an alarm to clear.
+    waiting: AtomicUsize,
+}
+
+impl Drop for Alarms {
+    fn drop(&mut self) {
+        self.account.close();
+    }
 }
 
 impl Alarms {
     /// `memory_limit` in octets of messages held in memory.
     pub fn new(memory_limit: u64) -> Alarms {
-        Alarms { memory_limit: AtomicU64::new(memory_limit) }
+        Alarms {
+            memory_limit: AtomicU64::new(memory_limit),
+            account: Account::open(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The account of this node's messages.
+    #[inline]
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// A connection waits from now on, or no longer.
+    pub fn note_waiting(&self, waits: bool) {
+        if waits {
+            self.waiting.fetch_add(1, Relaxed);
+        } else {
+            self.waiting.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Whether any connection waits.
+    pub fn has_waiting(&self) -> bool {
+        self.waiting.load(Relaxed) != 0
     }
 
     /// Octets above which publishers wait.
@@ -30,6 +63,6 @@ impl Alarms {
     /// The reason to block publishers, as connection.blocked gives it (ALM-04).
     #[inline]
     pub fn reason(&self) -> Option<&'static str> {
-        (self.memory_limit() < held_bytes()).then_some("low on memory")
+        (self.memory_limit() < self.account.held_bytes()).then_some("low on memory")
     }
 }

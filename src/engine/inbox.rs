@@ -4,6 +4,7 @@
 //! The connection's task takes everything at once and is woken once.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{Poll, Waker},
 };
@@ -51,8 +52,14 @@ pub enum Signal {
 /// Everything that was taken out at once.
 #[derive(Debug, Default)]
 pub struct Taken {
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: VecDeque<Delivery>,
     pub signals: Vec<Signal>,
+}
+
+impl Taken {
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.signals.is_empty()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,9 +80,9 @@ impl Inbox {
     ///
     /// `Pending` when there is nothing; then `waker` is woken by the next push.
     pub fn take(&self, taken: &mut Taken, waker: &Waker) -> Poll<()> {
-        debug_assert!(taken.deliveries.is_empty() && taken.signals.is_empty());
+        debug_assert!(taken.is_empty());
         let mut state = self.state.lock();
-        if state.taken.deliveries.is_empty() && state.taken.signals.is_empty() {
+        if state.taken.is_empty() {
             if state.waker.as_ref().is_none_or(|known| !known.will_wake(waker)) {
                 state.waker = Some(waker.clone());
             }
@@ -86,12 +93,20 @@ impl Inbox {
         Poll::Ready(())
     }
 
-    /// Takes everything without waiting for more.
+    /// Adds everything to what was taken before, without waiting for more.
     pub fn take_now(&self, taken: &mut Taken) {
-        debug_assert!(taken.deliveries.is_empty() && taken.signals.is_empty());
         let mut state = self.state.lock();
-        std::mem::swap(&mut state.taken, taken);
+        taken.deliveries.append(&mut state.taken.deliveries);
+        taken.signals.append(&mut state.taken.signals);
         state.reply_bytes = 0;
+    }
+
+    /// Gives back memory that only traffic needs.
+    pub fn shrink(&self) {
+        let mut state = self.state.lock();
+        if state.taken.is_empty() {
+            state.taken = Taken::default();
+        }
     }
 
     /// Leaves a signal and wakes the connection.

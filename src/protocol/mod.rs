@@ -136,6 +136,8 @@ enum Phase {
         drop_at: Millis,
     },
     Finished,
+    /// We answered the client's close; it closes the socket, or we do after a while (CON-70).
+    Answered,
 }
 
 #[derive(Debug)]
@@ -199,7 +201,20 @@ impl Connection {
 
     /// Whether the socket is to be closed once the output is sent.
     pub fn is_finished(&self) -> bool {
-        matches!(self.phase, Phase::Finished)
+        matches!(self.phase, Phase::Finished | Phase::Answered)
+    }
+
+    /// How long to leave closing the socket to the peer, in milliseconds; 0 when it is ours to close.
+    pub fn leave_open(&self) -> Millis {
+        match self.phase {
+            Phase::Answered => self.close_wait(),
+            _ => 0,
+        }
+    }
+
+    fn close_wait(&self) -> Millis {
+        let heartbeat = Millis::from(self.tuned.heartbeat) * 1000;
+        if heartbeat == 0 { CLOSE_WAIT_MAX } else { heartbeat.min(CLOSE_WAIT_MAX) }
     }
 
     /// Whether the login has not succeeded yet.
@@ -207,7 +222,7 @@ impl Connection {
         match &self.phase {
             Phase::Handshake(handshake) => !handshake.is_authenticated(),
             Phase::Refused { .. } => true,
-            Phase::Running | Phase::Closing { .. } | Phase::Finished => false,
+            Phase::Running | Phase::Closing { .. } | Phase::Finished | Phase::Answered => false,
         }
     }
 
@@ -238,7 +253,7 @@ impl Connection {
             Phase::Handshake(_) => Some(self.opened_at + self.limits.handshake_timeout),
             Phase::Closing { drop_at } | Phase::Refused { drop_at } => Some(drop_at),
             Phase::Running => self.heartbeat.next_timeout(),
-            Phase::Finished => None,
+            Phase::Finished | Phase::Answered => None,
         }
     }
 
@@ -257,7 +272,7 @@ impl Connection {
                 }
                 return None;
             }
-            Phase::Finished => return None,
+            Phase::Finished | Phase::Answered => return None,
         };
         self.phase = Phase::Finished;
         Some(timeout)
@@ -283,7 +298,10 @@ impl Connection {
     }
 
     fn close(&mut self, failure: &Failure, now: Millis, out: &mut Vec<u8>) {
-        if matches!(self.phase, Phase::Closing { .. } | Phase::Finished | Phase::Refused { .. }) {
+        if matches!(
+            self.phase,
+            Phase::Closing { .. } | Phase::Finished | Phase::Answered | Phase::Refused { .. }
+        ) {
             return;
         }
         if let Phase::Handshake(handshake) = &self.phase
@@ -300,9 +318,7 @@ impl Connection {
             method_id: failure.method.method,
         };
         method::encode(out, 0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
-        let heartbeat = Millis::from(self.tuned.heartbeat) * 1000;
-        let wait = if heartbeat == 0 { CLOSE_WAIT_MAX } else { heartbeat.min(CLOSE_WAIT_MAX) };
-        self.phase = Phase::Closing { drop_at: now + wait };
+        self.phase = Phase::Closing { drop_at: now + self.close_wait() };
     }
 
     /// Answers a channel.close once its channel is cleaned up.
@@ -317,7 +333,7 @@ impl Connection {
     pub fn closed_by_peer(&mut self, out: &mut Vec<u8>) {
         let close_ok = connection::AMQPMethod::CloseOk(connection::CloseOk {});
         method::encode(out, 0, AMQPClass::Connection(close_ok));
-        self.phase = Phase::Finished;
+        self.phase = Phase::Answered;
     }
 
     fn forget_assembly(&mut self, channel: ChannelId) {

@@ -66,7 +66,7 @@ impl Connection {
             let rest = input.get(used..).unwrap_or_default();
             match self.phase {
                 Phase::Running | Phase::Closing { .. } => {}
-                Phase::Finished => return Ok(Step::Finished),
+                Phase::Finished | Phase::Answered => return Ok(Step::Finished),
                 Phase::Refused { .. } => return Ok(Step::NeedMore { used: input.len() }),
                 Phase::Handshake(_) if self.awaits_header() => match self.read_header(rest, out) {
                     Some(octets) => {

@@ -28,15 +28,22 @@ use crate::{
 const READ_BUFFER: usize = 256 << 10;
 /// Rounds of one poll before other connections of the thread get their turn.
 const ROUNDS: usize = 4;
-/// Input that is taken in though it must wait, to notice that the peer has gone.
-const HELD_INPUT_MAX: usize = 64 << 10;
+/// Input that is taken in though it must wait, to notice that the peer gives up or has gone, in octets.
+const HELD_INPUT_MAX: usize = 1 << 20;
 /// How long a closed socket may still send, so that our last frame is not lost to a reset.
 const LINGER: Duration = Duration::from_secs(2);
 /// Octets discarded while lingering.
 const LINGER_MAX: usize = 16 << 20;
 
+/// Octets of one read of small frames: they, their messages and the output stay in a core's cache together.
+const READ_SMALL: usize = 64 << 10;
+/// A quiet connection gives memory back after so many milliseconds.
+const RELEASE_AFTER: Millis = 2_000;
+
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The output buffer of whichever connection the thread serves.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The task of one connection.
@@ -55,6 +62,9 @@ pub struct Driver {
     moved_at: Millis,
     stall: Millis,
     read_size: usize,
+    /// When to look whether the connection has been quiet; set while it holds memory for traffic.
+    release_at: Option<Millis>,
+    active_at: Millis,
 }
 
 /// How a connection ended.
@@ -92,11 +102,13 @@ impl Driver {
             moved_at: now,
             stall: Millis::try_from(stall.as_millis()).unwrap_or(Millis::MAX),
             read_size: READ_BUFFER.max(frame_max as usize * 2),
+            release_at: None,
+            active_at: now,
         }
     }
 
-    /// Serves the connection to its end.
-    pub async fn run(mut self) {
+    /// Serves the connection to its end; what is left then is to close the socket politely.
+    pub async fn run(mut self) -> Option<Farewell> {
         let end = std::future::poll_fn(|context| self.poll(context)).await;
         let now = self.clock.now();
         let running = self.session.is_running();
@@ -112,16 +124,21 @@ impl Driver {
                 tracing::warn!("{who}: dropped, it took none of its output for {} ms", self.stall);
             }
         }
+        let leave_open = Duration::from_millis(self.session.leave_open());
         let Driver { stream, place, .. } = self;
-        if closed {
-            linger(stream).await;
-        }
-        drop(place);
+        closed.then_some(Farewell { stream, leave_open, _place: place })
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        SPARE.with_borrow_mut(|spare| self.session.output().lend(spare));
+        let polled = self.poll_rounds(context);
+        SPARE.with_borrow_mut(|spare| self.session.output().take_back(spare));
+        polled
+    }
+
+    fn poll_rounds(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let now = self.clock.now();
         for _ in 0..ROUNDS {
-            let now = self.clock.now();
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
@@ -141,9 +158,9 @@ impl Driver {
                 Err(end) => return Poll::Ready(end),
             }
             if !progress {
-                self.fall_idle();
-                return self.sleep(context);
+                return self.sleep(context, now);
             }
+            self.active_at = now;
         }
         // Others on this thread come first; the rest of the work is not forgotten.
         context.waker().wake_by_ref();
@@ -180,7 +197,7 @@ impl Driver {
     fn read(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         let hold = self.session.hold();
         if hold != Hold::No {
-            return self.read_held(context);
+            return self.read_held(context, now);
         }
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < self.read_size {
@@ -195,6 +212,9 @@ impl Driver {
                 return Ok(true);
             }
             let Some((head, space)) = buffer.split_at_mut_checked(kept) else { return Ok(false) };
+            // The rest of a large frame comes in one read; small frames in portions.
+            let portion = if kept < READ_SMALL { READ_SMALL } else { space.len() };
+            let space = space.get_mut(..portion).unwrap_or_default();
             let mut space = ReadBuf::new(space);
             match Pin::new(&mut self.stream).poll_read(context, &mut space) {
                 Poll::Pending => return Ok(false),
@@ -225,12 +245,12 @@ impl Driver {
     }
 
     /// Takes a little in without acting on it: an end of the stream must be noticed.
-    fn read_held(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+    fn read_held(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         self.held = true;
         if HELD_INPUT_MAX <= self.rest.len() {
             return Ok(false);
         }
-        let mut octets = [0; 4096];
+        let mut octets = [0; 16 << 10];
         let mut space = ReadBuf::new(&mut octets);
         match Pin::new(&mut self.stream).poll_read(context, &mut space) {
             Poll::Pending => Ok(false),
@@ -238,23 +258,23 @@ impl Driver {
             Poll::Ready(Ok(())) if space.filled().is_empty() => Err(End::Lost(None)),
             Poll::Ready(Ok(())) => {
                 self.rest.extend_from_slice(space.filled());
+                if self.session.close_if_asked(&self.rest, now) {
+                    self.rest.clear();
+                }
                 Ok(true)
             }
         }
     }
 
-    /// Gives memory back that only traffic needs.
-    fn fall_idle(&mut self) {
-        self.session.output().release();
-        if self.rest.is_empty() {
-            self.rest = Vec::new();
-        }
-    }
-
     /// Sets the timer for the next thing that is due.
-    fn sleep(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn sleep(&mut self, context: &mut Context<'_>, now: Millis) -> Poll<End> {
         let stalled_at = (!self.session.output().is_empty()).then(|| self.moved_at + self.stall);
-        let at = [self.session.next_timeout(), stalled_at].into_iter().flatten().min();
+        match self.release_at {
+            Some(at) if at <= now => self.release(now),
+            None if self.active_at == now => self.release_at = Some(now + RELEASE_AFTER),
+            _ => {}
+        }
+        let at = [self.session.next_timeout(), stalled_at, self.release_at].into_iter().flatten().min();
         if at != self.timer_at {
             self.timer_at = at;
             if let Some(at) = at {
@@ -267,23 +287,58 @@ impl Driver {
         }
         Poll::Pending
     }
+
+    /// Gives back memory that only traffic needs, unless there was traffic lately.
+    fn release(&mut self, now: Millis) {
+        let quiet_at = self.active_at + RELEASE_AFTER;
+        if now < quiet_at {
+            self.release_at = Some(quiet_at);
+            return;
+        }
+        self.release_at = None;
+        self.session.release();
+        if self.rest.is_empty() {
+            self.rest = Vec::new();
+        }
+    }
 }
 
-/// Says goodbye and waits a moment for the peer to do so too: closing with octets unread would reset the
-/// connection, and the peer might lose our last frame (CON-06).
-async fn linger(mut stream: TcpStream) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let goodbye = async {
-        stream.shutdown().await.ok()?;
-        let mut octets = [0; 4096];
-        let mut discarded = 0;
-        while discarded < LINGER_MAX {
-            match stream.read(&mut octets).await {
-                Ok(0) | Err(_) => break,
-                Ok(read) => discarded += read,
-            }
+/// A socket whose connection has ended in order.
+#[derive(Debug)]
+pub struct Farewell {
+    stream: TcpStream,
+    /// How long the peer may take to close it first.
+    leave_open: Duration,
+    _place: Place,
+}
+
+impl Farewell {
+    /// Closes the socket. A client that asked to close expects to close it itself (CON-70). Closing with
+    /// octets unread would reset the connection, and the peer might lose our last frame (CON-06).
+    pub async fn close(mut self) {
+        use tokio::io::AsyncWriteExt;
+        if !self.leave_open.is_zero() && self.discard(self.leave_open).await {
+            return;
         }
-        Some(())
-    };
-    let _ended_or_timed_out = tokio::time::timeout(LINGER, goodbye).await;
+        if self.stream.shutdown().await.is_ok() {
+            self.discard(LINGER).await;
+        }
+    }
+
+    /// Reads what still comes, within bounds of time and amount; true when the peer closed.
+    async fn discard(&mut self, limit: Duration) -> bool {
+        use tokio::io::AsyncReadExt;
+        let read_on = async {
+            let mut octets = [0; 4096];
+            let mut discarded = 0;
+            while discarded < LINGER_MAX {
+                match self.stream.read(&mut octets).await {
+                    Ok(0) | Err(_) => return true,
+                    Ok(read) => discarded += read,
+                }
+            }
+            false
+        };
+        tokio::time::timeout(limit, read_on).await.unwrap_or(false)
+    }
 }

@@ -92,8 +92,11 @@ fn start(stream: TcpStream, address: SocketAddr, place: Place, shared: &Shared) 
     let driver = Driver::new(stream, session, place, clock, shared.stall, frame_max);
     let alive = shared.alive.clone();
     let task = tokio::spawn(async move {
-        driver.run().await;
+        let farewell = driver.run().await;
         drop(alive);
+        if let Some(farewell) = farewell {
+            farewell.close().await;
+        }
     });
     shared.door.set_task(number, task.abort_handle());
 }

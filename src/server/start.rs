@@ -277,7 +277,8 @@ async fn watch_alarms(node: Arc<Node>) {
     loop {
         tokio::time::sleep(ALARM_INTERVAL).await;
         let reason = node.alarms.reason();
-        if reason.is_none() && raised {
+        // Also after an alarm too short to be seen here.
+        if reason.is_none() && (raised || node.alarms.has_waiting()) {
             node.wake_connections();
         }
         if reason.is_some() != raised {

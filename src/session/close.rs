@@ -1,5 +1,7 @@
 //! Giving back what channels and connections held (CH-01, CH-03, CON-71, CON-74).
 
+use std::collections::VecDeque;
+
 use super::{
     Core, Output,
     channel::Mode,
@@ -56,12 +58,12 @@ impl Core {
     fn return_undelivered(&mut self, gone: &[(ConsumerId, Consumer)], out: Option<&mut Output>) {
         let inbox = self.inbox.clone();
         inbox.take_now(&mut self.taken);
-        let mut kept = Vec::new();
+        let mut kept = VecDeque::new();
         let mut returns: Vec<(ConsumerId, Vec<Entry>)> = Vec::new();
         for delivery in self.taken.deliveries.drain(..) {
             let Delivery { consumer, entry } = delivery;
             if self.consumers.get(consumer).is_some() {
-                kept.push(Delivery { consumer, entry });
+                kept.push_back(Delivery { consumer, entry });
                 continue;
             }
             match returns.last_mut() {
@@ -78,7 +80,7 @@ impl Core {
         }
         self.taken.deliveries = kept;
         if let Some(out) = out
-            && let Some(failure) = self.drain_taken(out)
+            && let Some(failure) = self.drain_taken(out, usize::MAX)
         {
             // Somebody wants the connection closed; it happens with the next look at the inbox.
             inbox.signal(crate::engine::Signal::Close(failure));
@@ -127,6 +129,7 @@ impl Core {
         for queue in std::mem::take(&mut self.exclusive) {
             self.node.delete_exclusive(&queue);
         }
+        self.stop_waiting();
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();

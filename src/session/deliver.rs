@@ -1,5 +1,7 @@
 //! From the inbox to the socket: delivery tags, encoding, the ledger, and credit back to the queues.
 
+use std::collections::VecDeque;
+
 use super::{
     Core, Output,
     channel::Channel,
@@ -9,7 +11,7 @@ use crate::{
     amqp::{ChannelId, Failure, basic, encode},
     broker::{
         Message,
-        queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
+        queue::{ConsumerKey, WINDOW_BYTES, WINDOW_MESSAGES},
     },
     engine::{ConsumerId, Delivery, QueueRef, Signal},
 };
@@ -89,20 +91,18 @@ impl Core {
         self.tuned_frame_max
     }
 
-    /// Encodes everything taken from the inbox. `Some` when somebody wants the connection closed.
-    pub(super) fn drain_taken(&mut self, out: &mut Output) -> Option<Failure> {
+    /// Encodes what was taken from the inbox until `out` holds `limit` octets. `Some` when somebody wants the
+    /// connection closed.
+    pub(super) fn drain_taken(&mut self, out: &mut Output, limit: usize) -> Option<Failure> {
         let mut deliveries = std::mem::take(&mut self.taken.deliveries);
-        let mut rest = deliveries.drain(..).peekable();
-        while let Some(first) = rest.next() {
+        while let Some(consumer) = deliveries.front().map(|first| first.consumer) {
+            if limit <= out.len() {
+                self.taken.deliveries = deliveries;
+                return None;
+            }
             // A queue leaves its messages in batches, so runs of one consumer are long.
-            let consumer = first.consumer;
-            let run = std::iter::once(first.entry).chain(std::iter::from_fn(|| {
-                rest.next_if(|delivery: &Delivery| delivery.consumer == consumer)
-                    .map(|delivery| delivery.entry)
-            }));
-            self.deliver_run(consumer, run, out);
+            self.deliver_run(consumer, &mut deliveries, out, limit);
         }
-        drop(rest);
         self.taken.deliveries = deliveries;
         let mut close = None;
         let mut signals = std::mem::take(&mut self.taken.signals);
@@ -118,16 +118,28 @@ impl Core {
     }
 
     #[inline]
-    fn deliver_run(&mut self, id: ConsumerId, run: impl Iterator<Item = Entry>, out: &mut Output) {
+    fn deliver_run(
+        &mut self,
+        id: ConsumerId,
+        deliveries: &mut VecDeque<Delivery>,
+        out: &mut Output,
+        limit: usize,
+    ) {
         let frame_max = self.tuned_frame_max;
-        let Some(consumer) = self.consumers.get_mut(id) else {
-            debug_assert!(false, "consumers are forgotten only after their deliveries");
+        let consumer = self.consumers.get_mut(id);
+        debug_assert!(consumer.is_some(), "consumers are forgotten only after their deliveries");
+        let channel = consumer.as_ref().and_then(|consumer| self.channels.get_mut(&consumer.channel));
+        let (Some(consumer), Some(channel)) = (consumer, channel) else {
+            deliveries.pop_front();
             return;
         };
-        let Source::Queue { queue, key, origin } = &consumer.source else { return };
-        let Some(channel) = self.channels.get_mut(&consumer.channel) else { return };
+        let Source::Queue { queue, key, origin } = &consumer.source else {
+            deliveries.pop_front();
+            return;
+        };
         let (mut messages, mut bytes) = (0, 0);
-        for entry in run {
+        while out.len() < limit {
+            let Some(Delivery { entry, .. }) = pop_of(deliveries, id) else { break };
             let message = &entry.message;
             let delivery_tag = channel.take_tag();
             let deliver = encode::Deliver {
@@ -142,11 +154,12 @@ impl Core {
             messages += 1;
             bytes += message.body_length();
             if let Some(origin) = *origin {
-                note_unacked(channel, delivery_tag, origin, entry);
+                note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: self.now });
             }
         }
         consumer.written_messages += messages;
         consumer.written_bytes += bytes;
+        let must_settle = origin.is_some();
         // Credit goes back in large portions: one lock of the queue for half a window.
         if WINDOW_MESSAGES / 2 <= consumer.written_messages || WINDOW_BYTES / 2 <= consumer.written_bytes {
             let (messages, bytes) = (consumer.written_messages, consumer.written_bytes);
@@ -154,6 +167,9 @@ impl Core {
             let (queue, key, now) = (queue.clone(), *key, self.now);
             self.node
                 .with_queue(&queue, now, |queue, effects| queue.written(key, messages, bytes, now, effects));
+        }
+        if must_settle {
+            self.arm_settlement_check();
         }
     }
 
@@ -187,11 +203,17 @@ impl Core {
     }
 }
 
+/// The next delivery, if it is this consumer's.
+#[inline]
+fn pop_of(deliveries: &mut VecDeque<Delivery>, id: ConsumerId) -> Option<Delivery> {
+    if deliveries.front()?.consumer == id { deliveries.pop_front() } else { None }
+}
+
 /// Enters a delivery in the channel's ledger.
 #[inline]
-pub fn note_unacked(channel: &mut Channel, tag: u64, origin: OriginIndex, entry: Entry) {
-    if let Some(origin) = channel.origin_mut(origin) {
+pub fn note_unacked(channel: &mut Channel, unacked: Unacked) {
+    if let Some(origin) = channel.origin_mut(unacked.origin) {
         origin.outstanding += 1;
     }
-    channel.unacked.push(Unacked { tag, origin, entry });
+    channel.unacked.push(unacked);
 }

@@ -136,6 +136,7 @@ impl Core {
             return;
         }
         self.blocked = true;
+        self.node.alarms.note_waiting(true);
         if self.client.blocked {
             let blocked = connection::Blocked { reason: reason.into() };
             let class = connection::AMQPMethod::Blocked(blocked);
@@ -144,9 +145,15 @@ impl Core {
         tracing::info!("{}: blocked, {reason}", self.describe());
     }
 
+    pub(super) fn stop_waiting(&mut self) {
+        if std::mem::take(&mut self.blocked) {
+            self.node.alarms.note_waiting(false);
+        }
+    }
+
     /// Every alarm is over (ALM-05).
     pub(super) fn unblock(&mut self, out: &mut Output) {
-        self.blocked = false;
+        self.stop_waiting();
         if self.client.blocked {
             let class = connection::AMQPMethod::Unblocked(connection::Unblocked {});
             method::encode(out.buffer(), 0, crate::amqp::AMQPClass::Connection(class));

@@ -33,14 +33,15 @@ use publish::Batch;
 use routes::Routes;
 
 use crate::{
-    amqp::{AMQPClass, ChannelId, Failure, Scope},
+    amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Scope, frame},
     broker::Millis,
     engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
     protocol::{Connection, Event, Identity, Limits, Step, Timeout},
 };
 
-/// Output above this many octets is written before more deliveries are encoded.
-const ENCODE_MAX: usize = 256 << 10;
+/// Output above this many octets is written before more deliveries are encoded; messages and output of one
+/// write stay in a core's cache together.
+const ENCODE_MAX: usize = 128 << 10;
 
 /// What a session may use, from the configuration.
 #[derive(Debug, Clone)]
@@ -106,6 +107,8 @@ struct Core {
     client: login::Client,
     pending_login: Option<login::PendingLogin>,
     blocked: bool,
+    /// When to look for deliveries that wait for their settlement too long.
+    check_settlements_at: Option<Millis>,
     /// Negotiated; known to everything that encodes contents.
     tuned_frame_max: u32,
     now: Millis,
@@ -136,6 +139,7 @@ impl Session {
             client: login::Client::default(),
             pending_login: None,
             blocked: false,
+            check_settlements_at: None,
             tuned_frame_max: frame_max,
             now,
         };
@@ -155,6 +159,11 @@ impl Session {
     /// Whether the socket is to be closed once the output is written.
     pub fn is_finished(&self) -> bool {
         self.machine.is_finished()
+    }
+
+    /// How long to leave closing the socket to the peer, in milliseconds (CON-70).
+    pub fn leave_open(&self) -> Millis {
+        self.machine.leave_open()
     }
 
     /// Whether nobody has logged in yet.
@@ -207,15 +216,14 @@ impl Session {
                     break;
                 }
                 Ok(Step::Event { used: octets, event }) => {
-                    let blocked_before = self.core.blocked;
-                    self.core.block_if_alarmed(&event, &mut self.output);
-                    if self.core.blocked && !blocked_before {
-                        // The publish stays in the input until the alarm clears.
-                        self.machine.pause_monitoring(true, now);
-                        break;
-                    }
                     used += octets;
+                    let publishes = matches!(event, Event::Content(..));
                     self.on_event(event);
+                    // The publish that meets the alarm is taken; what follows it waits (ALM-03).
+                    if publishes && let Some(reason) = self.core.node.alarms.reason() {
+                        self.core.block(reason, &mut self.output);
+                        self.machine.pause_monitoring(true, now);
+                    }
                 }
                 Err((channel, failure, octets)) => {
                     used += octets;
@@ -283,18 +291,17 @@ impl Session {
         self.machine.fail(channel, failure, self.core.now, self.output.buffer());
     }
 
-    /// Moves what the inbox holds into the output. False when there was nothing, and then `waker` is woken
-    /// when there is; true also when the output is full and must be written first.
+    /// Moves what the inbox holds into the output, a portion at a time. False when nothing was moved: either
+    /// nothing is there, and `waker` is woken when there is, or the output must be written first.
     pub fn deliver(&mut self, now: Millis, waker: &Waker) -> bool {
         self.core.now = now;
-        if ENCODE_MAX < self.output.len() {
-            return true;
-        }
-        let inbox = self.core.inbox.clone();
-        if inbox.take(&mut self.core.taken, waker).is_pending() {
+        if ENCODE_MAX <= self.output.len() {
             return false;
         }
-        if let Some(failure) = self.core.drain_taken(&mut self.output) {
+        if self.core.taken.is_empty() && self.core.inbox.take(&mut self.core.taken, waker).is_pending() {
+            return false;
+        }
+        if let Some(failure) = self.core.drain_taken(&mut self.output, ENCODE_MAX) {
             self.on_failure(0, &failure);
         }
         true
@@ -310,10 +317,21 @@ impl Session {
         false
     }
 
+    /// Looks for connection.close in input that an alarm holds back: a client that gives up need not wait for
+    /// the alarm, and what it published last is not taken (QRK-12).
+    pub fn close_if_asked(&mut self, held: &[u8], now: Millis) -> bool {
+        let asked = self.core.blocked && has_close(held);
+        if asked {
+            self.core.now = now;
+            self.on_event(Event::Close);
+        }
+        asked
+    }
+
     /// When [`Session::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Millis> {
         let login = self.core.pending_login.as_ref().map(|pending| pending.at);
-        [self.machine.next_timeout(), login].into_iter().flatten().min()
+        [self.machine.next_timeout(), login, self.core.check_settlements_at].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -321,6 +339,10 @@ impl Session {
         self.core.now = now;
         if self.core.pending_login.as_ref().is_some_and(|pending| pending.at <= now) {
             self.finish_login();
+        }
+        for channel in self.core.overdue_channels() {
+            let timeout = self.core.settings.consumer_timeout.unwrap_or_default();
+            self.on_failure(channel, &settle::overdue(channel, timeout));
         }
         match self.machine.handle_timeout(now, self.output.buffer()) {
             Some(Timeout::Handshake) => tracing::warn!("{}: handshake timeout", self.description()),
@@ -339,13 +361,30 @@ impl Session {
         self.core.close_all();
     }
 
-    /// The connection's inbox, for whoever wants to signal it.
-    pub fn inbox(&self) -> Arc<Inbox> {
-        self.core.inbox.clone()
+    /// Gives back memory that only traffic needs, once a connection has been quiet for a while.
+    pub fn release(&mut self) {
+        self.core.release_batch();
+        if self.core.taken.is_empty() {
+            self.core.taken = Taken::default();
+        }
+        self.core.inbox.shrink();
     }
 
     /// Its number on this node.
     pub fn id(&self) -> ConnectionId {
         self.core.id
     }
+}
+
+/// Whether a connection.close stands among the complete frames of `input`.
+fn has_close(mut input: &[u8]) -> bool {
+    const CLOSE: [u8; 4] = [0, 10, 0, 50];
+    while let Some(head) = FrameHead::parse(input) {
+        let payload = input.get(frame::HEAD..).unwrap_or_default();
+        if head.kind == FrameKind::Method && head.channel == 0 && payload.starts_with(&CLOSE) {
+            return true;
+        }
+        input = input.get(head.frame_size()..).unwrap_or_default();
+    }
+    false
 }

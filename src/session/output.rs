@@ -145,10 +145,21 @@ impl Output {
         }
     }
 
-    /// Gives the memory of an empty output back, for connections that fall idle.
-    pub fn release(&mut self) {
+    /// Uses `spare` as the buffer while there is none; connections of a thread share one that way.
+    pub fn lend(&mut self, spare: &mut Vec<u8>) {
+        if self.buffer.capacity() == 0 {
+            std::mem::swap(&mut self.buffer, spare);
+        }
+    }
+
+    /// Gives the buffer back when nothing waits in it.
+    pub fn take_back(&mut self, spare: &mut Vec<u8>) {
         if self.is_empty() {
-            *self = Output::default();
+            if spare.capacity() == 0 {
+                std::mem::swap(&mut self.buffer, spare);
+            } else {
+                self.buffer = Vec::new();
+            }
         }
     }
 }
@@ -180,6 +191,7 @@ mod tests {
         persistent: false,
         priority: 0,
         expiration: None,
+        account: crate::broker::memory::Account::UNCOUNTED,
     };
 
     /// Writes everything out in portions of `portion` octets.

@@ -18,7 +18,7 @@ use crate::{
         topology::RoutingKeys,
     },
     engine::{QueueRef, REPLY_TO, Replies},
-    protocol::{Body, Content, Event},
+    protocol::{Body, Content},
 };
 
 /// The longest time to live, ten years in milliseconds (CH-68).
@@ -133,6 +133,7 @@ impl Core {
             persistent: properties.is_persistent(),
             priority: properties.priority.unwrap_or(0),
             expiration,
+            account: self.node.alarms.account(),
         };
         let message = match content.body {
             Body::Whole(body) => Message::new(&parts, body, &mut self.batch.scratch),
@@ -317,17 +318,6 @@ impl Core {
     pub(super) fn release_batch(&mut self) {
         if self.batch.used == 0 {
             self.batch = Batch::default();
-        }
-    }
-
-    /// Whether a publish must wait for an alarm to clear; tells the client once (ALM-02 to ALM-04).
-    #[inline]
-    pub(super) fn block_if_alarmed(&mut self, event: &Event<'_>, out: &mut Output) {
-        if !matches!(event, Event::Content(..)) {
-            return;
-        }
-        if let Some(reason) = self.node.alarms.reason() {
-            self.block(reason, out);
         }
     }
 }

@@ -97,7 +97,7 @@ impl<Q: Clone> Topology<Q> {
         let id = self.bindings.insert(binding);
         self.exchanges[source].outgoing.push(id);
         self.incoming_mut(destination).push(id);
-        self.exchanges[source].router.insert(id, &self.bindings[id]);
+        self.exchanges[source].router.insert(&self.bindings[id]);
         self.changed();
         Ok(Bound::Created)
     }
@@ -112,7 +112,7 @@ impl<Q: Clone> Topology<Q> {
     pub(super) fn remove_binding(&mut self, id: BindingId) -> Option<ExchangeId> {
         let binding = self.bindings.remove(id);
         let source = &mut self.exchanges[binding.source];
-        source.router.remove(id, &binding);
+        source.router.remove(&binding);
         let is_bereft = source.auto_delete() && source.outgoing.len() == 1;
 
         // The last of each list takes the place of the removed one.

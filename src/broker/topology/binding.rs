@@ -57,9 +57,13 @@ impl Binding {
         self.arguments.as_deref().map(|arguments| &arguments.table)
     }
 
+    /// Bytes that are equal if, and only if, the arguments are the same in every name, type and value.
+    pub(super) fn arguments_identity(&self) -> &[u8] {
+        self.arguments.as_deref().map_or(&[], |arguments| &arguments.identity)
+    }
+
     fn identity(&self) -> (ExchangeId, Destination, &str, &[u8]) {
-        let arguments = self.arguments.as_deref().map_or(&[][..], |arguments| &arguments.identity[..]);
-        (self.source, self.destination, &self.routing_key, arguments)
+        (self.source, self.destination, &self.routing_key, self.arguments_identity())
     }
 }
 

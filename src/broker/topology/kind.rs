@@ -2,7 +2,7 @@
 //!
 //! Adding a type is adding its file, one variant of each enum here, and its name.
 
-use super::binding::{Binding, BindingId, Destination};
+use super::binding::{Binding, Destination};
 use super::direct::Direct;
 use super::error::TopologyError;
 use super::fanout::Fanout;
@@ -82,29 +82,29 @@ impl Router {
     }
 
     /// Takes in a binding whose arguments passed [`Router::validate`].
-    pub(super) fn insert(&mut self, id: BindingId, binding: &Binding) {
+    pub(super) fn insert(&mut self, binding: &Binding) {
         match self {
             Self::Direct(direct) => direct.insert(binding),
             Self::Fanout(fanout) => fanout.insert(binding),
             Self::Topic(topic) => topic.insert(binding),
-            Self::Headers(headers) => headers.insert(id, binding),
+            Self::Headers(headers) => headers.insert(binding),
         }
     }
 
     /// Takes out a binding that was inserted.
-    pub(super) fn remove(&mut self, id: BindingId, binding: &Binding) {
+    pub(super) fn remove(&mut self, binding: &Binding) {
         match self {
             Self::Direct(direct) => direct.remove(binding),
             Self::Fanout(fanout) => fanout.remove(binding),
             Self::Topic(topic) => topic.remove(binding),
-            Self::Headers(headers) => headers.remove(id),
+            Self::Headers(headers) => headers.remove(binding),
         }
     }
 
     /// Appends where the message goes from here; a destination may come more than once.
     pub(super) fn route(
         &self,
-        message: &mut Message<'_>,
+        message: Message<'_>,
         scratch: &mut TopicScratch,
         found: &mut Vec<Destination>,
     ) {
@@ -112,7 +112,7 @@ impl Router {
             Self::Direct(direct) => message.keys.iter().for_each(|key| direct.route(key, found)),
             Self::Fanout(fanout) => fanout.route(found),
             Self::Topic(topic) => message.keys.iter().for_each(|key| topic.route(key, scratch, found)),
-            Self::Headers(headers) => headers.route(message.headers(), found),
+            Self::Headers(headers) => headers.route(message.headers, found),
         }
     }
 }

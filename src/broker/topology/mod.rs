@@ -21,6 +21,7 @@ mod error;
 mod exchange;
 mod fanout;
 mod headers;
+mod intern;
 mod kind;
 mod list;
 mod multiset;

@@ -10,8 +10,7 @@ use super::exchange::Exchange;
 use super::kind::ExchangeKind;
 use super::seen::Seen;
 use super::topic::TopicScratch;
-use crate::amqp::table::{FieldRef, TableRef};
-use smallvec::SmallVec;
+use crate::amqp::table::TableRef;
 
 /// The routing keys of a message, as the octets they came as.
 #[derive(Clone, Copy, Debug)]
@@ -51,48 +50,10 @@ pub struct Scratch {
 }
 
 /// What exchanges match by.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
     pub(super) keys: RoutingKeys<'a>,
-    table: TableRef<'a>,
-    view: Option<HeaderView<'a>>,
-}
-
-/// A message's headers, ready to be looked up by name; of a duplicated name the first counts.
-#[derive(Debug)]
-pub(super) struct HeaderView<'a> {
-    // Sorted by name if too many to scan.
-    fields: SmallVec<[(&'a [u8], FieldRef<'a>); HEADERS_SCANNED_MAX]>,
-}
-
-const HEADERS_SCANNED_MAX: usize = 16;
-
-impl<'a> Message<'a> {
-    /// The headers, read when first asked for.
-    pub(super) fn headers(&mut self) -> &HeaderView<'a> {
-        self.view.get_or_insert_with(|| HeaderView::new(self.table))
-    }
-}
-
-impl<'a> HeaderView<'a> {
-    fn new(table: TableRef<'a>) -> Self {
-        let mut fields: SmallVec<_> = table.iter().collect();
-        if HEADERS_SCANNED_MAX < fields.len() {
-            fields.sort_by_key(|(name, _)| *name);
-        }
-        Self { fields }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], FieldRef<'a>)> {
-        self.fields.iter().copied()
-    }
-
-    pub(super) fn find(&self, name: &[u8]) -> Option<FieldRef<'a>> {
-        let first = match self.fields.len() <= HEADERS_SCANNED_MAX {
-            true => self.fields.iter().position(|(other, _)| *other == name)?,
-            false => self.fields.partition_point(|(other, _)| *other < name),
-        };
-        self.fields.get(first).filter(|(other, _)| *other == name).map(|(_, field)| *field)
-    }
+    pub(super) headers: TableRef<'a>,
 }
 
 impl<Q: Clone> Topology<Q> {
@@ -122,14 +83,14 @@ impl<Q: Clone> Topology<Q> {
         let first = self.exchange_id(exchange).ok_or_else(|| self.no_exchange(exchange))?;
         scratch.exchanges.clear();
         scratch.exchanges.insert(first);
-        let mut message = Message { keys: *keys, table: headers.unwrap_or_default(), view: None };
+        let message = Message { keys: *keys, headers: headers.unwrap_or_default() };
         let mut depends_on_headers = false;
         let mut walked = 0;
         while let Some(id) = scratch.exchanges.at(walked) {
             walked += 1;
             let exchange = &self.exchanges[id];
             depends_on_headers |= exchange.kind() == ExchangeKind::Headers;
-            self.expand(exchange, &mut message, out, scratch);
+            self.expand(exchange, message, out, scratch);
         }
         Ok(RouteInfo { depends_on_headers })
     }
@@ -143,13 +104,7 @@ impl<Q: Clone> Topology<Q> {
     }
 
     /// Follows the bindings of one exchange that match.
-    fn expand(
-        &self,
-        exchange: &Exchange,
-        message: &mut Message<'_>,
-        out: &mut Vec<Q>,
-        scratch: &mut Scratch,
-    ) {
+    fn expand(&self, exchange: &Exchange, message: Message<'_>, out: &mut Vec<Q>, scratch: &mut Scratch) {
         let mut found = std::mem::take(&mut scratch.found);
         exchange.router.route(message, &mut scratch.topic, &mut found);
         if found.is_empty() {

@@ -5,24 +5,22 @@
 //! remembered once reached. So the work is bounded by words times nodes, however many `#` a pattern has.
 
 use super::binding::{Binding, Destination};
+use super::intern::{InternId, Interner};
 use super::multiset::Multiset;
 use super::seen::Seen;
 use super::slab::Slab;
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 type NodeId = u32;
-type WordId = u32;
 
 /// The trie of a topic exchange's binding keys.
 #[derive(Clone, Debug)]
 pub(super) struct Topic {
     nodes: Slab<Node>,
     root: NodeId,
-    // Literal words are numbered, so that a routing key's word is hashed once and not once per node.
-    words: HashMap<Box<[u8]>, Word, RandomState>,
-    word_ids: Slab<()>,
-    literals: HashMap<(NodeId, WordId), NodeId, FixedState>,
+    words: Interner,
+    literals: HashMap<(NodeId, InternId), NodeId, FixedState>,
 }
 
 /// The place after a prefix of a pattern.
@@ -35,12 +33,6 @@ struct Node {
     // Whether a '#' is on the way here, this node included: only then can it be reached with several words.
     past_hash: bool,
     destinations: Multiset<Destination>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Word {
-    id: WordId,
-    edges: u32,
 }
 
 /// Space to match in, kept between messages.
@@ -57,8 +49,7 @@ impl Default for Topic {
     fn default() -> Self {
         let mut nodes = Slab::default();
         let root = nodes.insert(Node::new(false));
-        let (words, literals) = (HashMap::default(), HashMap::default());
-        Self { nodes, root, words, word_ids: Slab::default(), literals }
+        Self { nodes, root, words: Interner::default(), literals: HashMap::default() }
     }
 }
 
@@ -135,7 +126,7 @@ impl Topic {
 
     /// Moves every node reached on by one word.
     fn step(&self, word: &[u8], scratch: &mut TopicScratch, found: &mut Vec<Destination>) {
-        let word = self.words.get(word).map(|word| word.id);
+        let word = self.words.find(word);
         // A '#' reached by this word begins to swallow words with the next one.
         let sticky = scratch.sticky.len();
         for index in 0..scratch.active.len() {
@@ -151,7 +142,7 @@ impl Topic {
     fn advance(
         &self,
         node: NodeId,
-        word: Option<WordId>,
+        word: Option<InternId>,
         scratch: &mut TopicScratch,
         found: &mut Vec<Destination>,
     ) {
@@ -186,8 +177,8 @@ impl Topic {
             b"*" => self.nodes[node].star,
             b"#" => self.nodes[node].hash,
             literal => {
-                let word = self.words.get(literal)?;
-                self.literals.get(&(node, word.id)).copied()
+                let word = self.words.find(literal)?;
+                self.literals.get(&(node, word)).copied()
             }
         }
     }
@@ -199,13 +190,8 @@ impl Topic {
             b"*" => self.nodes[parent].star = Some(node),
             b"#" => self.nodes[parent].hash = Some(node),
             literal => {
-                let fresh = || Word { id: 0, edges: 0 };
-                let entry = self.words.entry(literal.into()).or_insert_with(fresh);
-                if entry.edges == 0 {
-                    entry.id = self.word_ids.insert(());
-                }
-                entry.edges += 1;
-                self.literals.insert((parent, entry.id), node);
+                let word = self.words.acquire(literal);
+                self.literals.insert((parent, word), node);
                 self.nodes[parent].literals += 1;
             }
         }
@@ -217,15 +203,10 @@ impl Topic {
             b"*" => self.nodes[parent].star = None,
             b"#" => self.nodes[parent].hash = None,
             literal => {
-                let entry = self.words.get_mut(literal).expect("an edge's word is numbered");
-                entry.edges -= 1;
-                let Word { id, edges } = *entry;
-                self.literals.remove(&(parent, id));
+                let word = self.words.find(literal).expect("an edge's word is interned");
+                self.literals.remove(&(parent, word));
+                self.words.release(word);
                 self.nodes[parent].literals -= 1;
-                if edges == 0 {
-                    self.words.remove(literal);
-                    self.word_ids.remove(id);
-                }
             }
         }
         self.nodes.remove(node);

@@ -84,11 +84,16 @@ def retries_with_countdown():
 
 @check
 def countdown_holds_the_task_back():
-    # The worker takes such tasks at once and raises its prefetch limit for as long as it holds them.
+    # The worker takes such tasks at once. Towards RabbitMQ before 4.0 it also raises its prefetch limit (a shared
+    # one) for as long as it holds them, so that others overtake them; from 4.0 on kombu asks for limits of single
+    # consumers, which a running consumer does not hear of (BAS-40).
     started = time.monotonic()
     held = [tasks.add.apply_async((n, 1), countdown=1.5) for n in range(4)]
     equal(tasks.add.delay(1, 1).get(timeout=10), 2, "a task sent later")
-    equal(all(not r.ready() for r in held), True, "still held")
+    with tasks.app.connection_for_read() as connection:
+        version = connection.default_channel.connection.server_properties["version"]
+    if int(version.split(".")[0]) < 4:
+        equal(all(not r.ready() for r in held), True, "still held")
     equal([r.get(timeout=10) for r in held], [1, 2, 3, 4], "held tasks")
     equal(time.monotonic() - started >= 1.5, True, "not before its time")
 
