@@ -16,7 +16,7 @@ use crate::{
     amqp::{FieldTable, table::TableRef},
     broker::{
         Millis,
-        queue::QueueSettings,
+        queue::{Effects, QueueSettings},
         queue_arguments::{QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
         queue_type::QueueType,
         topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError},
@@ -197,20 +197,9 @@ impl Vhost {
         })
     }
 
-    /// Deletes an auto-delete queue, unless somebody consumes from it again.
+    /// Deletes a queue that is no longer used, unless somebody consumes from it again.
     pub fn delete_unused(&self, queue: &QueueRef) {
         let _still_used = self.delete_queue(queue, true, false);
-    }
-
-    /// Deletes a queue whose x-expires has run out, unless it was used meanwhile.
-    pub fn delete_expired(&self, queue: &QueueRef, now: Millis) {
-        let still_expired = {
-            let mut state = queue.state.lock();
-            state.tick(now, &mut crate::broker::queue::Effects::default())
-        };
-        if still_expired {
-            self.delete_unused(queue);
-        }
     }
 
     fn delete_when(
@@ -223,16 +212,20 @@ impl Vhost {
             // Somebody else was faster.
             return Ok(0);
         }
+        let mut effects = Effects::default();
         let (ready, outlets) = {
             let mut state = queue.state.lock();
             let counts = state.counts();
             check(counts.consumers, counts.ready)?;
             let outlets: Vec<_> = state.outlets().cloned().collect();
-            (state.delete(), outlets)
+            let ready = state.delete();
+            state.relieve(&mut effects);
+            (ready, outlets)
         };
         topology.remove_queue(&queue.name);
         self.routes_changed();
         drop(topology);
+        effects.wake_all();
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
