@@ -232,11 +232,19 @@ impl Vhost {
         Ok(ready.count())
     }
 
+    /// Changes exchanges or bindings; cached routes are void if that might change any.
+    fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
+        let mut topology = self.topology.write();
+        let before = topology.generation();
+        let result = operation(&mut topology);
+        if topology.generation() != before {
+            self.routes_changed();
+        }
+        result
+    }
+
     pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
-        // A new exchange changes routes where it is somebody's alternate.
-        let declared = self.topology.write().declare_exchange(name, declare).map(drop);
-        self.routes_changed();
-        declared
+        self.change(|topology| topology.declare_exchange(name, declare)).map(drop)
     }
 
     pub fn check_exchange(&self, name: &str) -> Result<(), TopologyError> {
@@ -244,9 +252,7 @@ impl Vhost {
     }
 
     pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<(), TopologyError> {
-        let deleted = self.topology.write().delete_exchange(name, if_unused).map(drop);
-        self.routes_changed();
-        deleted
+        self.change(|topology| topology.delete_exchange(name, if_unused)).map(drop)
     }
 
     pub fn bind_queue(
@@ -256,9 +262,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let bound = self.topology.write().bind_queue(source, queue, routing_key, arguments).map(drop);
-        self.routes_changed();
-        bound
+        self.change(|topology| topology.bind_queue(source, queue, routing_key, arguments)).map(drop)
     }
 
     pub fn unbind_queue(
@@ -268,9 +272,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let unbound = self.topology.write().unbind_queue(source, queue, routing_key, arguments).map(drop);
-        self.routes_changed();
-        unbound
+        self.change(|topology| topology.unbind_queue(source, queue, routing_key, arguments)).map(drop)
     }
 
     pub fn bind_exchange(
@@ -280,10 +282,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let bound =
-            self.topology.write().bind_exchange(source, destination, routing_key, arguments).map(drop);
-        self.routes_changed();
-        bound
+        self.change(|topology| topology.bind_exchange(source, destination, routing_key, arguments)).map(drop)
     }
 
     pub fn unbind_exchange(
@@ -293,11 +292,8 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let mut topology = self.topology.write();
-        let unbound = topology.unbind_exchange(source, destination, routing_key, arguments).map(drop);
-        drop(topology);
-        self.routes_changed();
-        unbound
+        self.change(|topology| topology.unbind_exchange(source, destination, routing_key, arguments))
+            .map(drop)
     }
 }
 

@@ -102,6 +102,7 @@ struct Core {
     consumers: Consumers,
     /// Exclusive queues, which end with the connection (QUE-10).
     exclusive: Vec<QueueRef>,
+    exclusive_sweep_at: usize,
     batch: Batch,
     routes: Routes,
     /// Channels with confirms or settlements to pass on at the next flush.
@@ -137,6 +138,7 @@ impl Session {
             channels: HashMap::default(),
             consumers: Consumers::default(),
             exclusive: Vec::new(),
+            exclusive_sweep_at: 64,
             batch: Batch::default(),
             routes: Routes::default(),
             dirty: SmallVec::new(),

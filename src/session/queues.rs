@@ -77,9 +77,7 @@ impl Core {
                 // Arms the timer of x-expires.
                 self.node.with_queue(&queue, self.now, |_, _| ());
                 if declare.exclusive {
-                    self.exclusive.retain(|queue| {
-                        !self.node.with_queue(queue, self.now, |queue, _| queue.is_deleted())
-                    });
+                    self.sweep_exclusive();
                     self.exclusive.push(queue.clone());
                 }
             }
@@ -93,6 +91,16 @@ impl Core {
             self.declare_ok(id, &queue.name, counts.ready, counts.consumers, out);
         }
         Ok(())
+    }
+
+    /// Forgets exclusive queues that were deleted meanwhile, whenever their number has doubled.
+    fn sweep_exclusive(&mut self) {
+        if self.exclusive.len() < self.exclusive_sweep_at {
+            return;
+        }
+        let (node, now) = (&self.node, self.now);
+        self.exclusive.retain(|queue| !node.with_queue(queue, now, |queue, _| queue.is_deleted()));
+        self.exclusive_sweep_at = (self.exclusive.len() * 2).max(64);
     }
 
     /// Declaring a reply name asks whether its requester lives (BAS-87).
