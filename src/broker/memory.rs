@@ -57,16 +57,16 @@ impl Account {
         // A message may be dropped while its thread's storage is being torn down.
         let told = LOCAL.try_with(|local| {
             let (account, sum) = local.get();
-            if account != self.0 {
-                Account(account).total().fetch_add(sum, Relaxed);
-                local.set((self.0, octets));
-                return;
-            }
-            let sum = sum + octets;
-            if sum.abs() < LOCAL_MAX {
-                local.set((account, sum));
+            let sum = if account == self.0 {
+                sum + octets
             } else {
-                local.set((account, 0));
+                Account(account).total().fetch_add(sum, Relaxed);
+                octets
+            };
+            if sum.abs() < LOCAL_MAX {
+                local.set((self.0, sum));
+            } else {
+                local.set((self.0, 0));
                 self.total().fetch_add(sum, Relaxed);
             }
         });
