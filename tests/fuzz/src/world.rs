@@ -21,8 +21,10 @@ use crate::{
 };
 
 /// Queues that never drop a message by themselves come first.
-pub const QUEUES: [&str; 11] =
-    ["plain0", "plain1", "prio", "sac", "own0", "own1", "short", "reject", "ttl", "auto", "expires"];
+pub const QUEUES: [&str; 13] = [
+    "plain0", "plain1", "prio", "sac", "own0", "own1", "short", "reject", "ttl", "auto", "expires", "mortal",
+    "dead",
+];
 const EXACT: usize = 6;
 /// Octets of a body frame that carries as much as was negotiated.
 const PAYLOAD_MAX: usize = 4096 - 8;
@@ -64,6 +66,8 @@ pub struct World {
     pub bindings: BTreeSet<(&'static str, &'static str, &'static str)>,
     incarnations: u64,
     ids: u64,
+    /// Messages of "mortal", which may come to "dead".
+    mortal: BTreeSet<u64>,
     held_at_start: u64,
 }
 
@@ -123,6 +127,7 @@ impl World {
             bindings: BTreeSet::new(),
             incarnations: 0,
             ids: 0,
+            mortal: BTreeSet::new(),
             held_at_start,
         }
     }
@@ -190,6 +195,9 @@ impl World {
         for (name, incarnation) in targets {
             if let Some(account) = self.account(name, *incarnation) {
                 assert!(account.messages.insert(id, Place::Ready).is_none());
+                if name == "mortal" {
+                    self.mortal.insert(id);
+                }
             }
         }
     }
@@ -404,7 +412,11 @@ impl World {
         let Some((queue, incarnation)) = queue else { return };
         self.remember_reply_to(who, &properties);
         let message = u64::from_be_bytes(*body.first_chunk().expect("our bodies begin with a number"));
+        let died = queue == "dead" && self.mortal.contains(&message);
         let account = self.account(&queue, incarnation).expect("a delivery of a queue that is gone");
+        if died && !account.seen.contains(&message) {
+            account.messages.insert(message, Place::Ready);
+        }
         let place = account.messages.get_mut(&message);
         let place = place.unwrap_or_else(|| panic!("{queue} delivers {message}, which it should not have"));
         assert_eq!(*place, Place::Ready, "{queue} delivers {message} twice");
@@ -573,6 +585,7 @@ impl World {
             if account.exact {
                 assert_eq!(left, known, "what {name} holds in the end");
             } else {
+                let known = if *name == "dead" { &known | &self.mortal } else { known };
                 assert!(left.is_subset(&known), "{name} holds what it should not");
             }
         }
@@ -638,11 +651,18 @@ pub fn declaration(name: &str) -> queue::Declare {
     };
     match name {
         "prio" => number("x-max-priority", 3),
-        "short" => number("x-max-length", 3),
+        "short" | "mortal" => number("x-max-length", 3),
         "reject" => number("x-max-length", 2),
         "ttl" => number("x-message-ttl", 5),
         "expires" => number("x-expires", 20),
         _ => {}
+    }
+    if name == "mortal" {
+        let mut text = |key: &str, value: &str| {
+            arguments.insert(key.into(), AMQPValue::LongString(value.into()));
+        };
+        text("x-dead-letter-exchange", "");
+        text("x-dead-letter-routing-key", "dead");
     }
     if name == "sac" {
         arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));

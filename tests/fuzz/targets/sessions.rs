@@ -83,7 +83,7 @@ impl How {
 }
 
 /// Exchange and key of a publish.
-const TARGETS: [(&str, &str); 20] = [
+const TARGETS: [(&str, &str); 22] = [
     ("", "plain0"),
     ("", "plain0"),
     ("", "plain1"),
@@ -97,6 +97,8 @@ const TARGETS: [(&str, &str); 20] = [
     ("", "ttl"),
     ("", "auto"),
     ("", "expires"),
+    ("", "mortal"),
+    ("", "dead"),
     ("", "nobody"),
     ("amq.fanout", "a"),
     ("amq.fanout", "b"),
@@ -371,7 +373,8 @@ impl Actor<'_> {
         let id = self.world.new_id();
         let copy = (extras % 16 == 7).then_some("plain1");
         let targets = self.world.targets(exchange, key, copy);
-        let may_be_dropped = exchange.is_empty() && copy.is_none() && ["ttl", "auto", "short"].contains(&key);
+        let may_be_dropped =
+            exchange.is_empty() && copy.is_none() && ["ttl", "auto", "short", "mortal"].contains(&key);
         let properties: &[u8] = match extras % 16 {
             7 => b"\x20\0\0\0\0\x13\x02CCA\0\0\0\x0bS\0\0\0\x06plain1",
             0 | 1 => &[0x10, 0, 2],
