@@ -248,4 +248,10 @@ mod tests {
         let with_headers = rewrite(&without, Change::Headers(&[1, b'k', b'V']));
         assert_eq!(Properties::scan(&with_headers, 32).unwrap().headers, Some(&[1, b'k', b'V'][..]));
     }
+
+    #[test]
+    fn what_no_short_string_can_hold_changes_nothing() {
+        let octets = [&[0x02, 0x00, 3][..], b"old"].concat();
+        assert_eq!(rewrite(&octets, Change::ReplyTo(&[b'x'; 256])), octets);
+    }
 }

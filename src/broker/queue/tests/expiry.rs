@@ -53,6 +53,18 @@ fn ttl_02_an_expired_message_behind_the_head_is_not_delivered_to_a_new_consumer(
 }
 
 #[test]
+fn ttl_02_when_everything_has_expired_a_new_consumer_leaves_nothing_unacknowledged() {
+    let mut bench = Bench::new(mortal());
+    bench.send(Draft { id: 0, ttl: Some(10), ..Draft::default() });
+    bench.now += 100;
+    let (_, sink) = bench.with_prefetch(1);
+    assert_eq!((sink.ids(), bench.queue.counts().unacknowledged), (vec![], 0));
+    // Its only place is still free.
+    bench.send(Draft { id: 1, ..Draft::default() });
+    assert_eq!(sink.ids(), [1]);
+}
+
+#[test]
 fn ttl_03_zero_is_one_chance() {
     for settings in [with_ttl(0), mortal()] {
         let mut bench = Bench::new(settings);
