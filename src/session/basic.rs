@@ -6,6 +6,7 @@ use super::{
     deliver::{Source, note_unacked},
     errors,
     queues::generated_name,
+    unacked::Unacked,
 };
 use crate::{
     amqp::{ChannelId, Failure, ReplyCode, basic, confirm, encode},
@@ -234,7 +235,8 @@ impl Core {
         out.content(id, &entry.message, self.tuned_frame_max);
         if !get.no_ack {
             let origin = channel.origin_of_gets(&queue);
-            note_unacked(channel, delivery_tag, origin, entry);
+            note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: now });
+            self.arm_settlement_check();
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
     amqp::{ChannelId, Failure, basic, encode},
     broker::{
         Message,
-        queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
+        queue::{ConsumerKey, WINDOW_BYTES, WINDOW_MESSAGES},
     },
     engine::{ConsumerId, Delivery, QueueRef, Signal},
 };
@@ -154,11 +154,12 @@ impl Core {
             messages += 1;
             bytes += message.body_length();
             if let Some(origin) = *origin {
-                note_unacked(channel, delivery_tag, origin, entry);
+                note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: self.now });
             }
         }
         consumer.written_messages += messages;
         consumer.written_bytes += bytes;
+        let must_settle = origin.is_some();
         // Credit goes back in large portions: one lock of the queue for half a window.
         if WINDOW_MESSAGES / 2 <= consumer.written_messages || WINDOW_BYTES / 2 <= consumer.written_bytes {
             let (messages, bytes) = (consumer.written_messages, consumer.written_bytes);
@@ -166,6 +167,9 @@ impl Core {
             let (queue, key, now) = (queue.clone(), *key, self.now);
             self.node
                 .with_queue(&queue, now, |queue, effects| queue.written(key, messages, bytes, now, effects));
+        }
+        if must_settle {
+            self.arm_settlement_check();
         }
     }
 
@@ -207,9 +211,9 @@ fn pop_of(deliveries: &mut VecDeque<Delivery>, id: ConsumerId) -> Option<Deliver
 
 /// Enters a delivery in the channel's ledger.
 #[inline]
-pub fn note_unacked(channel: &mut Channel, tag: u64, origin: OriginIndex, entry: Entry) {
-    if let Some(origin) = channel.origin_mut(origin) {
+pub fn note_unacked(channel: &mut Channel, unacked: Unacked) {
+    if let Some(origin) = channel.origin_mut(unacked.origin) {
         origin.outstanding += 1;
     }
-    channel.unacked.push(Unacked { tag, origin, entry });
+    channel.unacked.push(unacked);
 }

@@ -73,6 +73,8 @@ pub enum Hold {
     Alarm,
     /// A login is delayed because others of this address failed.
     Login,
+    /// A queue has a backlog that its consumers will have worked off in a moment.
+    Pressure,
 }
 
 /// One connection of a client.
@@ -107,6 +109,10 @@ struct Core {
     client: login::Client,
     pending_login: Option<login::PendingLogin>,
     blocked: bool,
+    /// A queue with a backlog, and how long to wait for its consumers.
+    pressed: Option<(QueueRef, Millis)>,
+    /// When to look for deliveries that wait for their settlement too long.
+    check_settlements_at: Option<Millis>,
     /// Negotiated; known to everything that encodes contents.
     tuned_frame_max: u32,
     now: Millis,
@@ -137,6 +143,8 @@ impl Session {
             client: login::Client::default(),
             pending_login: None,
             blocked: false,
+            pressed: None,
+            check_settlements_at: None,
             tuned_frame_max: frame_max,
             now,
         };
@@ -184,6 +192,8 @@ impl Session {
             Hold::Output
         } else if self.core.pending_login.is_some() {
             Hold::Login
+        } else if self.core.pressed.is_some() {
+            Hold::Pressure
         } else if self.core.blocked {
             Hold::Alarm
         } else {
@@ -304,6 +314,26 @@ impl Session {
         true
     }
 
+    /// Looks again at the queue whose backlog this session waits for; true when it waits no longer. `waker` is
+    /// woken when the backlog is gone.
+    pub fn recheck_pressure(&mut self, now: Millis, waker: &Waker) -> bool {
+        let Some((queue, until)) = &self.core.pressed else { return false };
+        let over = self.core.node.with_queue(queue, now, |queue, effects| {
+            if queue.is_pressed() && now < *until {
+                queue.wait_for_consumers(waker);
+                return false;
+            }
+            if queue.is_pressed() {
+                queue.give_up_waiting(effects);
+            }
+            true
+        });
+        if over {
+            self.core.pressed = None;
+        }
+        over
+    }
+
     /// Looks at the alarms again; true when a blocked session may go on.
     pub fn recheck_alarms(&mut self, now: Millis) -> bool {
         if self.core.blocked && self.core.node.alarms.reason().is_none() {
@@ -328,7 +358,11 @@ impl Session {
     /// When [`Session::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Millis> {
         let login = self.core.pending_login.as_ref().map(|pending| pending.at);
-        [self.machine.next_timeout(), login].into_iter().flatten().min()
+        let pressed = self.core.pressed.as_ref().map(|(_, until)| *until);
+        [self.machine.next_timeout(), login, pressed, self.core.check_settlements_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due.
@@ -336,6 +370,10 @@ impl Session {
         self.core.now = now;
         if self.core.pending_login.as_ref().is_some_and(|pending| pending.at <= now) {
             self.finish_login();
+        }
+        for channel in self.core.overdue_channels() {
+            let timeout = self.core.settings.consumer_timeout.unwrap_or_default();
+            self.on_failure(channel, &settle::overdue(channel, timeout));
         }
         match self.machine.handle_timeout(now, self.output.buffer()) {
             Some(Timeout::Handshake) => tracing::warn!("{}: handshake timeout", self.description()),

@@ -28,6 +28,9 @@ const BUCKETS_MAX: usize = 32;
 /// Messages gathered before their queues are told, so that consumers need not wait for a whole read.
 const BATCH_MAX: usize = 1024;
 
+/// How long a publisher waits for a queue's consumers, in milliseconds.
+const PRESSURE_WAIT: u64 = 10;
+
 /// Publishes gathered since the last flush, by queue.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -279,13 +282,17 @@ impl Core {
         let (node, now) = (&self.node, self.now);
         for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
             let Bucket { queue, messages, confirms } = bucket;
-            node.with_queue(queue, now, |queue, effects: &mut Effects| {
+            let pressed = node.with_queue(queue, now, |queue, effects: &mut Effects| {
                 queue.publish(messages.drain(..), now, effects, |index, accepted| {
                     if accepted == Accepted::Refused {
                         refused.extend(confirms.get(index).copied().flatten());
                     }
                 });
+                queue.is_pressed()
             });
+            if pressed && self.pressed.is_none() {
+                self.pressed = Some((queue.clone(), now + PRESSURE_WAIT));
+            }
             messages.clear();
             confirms.clear();
         }

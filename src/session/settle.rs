@@ -10,8 +10,11 @@ use super::{
 };
 use crate::{
     amqp::{ChannelId, Failure, ReplyCode, hot::Settle},
-    broker::queue::Entry,
+    broker::{Millis, queue::Entry},
 };
+
+/// How often overdue deliveries are looked for at least, in milliseconds.
+const OVERDUE_CHECK_MAX: Millis = 60_000;
 
 /// What a client says of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,12 +166,53 @@ impl Core {
         }
     }
 
+    /// Something is outstanding: makes sure that somebody looks whether it is settled in time.
+    #[inline]
+    pub(super) fn arm_settlement_check(&mut self) {
+        if self.check_settlements_at.is_none() {
+            let timeout = self.settings.consumer_timeout;
+            let interval = timeout.map(|timeout| (timeout / 2).clamp(1, OVERDUE_CHECK_MAX));
+            self.check_settlements_at = interval.map(|interval| self.now + interval);
+        }
+    }
+
+    /// Channels with a delivery that waits longer than the consumer timeout (BAS-70).
+    pub(super) fn overdue_channels(&mut self) -> Vec<ChannelId> {
+        let Some(timeout) = self.settings.consumer_timeout else { return Vec::new() };
+        if self.check_settlements_at.is_none_or(|at| self.now < at) {
+            return Vec::new();
+        }
+        self.check_settlements_at = None;
+        let (mut overdue, mut outstanding) = (Vec::new(), false);
+        for (id, channel) in &self.channels {
+            if let Some(since) = channel.unacked.oldest() {
+                outstanding = true;
+                if since.saturating_add(timeout) <= self.now {
+                    overdue.push(*id);
+                }
+            }
+        }
+        if outstanding {
+            self.arm_settlement_check();
+        }
+        overdue
+    }
+
     /// Requeues everything outstanding on a channel (BAS-65).
     pub(super) fn recover(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let all = channel.unacked.take_up_to(0).unwrap_or_default();
         self.settle_all(id, vec![(Verdict::Requeue, all)]);
     }
+}
+
+/// What a channel with an overdue delivery is told.
+pub fn overdue(channel: ChannelId, timeout: Millis) -> Failure {
+    let text = format!(
+        "delivery acknowledgement on channel {channel} timed out. Timeout value used: {timeout} ms. This \
+         timeout value can be configured, see consumers doc guide to learn more"
+    );
+    Failure::channel(ReplyCode::PreconditionFailed, text)
 }
 
 /// Groups deliveries by where they came from, keeping their order.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::broker::queue::Entry;
+use crate::broker::{Millis, queue::Entry};
 
 /// Index into a channel's origins: which queue and consumer a delivery came from.
 pub type OriginIndex = u32;
@@ -16,6 +16,8 @@ pub struct Unacked {
     pub tag: u64,
     pub origin: OriginIndex,
     pub entry: Entry,
+    /// When it was delivered.
+    pub since: Millis,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,7 @@ struct Place {
     origin: OriginIndex,
     /// `None` once settled out of order.
     entry: Option<Entry>,
+    since: Millis,
 }
 
 /// The ledger of a channel. Invariant: ascending by tag; the first place is not settled.
@@ -39,11 +42,16 @@ impl Ledger {
         self.places.len() - self.settled
     }
 
+    /// When the oldest outstanding delivery was made.
+    pub fn oldest(&self) -> Option<Millis> {
+        self.places.front().map(|place| place.since)
+    }
+
     /// Adds a delivery; its tag is the highest yet.
     #[inline]
     pub fn push(&mut self, unacked: Unacked) {
-        let Unacked { tag, origin, entry } = unacked;
-        self.places.push_back(Place { tag, origin, entry: Some(entry) });
+        let Unacked { tag, origin, entry, since } = unacked;
+        self.places.push_back(Place { tag, origin, entry: Some(entry), since });
     }
 
     /// Settles one delivery; `None` when the tag is not outstanding (CH-63).
@@ -58,7 +66,7 @@ impl Ledger {
         let index = self.position(tag)?;
         let place = self.places.get_mut(index)?;
         let entry = place.entry.take()?;
-        let taken = Unacked { tag, origin: place.origin, entry };
+        let taken = Unacked { tag, origin: place.origin, entry, since: place.since };
         self.settled += 1;
         self.sweep();
         Some(taken)
@@ -89,8 +97,8 @@ impl Ledger {
 
     /// Puts settlements of a rolled back transaction back (TX-05).
     pub fn put_back(&mut self, returned: Vec<Unacked>) {
-        for Unacked { tag, origin, entry } in returned {
-            let place = Place { tag, origin, entry: Some(entry) };
+        for Unacked { tag, origin, entry, since } in returned {
+            let place = Place { tag, origin, entry: Some(entry), since };
             match self.places.binary_search_by_key(&tag, |place| place.tag) {
                 Ok(index) => {
                     self.settled -= 1;
@@ -104,9 +112,9 @@ impl Ledger {
     }
 
     fn pop_front(&mut self) -> Option<Unacked> {
-        let Place { tag, origin, entry } = self.places.pop_front()?;
+        let Place { tag, origin, entry, since } = self.places.pop_front()?;
         match entry {
-            Some(entry) => Some(Unacked { tag, origin, entry }),
+            Some(entry) => Some(Unacked { tag, origin, entry, since }),
             None => {
                 self.settled -= 1;
                 None
@@ -156,7 +164,7 @@ mod tests {
         };
         let message = Message::new(&parts, b"", &mut Vec::new());
         let entry = Entry { message, sequence: tag, deadline: u64::MAX, redelivered: false };
-        Unacked { tag, origin: 0, entry }
+        Unacked { tag, origin: 0, entry, since: 0 }
     }
 
     #[derive(Debug, Clone)]

@@ -2,13 +2,21 @@
 
 use std::collections::HashSet;
 
+use amq_protocol::{
+    frame::AMQPFrame,
+    protocol::{AMQPClass, basic, channel},
+};
 use futures_lite::StreamExt;
 use lapin::{
     options::*,
     types::{AMQPValue, FieldTable},
 };
 
-use crate::{fixture::Fixture, support::*};
+use crate::{
+    fixture::Fixture,
+    raw::{Handshake, Raw, decode},
+    support::*,
+};
 
 const NO_ACK: BasicConsumeOptions =
     BasicConsumeOptions { no_ack: true, no_local: false, exclusive: false, nowait: false };
@@ -286,4 +294,40 @@ async fn bas_50_51_get_shares_the_tags_and_tells_what_is_left() {
     let mut consumer = peer.consume(&queue).await;
     peer.fill(&queue, [3]).await;
     assert_eq!(consumer.delivery().await.delivery_tag, 4);
+}
+
+#[tokio::test]
+async fn bas_70_an_overdue_delivery_closes_its_channel_and_comes_back() {
+    let short = |config: &mut leveret::Config| {
+        config.amqp.consumer_timeout = Some(std::time::Duration::from_millis(300));
+    };
+    let Some(fixture) = Fixture::configured(short).await else { return };
+    let mut raw = Raw::open(&fixture, Handshake::default()).await;
+    let peer = peer(&fixture).await;
+    let queue = peer.declare("overdue").await;
+    raw.open_channel(1).await;
+    raw.consume_with(1, &queue, false).await;
+    peer.fill(&queue, 0..1).await;
+    let mut delivered = false;
+    let close = async {
+        loop {
+            let frame = raw.next().await.expect("the connection stays open");
+            if let AMQPFrame::Method(_, method) = decode(&frame) {
+                match method {
+                    AMQPClass::Basic(basic::AMQPMethod::Deliver(_)) => delivered = true,
+                    AMQPClass::Channel(channel::AMQPMethod::Close(close)) => break close,
+                    other => panic!("neither a delivery nor channel.close: {other:?}"),
+                }
+            }
+        }
+    };
+    let close = within("channel.close", close).await;
+    assert!(delivered);
+    assert_eq!((close.reply_code, close.class_id, close.method_id), (406, 0, 0));
+    let text =
+        "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 300 ms";
+    assert!(close.reply_text.as_str().starts_with(text), "{}", close.reply_text);
+    let message = peer.take(&queue).await;
+    assert!(message.redelivered);
+    message.ack(BasicAckOptions::default()).await.unwrap();
 }

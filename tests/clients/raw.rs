@@ -118,11 +118,16 @@ impl Raw {
 
     /// Starts a consumer without acknowledgements and awaits consume-ok.
     pub async fn consume(&mut self, id: u16, queue: &str) {
+        self.consume_with(id, queue, true).await;
+    }
+
+    /// Starts a consumer and awaits consume-ok.
+    pub async fn consume_with(&mut self, id: u16, queue: &str, no_ack: bool) {
         let consume = basic::Consume {
             queue: queue.into(),
             consumer_tag: "raw".into(),
             no_local: false,
-            no_ack: true,
+            no_ack,
             exclusive: false,
             nowait: false,
             arguments: FieldTable::default(),

@@ -78,12 +78,13 @@ impl SharedPrefetch {
     /// Takes one place, unless the limit is reached.
     pub fn take(&self) -> bool {
         let limit = self.limit();
-        let before = self.used.fetch_add(1, Relaxed);
-        if limit != 0 && limit <= before {
-            self.used.fetch_sub(1, Relaxed);
-            return false;
+        if limit == 0 {
+            self.used.fetch_add(1, Relaxed);
+            return true;
         }
-        true
+        // Never counts a place that it does not get: another queue's consumer would see the limit reached and
+        // wait for a settlement that nobody owes.
+        self.used.fetch_update(Relaxed, Relaxed, |used| (used < limit).then(|| used + 1)).is_ok()
     }
 
     pub fn give_back(&self, places: u32) {
@@ -306,7 +307,7 @@ impl<O: Outlet> Consumers<O> {
         !self.rings.is_empty()
     }
 
-    /// Gives `pop`'s message to whoever is next; `pop` is not called when nobody has room.
+    /// Gives `pop`'s message, which must exist, to whoever is next; `pop` is not called when nobody has room.
     #[inline]
     pub fn hand_over(&mut self, pop: impl FnOnce() -> Option<Entry>) -> Handed {
         while let Some(ring) = self.rings.first_mut() {
@@ -321,7 +322,9 @@ impl<O: Outlet> Consumers<O> {
                 consumer.queued = false;
                 continue;
             }
-            if let Some(entry) = pop() {
+            let entry = pop();
+            debug_assert!(entry.is_some(), "there is a message when somebody is asked to take it");
+            if let Some(entry) = entry {
                 if consumer.batch.is_empty() {
                     self.touched.push(slot);
                 }
