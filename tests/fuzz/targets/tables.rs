@@ -21,17 +21,22 @@ fuzz_target!(|octets: &[u8]| {
         (Ok(()), Err(error)) => {
             assert_eq!(*error, TableError::NameNotUtf8, "a checked table is refused for its names only");
         }
-        (Err(error), parsed) => assert_eq!(parsed.as_ref().err(), Some(&error), "an unchecked table is parsed"),
+        (Err(error), parsed) => {
+            assert_eq!(parsed.as_ref().err(), Some(&error), "an unchecked table is parsed")
+        }
     }
 });
 
 /// Reads everything that the view shows of a table, malformed or not; says how many fields it has itself.
 fn fields_of(table: TableRef<'_>, depth: usize) -> usize {
-    table.iter().inspect(|(name, field)| {
-        let found = table.find(name).expect("what is iterated is found");
-        assert!(depth != 0 || !found.type_name().is_empty());
-        value_of(*field, depth);
-    }).count()
+    table
+        .iter()
+        .inspect(|(name, field)| {
+            let found = table.find(name).expect("what is iterated is found");
+            assert!(depth != 0 || !found.type_name().is_empty());
+            value_of(*field, depth);
+        })
+        .count()
 }
 
 fn value_of(field: FieldRef<'_>, depth: usize) {

@@ -59,7 +59,9 @@ fuzz_target!(|steps: Vec<Step>| {
             Step::Unbind { nth } => {
                 let Some((queue, pattern)) = bindings.iter().nth(usize::from(nth)).cloned() else { continue };
                 let name = queue.to_string();
-                topology.unbind_queue(EXCHANGE, &name, &pattern.0, FieldTable::default()).expect("both exist");
+                topology
+                    .unbind_queue(EXCHANGE, &name, &pattern.0, FieldTable::default())
+                    .expect("both exist");
                 bindings.remove(&(queue, pattern));
             }
             Step::Route { key } => route(&topology, &bindings, &key, &mut scratch),
