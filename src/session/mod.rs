@@ -154,6 +154,10 @@ impl Session {
     /// Octets were written to the socket.
     pub fn sent(&mut self, now: Millis) {
         self.machine.sent(now);
+        if self.hold() == Hold::Output {
+            // Its heartbeats wait behind its output, but whoever takes output is alive.
+            self.machine.received(now);
+        }
     }
 
     /// Whether the socket is to be closed once the output is written.
@@ -251,7 +255,7 @@ impl Session {
             }
             Event::ChannelClose(channel) => {
                 self.core.flush(&mut self.output);
-                self.core.close_channel(channel, &mut self.output);
+                self.core.close_channel(channel);
                 self.machine.channel_closed(channel, self.output.buffer());
                 Ok(())
             }
@@ -284,7 +288,7 @@ impl Session {
         self.core.log_failure(channel, failure);
         match failure.scope {
             Scope::Channel => {
-                self.core.close_channel(channel, &mut self.output);
+                self.core.close_channel(channel);
             }
             Scope::Connection => self.core.close_all(),
         }
