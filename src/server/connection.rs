@@ -211,6 +211,7 @@ impl Driver {
                 let input = std::mem::take(&mut self.rest);
                 let used = self.session.receive(&input, now);
                 self.keep(input.get(used..).unwrap_or_default());
+                self.note_login();
                 return Ok(true);
             }
             let Some((head, space)) = buffer.split_at_mut_checked(kept) else { return Ok(false) };
@@ -233,11 +234,16 @@ impl Driver {
             let used = self.session.receive(input, now);
             let rest = input.get(used..).unwrap_or_default();
             self.keep(rest);
-            if !self.session.is_unauthenticated() {
-                self.place.logged_in();
-            }
+            self.note_login();
             Ok(true)
         })
+    }
+
+    /// Whoever has logged in is not among those that are dropped when too many wait.
+    fn note_login(&mut self) {
+        if !self.session.is_unauthenticated() {
+            self.place.logged_in();
+        }
     }
 
     fn keep(&mut self, rest: &[u8]) {
@@ -259,6 +265,7 @@ impl Driver {
             Poll::Ready(Err(error)) => Err(End::Lost(Some(error))),
             Poll::Ready(Ok(())) if space.filled().is_empty() => Err(End::Lost(None)),
             Poll::Ready(Ok(())) => {
+                self.session.received(now);
                 self.rest.extend_from_slice(space.filled());
                 if self.session.close_if_asked(&self.rest, now) {
                     self.rest.clear();

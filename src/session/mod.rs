@@ -102,7 +102,6 @@ struct Core {
     consumers: Consumers,
     /// Exclusive queues, which end with the connection (QUE-10).
     exclusive: Vec<QueueRef>,
-    exclusive_sweep_at: usize,
     batch: Batch,
     routes: Routes,
     /// Channels with confirms or settlements to pass on at the next flush.
@@ -138,7 +137,6 @@ impl Session {
             channels: HashMap::default(),
             consumers: Consumers::default(),
             exclusive: Vec::new(),
-            exclusive_sweep_at: 64,
             batch: Batch::default(),
             routes: Routes::default(),
             dirty: SmallVec::new(),
@@ -161,6 +159,10 @@ impl Session {
     /// Octets were written to the socket.
     pub fn sent(&mut self, now: Millis) {
         self.machine.sent(now);
+        if self.hold() == Hold::Output {
+            // Its heartbeats wait behind its output, but whoever takes output is alive.
+            self.machine.received(now);
+        }
     }
 
     /// Whether the socket is to be closed once the output is written.
@@ -260,7 +262,7 @@ impl Session {
             }
             Event::ChannelClose(channel) => {
                 self.core.flush(&mut self.output);
-                self.core.close_channel(channel, &mut self.output);
+                self.core.close_channel(channel);
                 self.machine.channel_closed(channel, self.output.buffer());
                 Ok(())
             }
@@ -293,7 +295,7 @@ impl Session {
         self.core.log_failure(channel, failure);
         match failure.scope {
             Scope::Channel => {
-                self.core.close_channel(channel, &mut self.output);
+                self.core.close_channel(channel);
             }
             Scope::Connection => self.core.close_all(),
         }

@@ -56,31 +56,43 @@ impl Batch {
         BATCH_MAX <= self.messages || BUCKETS_MAX <= self.used
     }
 
+    /// Adds a message for each of these queues, which are all different.
     #[inline]
-    fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>) {
+    fn add_all(&mut self, queues: &[QueueRef], message: Message, confirm: Option<(ChannelId, u64)>) {
+        let Some((first, rest)) = queues.split_first() else { return };
+        // Looking for the bucket of each of very many queues would be quadratic. A queue may have two
+        // buckets: they are handed over in order, and the later one is found first.
+        let is_wide = BUCKETS_MAX < queues.len();
+        for queue in rest {
+            self.add(queue, message.clone(), confirm, is_wide);
+        }
+        self.add(first, message, confirm, is_wide);
+    }
+
+    #[inline]
+    fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>, is_new: bool) {
         self.messages += 1;
-        let used = self.buckets.get_mut(..self.used).unwrap_or_default();
+        let used = self.buckets.get(..self.used).unwrap_or_default();
         // The one used last comes first to mind: most publishers stay with a queue.
-        let bucket = match used.iter_mut().rev().find(|bucket| bucket.queue == *queue) {
-            Some(bucket) => bucket,
-            None => {
-                if let Some(bucket) = self.buckets.get_mut(self.used) {
-                    bucket.queue = queue.clone();
-                } else {
-                    let (messages, confirms) = (Vec::new(), Vec::new());
-                    self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
-                }
-                self.used += 1;
-                match self.buckets.get_mut(self.used - 1) {
-                    Some(bucket) => bucket,
-                    None => return,
-                }
-            }
-        };
+        let found = if is_new { None } else { used.iter().rposition(|bucket| bucket.queue == *queue) };
+        let at = found.unwrap_or_else(|| self.begin(queue));
+        let Some(bucket) = self.buckets.get_mut(at) else { return };
         bucket.messages.push(message);
         if bucket.queue.properties.arguments.overflow != Overflow::DropHead {
             bucket.confirms.push(confirm);
         }
+    }
+
+    /// Begins a bucket; returns its index.
+    fn begin(&mut self, queue: &QueueRef) -> usize {
+        if let Some(bucket) = self.buckets.get_mut(self.used) {
+            bucket.queue = queue.clone();
+        } else {
+            let (messages, confirms) = (Vec::new(), Vec::new());
+            self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
+        }
+        self.used += 1;
+        self.used - 1
     }
 }
 
@@ -238,13 +250,8 @@ impl Core {
             channel.is_dirty = true;
             self.dirty.push(id);
         }
-        if let [queue] = queues {
-            self.batch.add(queue, message, confirm);
-        } else if let [first, rest @ ..] = queues {
-            for queue in rest {
-                self.batch.add(queue, message.clone(), confirm);
-            }
-            self.batch.add(first, message, confirm);
+        if !queues.is_empty() {
+            self.batch.add_all(queues, message, confirm);
         } else {
             let delivered = reply && self.reply(&message);
             if mandatory && !delivered {
@@ -260,11 +267,15 @@ impl Core {
         self.node.replies.deliver(&vhost.name, message.routing_key(), message.clone())
     }
 
-    /// Adds committed publishes of a transaction to the batch.
-    pub(super) fn hand_in_committed(&mut self, publish: Publish, id: ChannelId, serial: u64) {
-        for queue in &publish.queues {
-            self.batch.add(queue, publish.message.clone(), Some((id, serial)));
-        }
+    /// Hands in a committed publish of a transaction; returns those that a queue refused meanwhile.
+    pub(super) fn hand_in_committed(
+        &mut self,
+        publish: Publish,
+        id: ChannelId,
+        serial: u64,
+    ) -> Vec<(ChannelId, u64)> {
+        self.batch.add_all(&publish.queues, publish.message, Some((id, serial)));
+        if self.batch.is_full() { self.flush_batch() } else { Vec::new() }
     }
 
     /// Hands every bucket to its queue and every settlement to its origin, and confirms.

@@ -3,7 +3,7 @@
 use super::{Core, Output, errors, topology::clean_name};
 use crate::{
     amqp::{ChannelId, Failure, queue},
-    engine::{QueueDeclare, REPLY_TO, Refused, Replies},
+    engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies},
 };
 
 /// Characters of generated names: URL-safe base 64 (QUE-03).
@@ -77,8 +77,7 @@ impl Core {
                 // Arms the timer of x-expires.
                 self.node.with_queue(&queue, self.now, |_, _| ());
                 if declare.exclusive {
-                    self.sweep_exclusive();
-                    self.exclusive.push(queue.clone());
+                    self.note_exclusive(queue.clone());
                 }
             }
             queue
@@ -93,14 +92,14 @@ impl Core {
         Ok(())
     }
 
-    /// Forgets exclusive queues that were deleted meanwhile, whenever their number has doubled.
-    fn sweep_exclusive(&mut self) {
-        if self.exclusive.len() < self.exclusive_sweep_at {
-            return;
+    /// Remembers an exclusive queue of this connection, and forgets deleted ones whenever their number
+    /// reaches a power of two: a sweep at every declare would make many declares quadratic.
+    fn note_exclusive(&mut self, queue: QueueRef) {
+        if self.exclusive.len().is_power_of_two() {
+            let (node, now) = (&self.node, self.now);
+            self.exclusive.retain(|queue| !node.with_queue(queue, now, |queue, _| queue.is_deleted()));
         }
-        let (node, now) = (&self.node, self.now);
-        self.exclusive.retain(|queue| !node.with_queue(queue, now, |queue, _| queue.is_deleted()));
-        self.exclusive_sweep_at = (self.exclusive.len() * 2).max(64);
+        self.exclusive.push(queue);
     }
 
     /// Declaring a reply name asks whether its requester lives (BAS-87).

@@ -223,7 +223,7 @@ impl Attacker {
     /// Closes in order.
     pub async fn close(mut self) {
         self.send(&method(0, 10, 50, &[0, 200, 0, 0, 0, 0, 0])).await;
-        self.ended().await;
+        while self.frame().await.expect("connection.close-ok").method() != (10, 51) {}
     }
 }
 

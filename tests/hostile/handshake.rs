@@ -139,12 +139,13 @@ async fn sockets_that_wait_in_vain_leave_no_trace() {
             attacker.ended().await;
         }
     }
-    // Two at a time: the second waits for the first and then gets its turn.
+    // Two at a time: the second waits until the first goes, and then gets its turn.
     let mut first = Attacker::connect_from(crowded, target.address()).await;
     first.send(HEADER).await;
     first.expect((10, 10)).await;
     let mut second = Attacker::connect_from(crowded, target.address()).await;
     second.send(HEADER).await;
+    first.reset();
     second.expect((10, 10)).await;
     innocent.unharmed().await;
 }
