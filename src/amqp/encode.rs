@@ -169,9 +169,7 @@ mod tests {
 
     fn method_of(bytes: &[u8]) -> (u16, basic::AMQPMethod) {
         match parse_frame(bytes) {
-            Ok((rest, AMQPFrame::Method(channel, AMQPClass::Basic(method)))) if rest.is_empty() => {
-                (channel, method)
-            }
+            Ok(([], AMQPFrame::Method(channel, AMQPClass::Basic(method)))) => (channel, method),
             other => panic!("not one basic method: {other:?}"),
         }
     }

@@ -175,11 +175,15 @@ pub fn rewrite(octets: &[u8], change: Change<'_>) -> Vec<u8> {
     let mut reader = Reader::new(octets);
     let flags = reader.u16().unwrap_or(0);
     let (changed, new) = match change {
-        Change::ReplyTo(value) => (REPLY_TO, u8::try_from(value.len()).ok().map(|n| (vec![n], value))),
         Change::NoExpiration => (EXPIRATION, None),
-        Change::Headers(body) => {
-            (HEADERS, u32::try_from(body.len()).ok().map(|n| (n.to_be_bytes().to_vec(), body)))
-        }
+        Change::ReplyTo(value) => match u8::try_from(value.len()) {
+            Ok(length) => (REPLY_TO, Some((vec![length], value))),
+            Err(_) => return octets.to_vec(),
+        },
+        Change::Headers(body) => match u32::try_from(body.len()) {
+            Ok(length) => (HEADERS, Some((length.to_be_bytes().to_vec(), body))),
+            Err(_) => return octets.to_vec(),
+        },
     };
     let mut out = Vec::with_capacity(octets.len() + new.as_ref().map_or(0, |(_, value)| value.len() + 4));
     let flags_after = if new.is_some() { flags | changed } else { flags & !changed };
@@ -243,5 +247,11 @@ mod tests {
         assert_eq!((scanned.expiration, scanned.reply_to), (None, Some(&b"longer"[..])));
         let with_headers = rewrite(&without, Change::Headers(&[1, b'k', b'V']));
         assert_eq!(Properties::scan(&with_headers, 32).unwrap().headers, Some(&[1, b'k', b'V'][..]));
+    }
+
+    #[test]
+    fn what_no_short_string_can_hold_changes_nothing() {
+        let octets = [&[0x02, 0x00, 3][..], b"old"].concat();
+        assert_eq!(rewrite(&octets, Change::ReplyTo(&[b'x'; 256])), octets);
     }
 }

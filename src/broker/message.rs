@@ -18,7 +18,8 @@ const OVERHEAD: usize = 96;
 #[derive(Clone)]
 pub struct Message(ThinArc<Head, u8>);
 
-/// The slice behind the head holds exchange, routing key, property octets and an inline body, in this order.
+/// The slice behind the head holds exchange, routing key, property octets, an inline body and hidden keys, in
+/// this order.
 struct Head {
     /// Milliseconds; [`NO_EXPIRATION`] for none.
     expiration: u64,
@@ -26,13 +27,24 @@ struct Head {
     beside: Option<Box<Beside>>,
     properties_length: u32,
     inline_length: u32,
+    hidden_length: u32,
     exchange_length: u8,
     key_length: u8,
     priority: u8,
     persistent: bool,
+    has_deaths: bool,
     account: Account,
 }
 
+/// What only the broker knows of a message; no client can set it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Secrets<'a> {
+    has_deaths: bool,
+    /// Short strings one after the other.
+    hidden_keys: &'a [u8],
+}
+
+#[derive(Clone)]
 struct Beside {
     pieces: Box<[Bytes]>,
     length: u64,
@@ -68,14 +80,55 @@ impl Message {
         if INLINE_BODY_MAX < body.len() {
             return Message::from_pieces(parts, vec![Bytes::copy_from_slice(body)], scratch);
         }
-        Message::build(parts, None, body, scratch)
+        Message::build(parts, None, body, Secrets::default(), scratch)
     }
 
     /// Makes a message of a body that came in several frames.
     pub fn from_pieces(parts: &Parts<'_>, pieces: Vec<Bytes>, scratch: &mut Vec<u8>) -> Message {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         let beside = Box::new(Beside { pieces: pieces.into(), length });
-        Message::build(parts, Some(beside), &[], scratch)
+        Message::build(parts, Some(beside), &[], Secrets::default(), scratch)
+    }
+
+    /// The message under new names and with new properties, after a queue gave it up. The x-death header
+    /// among them must be the broker's own: [`Message::has_deaths`] says so from now on.
+    ///
+    /// `hidden_keys` is what [`Message::hidden_keys`] gave, or empty.
+    pub fn after_death(&self, parts: &Parts<'_>, hidden_keys: &[u8], scratch: &mut Vec<u8>) -> Message {
+        self.rebuild(parts, Secrets { has_deaths: true, hidden_keys }, scratch)
+    }
+
+    /// The message with routing keys that its readers must not see, such as those of BCC (BAS-07).
+    pub fn with_hidden_keys<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a [u8]>,
+        scratch: &mut Vec<u8>,
+    ) -> Message {
+        let mut hidden_keys = Vec::new();
+        for key in keys {
+            // Routing keys are short strings; nothing can be routed by a longer one.
+            if let Ok(length) = u8::try_from(key.len()) {
+                hidden_keys.push(length);
+                hidden_keys.extend_from_slice(key);
+            }
+        }
+        let parts = Parts {
+            exchange: self.exchange(),
+            routing_key: self.routing_key(),
+            properties: self.properties(),
+            persistent: self.is_persistent(),
+            priority: self.priority(),
+            expiration: self.expiration(),
+            account: self.head().account,
+        };
+        let secrets = Secrets { has_deaths: self.has_deaths(), hidden_keys: &hidden_keys };
+        self.rebuild(&parts, secrets, scratch)
+    }
+
+    /// A body in pieces is shared with the original, an inline one copied.
+    fn rebuild(&self, parts: &Parts<'_>, secrets: Secrets<'_>, scratch: &mut Vec<u8>) -> Message {
+        let inline = self.inline_body().unwrap_or_default();
+        Message::build(parts, self.head().beside.clone(), inline, secrets, scratch)
     }
 
     #[inline]
@@ -83,6 +136,7 @@ impl Message {
         parts: &Parts<'_>,
         beside: Option<Box<Beside>>,
         inline: &[u8],
+        secrets: Secrets<'_>,
         scratch: &mut Vec<u8>,
     ) -> Message {
         debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
@@ -91,15 +145,18 @@ impl Message {
         scratch.extend_from_slice(parts.routing_key);
         scratch.extend_from_slice(parts.properties);
         scratch.extend_from_slice(inline);
+        scratch.extend_from_slice(secrets.hidden_keys);
         let head = Head {
             expiration: parts.expiration.unwrap_or(NO_EXPIRATION),
             beside,
             properties_length: parts.properties.len() as u32,
             inline_length: inline.len() as u32,
+            hidden_length: secrets.hidden_keys.len() as u32,
             exchange_length: parts.exchange.len() as u8,
             key_length: parts.routing_key.len() as u8,
             priority: parts.priority,
             persistent: parts.persistent,
+            has_deaths: secrets.has_deaths,
             account: parts.account,
         };
         head.account.charge(head.cost());
@@ -161,6 +218,11 @@ impl Message {
         self.head().beside.as_ref().map_or(&[], |beside| &beside.pieces)
     }
 
+    /// Whose memory it is.
+    pub fn account(&self) -> Account {
+        self.head().account
+    }
+
     pub fn is_persistent(&self) -> bool {
         self.head().persistent
     }
@@ -175,6 +237,17 @@ impl Message {
     #[inline]
     pub fn expiration(&self) -> Option<u64> {
         Some(self.head().expiration).filter(|expiration| *expiration != NO_EXPIRATION)
+    }
+
+    /// Whether its x-death header was made by the broker; a client's own one is not history (DLX-25).
+    pub fn has_deaths(&self) -> bool {
+        self.head().has_deaths
+    }
+
+    /// Routing keys beside those that the message shows, as short strings one after the other.
+    pub fn hidden_keys(&self) -> &[u8] {
+        let length = self.head().hidden_length as usize;
+        self.octets(self.0.slice.len() - length, length)
     }
 }
 
@@ -193,7 +266,8 @@ impl Head {
     #[inline]
     fn cost(&self) -> i64 {
         let names = usize::from(self.exchange_length) + usize::from(self.key_length);
-        let slice = names + self.properties_length as usize + self.inline_length as usize;
+        let lists = self.properties_length as usize + self.hidden_length as usize;
+        let slice = names + lists + self.inline_length as usize;
         let beside = self.beside.as_ref().map_or(0, |beside| beside.length);
         (OVERHEAD + slice) as i64 + beside as i64
     }
@@ -237,5 +311,29 @@ mod tests {
         assert_eq!(message.inline_body(), None);
         assert_eq!(message.body_length(), body.len() as u64);
         assert_eq!(message.pieces().concat(), body);
+    }
+
+    #[test]
+    fn hidden_keys_and_deaths_change_nothing_else() {
+        for body in [&b"body"[..], &[7; INLINE_BODY_MAX + 1]] {
+            let scratch = &mut Vec::new();
+            let plain = Message::new(&PARTS, body, scratch);
+            assert!(plain.hidden_keys().is_empty() && !plain.has_deaths());
+            let hidden = plain.with_hidden_keys([&b"one"[..], &[b'x'; 256], b""], scratch);
+            assert_eq!(hidden.hidden_keys(), b"\x03one\x00");
+            let dead = hidden.after_death(&PARTS, hidden.hidden_keys(), scratch);
+            assert!(dead.has_deaths() && dead.hidden_keys() == hidden.hidden_keys());
+            for message in [hidden, dead] {
+                assert_eq!((message.exchange(), message.routing_key()), (&b"ex"[..], &b"key"[..]));
+                assert_eq!((message.properties(), message.expiration()), (&[0x10, 0, 2][..], Some(9)));
+                assert_eq!(message.inline_body(), plain.inline_body());
+                assert_eq!(message.pieces(), plain.pieces());
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_costs_no_more_than_its_fields_need() {
+        assert!(size_of::<Head>() <= 48, "{}", size_of::<Head>());
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod consumer_arguments;
+pub mod death;
 pub mod memory;
 pub mod message;
 pub mod queue;

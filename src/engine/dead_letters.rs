@@ -1,10 +1,93 @@
 //! Dead-lettering: messages that a queue gave up go to its dead-letter exchange.
+//!
+//! A target may give messages up in turn, because they are too many or have no time to live. That is worked
+//! off from a list, one queue's lock at a time; nothing recurses.
 
-use super::{Node, QueueRef};
+use std::collections::VecDeque;
+
+use super::{Node, QueueRef, Vhost};
 use crate::broker::{
-    Millis,
-    queue::{Death, Entry},
+    Message, Millis,
+    death::{DeadLetters, Demise, dead_letter, extras, is_cycle},
+    queue::{Death, Effects, Entry},
+    topology::RoutingKeys,
 };
 
-/// Publishes dead messages of `queue` to its dead-letter exchange.
-pub fn bury(_node: &Node, _queue: &QueueRef, _dead: Vec<(Entry, Death)>, _now: Millis) {}
+/// Messages that are routed before their targets are told, so that a long backlog is never copied as a whole.
+const BATCH_MAX: usize = 1024;
+/// Arrivals that one death may lead to before the deaths among them are no longer followed. Queues that
+/// overflow into each other all at once could otherwise multiply one message by their number, again and again.
+const ARRIVALS_PER_DEATH_MAX: usize = 1000;
+
+/// Messages for one queue, in order.
+type Arrivals = Vec<(QueueRef, Vec<Message>)>;
+
+/// Publishes dead messages of `queue` to its dead-letter exchange. A missing exchange or route drops them
+/// (DLX-06). No lock may be held.
+pub fn bury(node: &Node, queue: &QueueRef, dead: Vec<(Entry, Death)>, now: Millis) {
+    let mut arrivals_left = dead.len().saturating_mul(ARRIVALS_PER_DEATH_MAX);
+    let mut work = VecDeque::from([(queue.clone(), dead)]);
+    let mut scratch = Vec::new();
+    while let Some((source, dead)) = work.pop_front() {
+        let Some(vhost) = node.vhost(&source.vhost) else { return };
+        let mut dead = dead.into_iter().peekable();
+        while dead.peek().is_some() {
+            let batch = dead.by_ref().take(BATCH_MAX);
+            for (target, messages) in route(&vhost, &source, batch, now, &mut scratch) {
+                arrivals_left = arrivals_left.saturating_sub(messages.len());
+                let dead_again = arrive(node, &target, messages, now);
+                if !dead_again.is_empty() && 0 < arrivals_left {
+                    work.push_back((target, dead_again));
+                }
+            }
+        }
+    }
+}
+
+/// Finds the targets of dead messages, except those that a message went round through already (DLX-30).
+fn route(
+    vhost: &Vhost,
+    source: &QueueRef,
+    dead: impl Iterator<Item = (Entry, Death)>,
+    now: Millis,
+    scratch: &mut Vec<u8>,
+) -> Arrivals {
+    let arguments = &source.properties.arguments;
+    let Some(exchange) = arguments.dead_letter_exchange.as_deref() else { return Arrivals::new() };
+    let to = DeadLetters { exchange, routing_key: arguments.dead_letter_routing_key.as_deref() };
+    let mut arrivals = Arrivals::new();
+    for (entry, reason) in dead {
+        let message = dead_letter(&entry.message, &Demise { queue: &source.name, reason, now }, &to, scratch);
+        let extras = extras(&message);
+        let keys = RoutingKeys { key: message.routing_key(), extra: &extras.keys };
+        for target in vhost.route_internally(exchange, &keys, extras.headers) {
+            if !is_cycle(&message, reason, &target.name) {
+                add(&mut arrivals, target, message.clone());
+            }
+        }
+    }
+    arrivals
+}
+
+fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
+    match arrivals.iter_mut().rev().find(|(known, _)| *known == target) {
+        Some((_, messages)) => messages.push(message),
+        None => arrivals.push((target, vec![message])),
+    }
+}
+
+/// Publishes to one queue; says what it gave up for that. What it refuses is lost, unless it dead-letters
+/// that, too (LEN-05, LEN-06): nobody waits for a confirm.
+fn arrive(node: &Node, target: &QueueRef, messages: Vec<Message>, now: Millis) -> Vec<(Entry, Death)> {
+    let mut effects = Effects::default();
+    let deadline = {
+        let mut state = target.state.lock();
+        state.publish(messages, now, &mut effects, |_, _| ());
+        state.next_deadline()
+    };
+    effects.wake_all();
+    if let Some(deadline) = deadline {
+        node.timers.arm(&target.0, deadline);
+    }
+    effects.dead
+}

@@ -90,7 +90,7 @@ impl Assembly {
         }))
     }
 
-    /// Octets of body that have arrived.
+    /// Octets of properties and body that have arrived.
     pub fn held(&self) -> u64 {
         match self {
             Assembly::Body { pending, .. } => pending.held,
@@ -130,6 +130,7 @@ impl Assembly {
     ) -> Result<Option<Content<'static>>, Failure> {
         let header = check_header(payload, size_max)?;
         pending.properties = header.properties.into();
+        pending.held = header.properties.len() as u64;
         if header.body_size == 0 {
             return Ok(Some(pending.into_content()));
         }

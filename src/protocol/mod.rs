@@ -167,6 +167,8 @@ pub struct Connection {
     heartbeat: Heartbeat,
     /// Octets of contents that are not complete, over all channels.
     partial: u64,
+    /// Octets still to come of a frame that could not be read.
+    skip: usize,
     opened_at: Millis,
 }
 
@@ -185,6 +187,7 @@ impl Connection {
             channels: HashMap::default(),
             heartbeat: Heartbeat::off(now),
             partial: 0,
+            skip: 0,
             opened_at: now,
         }
     }
@@ -269,6 +272,8 @@ impl Connection {
             Phase::Running => {
                 if self.heartbeat.is_send_due(now) {
                     encode::heartbeat(out);
+                    // It counts from now on: a peer that takes nothing must not pile them up.
+                    self.heartbeat.sent(now);
                 }
                 return None;
             }

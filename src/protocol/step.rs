@@ -7,7 +7,7 @@ use super::{
     assembly::{self, Assembly},
 };
 use crate::amqp::{
-    AMQPClass, ChannelId, Failure, FrameHead, FrameKind, MethodId, ReplyCode, channel, connection,
+    AMQPClass, ChannelId, Failure, FrameHead, FrameKind, MethodId, ReplyCode, basic, channel, connection,
     frame::{END, HEAD},
     hot, method,
     reader::Reader,
@@ -21,33 +21,39 @@ struct Frame<'a> {
     payload: &'a [u8],
 }
 
+/// A frame that cannot be read, and how many octets it has, envelope included; not all need have arrived.
+type Unreadable = Box<(Failure, usize)>;
+
 /// The octets of a frame at the start of `input`, `None` while it is incomplete.
 #[inline]
-fn split_frame(input: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)>, Failure> {
+fn split_frame(input: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)>, Unreadable> {
     let Some(head) = FrameHead::parse(input) else { return Ok(None) };
+    let size = head.frame_size();
     // Eight octets of slack for clients that forget the envelope (CON-92).
     if frame_max < head.size {
-        let text = format!(
-            "type {}, all octets = <<>>: {{frame_too_large,{},{}}}",
-            head.kind.octet(),
-            head.size,
-            frame_max - 8
-        );
-        return Err(Failure::connection(ReplyCode::FrameError, text));
+        return Err(too_large(head, frame_max));
     }
-    let size = head.frame_size();
     let Some(whole) = input.get(..size) else { return Ok(None) };
     let Some((&end, rest)) = whole.split_last() else { return Ok(None) };
     let payload = rest.get(HEAD..).unwrap_or_default();
     if end != END {
-        let text = format!(
-            "type {}, {}: {{invalid_frame_end_marker,{end}}}",
-            head.kind.octet(),
-            method::preview(payload)
-        );
-        return Err(Failure::connection(ReplyCode::FrameError, text));
+        return Err(badly_ended(head, payload, end));
     }
     Ok(Some((Frame { kind: head.kind, channel: head.channel, payload }, size)))
+}
+
+#[cold]
+fn too_large(head: FrameHead, frame_max: u32) -> Unreadable {
+    let (kind, size) = (head.kind.octet(), head.size);
+    let text = format!("type {kind}, all octets = <<>>: {{frame_too_large,{size},{}}}", frame_max - 8);
+    Box::new((Failure::connection(ReplyCode::FrameError, text), head.frame_size()))
+}
+
+#[cold]
+fn badly_ended(head: FrameHead, payload: &[u8], end: u8) -> Unreadable {
+    let (kind, octets) = (head.kind.octet(), method::preview(payload));
+    let text = format!("type {kind}, {octets}: {{invalid_frame_end_marker,{end}}}");
+    Box::new((Failure::connection(ReplyCode::FrameError, text), head.frame_size()))
 }
 
 impl Connection {
@@ -65,7 +71,15 @@ impl Connection {
         loop {
             let rest = input.get(used..).unwrap_or_default();
             match self.phase {
-                Phase::Running | Phase::Closing { .. } => {}
+                Phase::Running => {}
+                Phase::Closing { .. } if self.skip != 0 => match self.skip(rest.len()) {
+                    0 => return Ok(Step::NeedMore { used }),
+                    octets => {
+                        used += octets;
+                        continue;
+                    }
+                },
+                Phase::Closing { .. } => {}
                 Phase::Finished | Phase::Answered => return Ok(Step::Finished),
                 Phase::Refused { .. } => return Ok(Step::NeedMore { used: input.len() }),
                 Phase::Handshake(_) if self.awaits_header() => match self.read_header(rest, out) {
@@ -87,7 +101,12 @@ impl Connection {
                     self.phase = Phase::Finished;
                     return Ok(Step::Finished);
                 }
-                Err(failure) => return Err((0, failure, input.len())),
+                Err(unreadable) => {
+                    let (failure, size) = *unreadable;
+                    let here = size.min(rest.len());
+                    self.skip = size - here;
+                    return Err((0, failure, used + here));
+                }
             };
             let after = rest.get(size..).unwrap_or_default();
             let before = used;
@@ -104,6 +123,13 @@ impl Connection {
                 Err(failure) => return Err((frame.channel, failure, used)),
             }
         }
+    }
+
+    /// Passes over what is still to come of a frame that could not be read: the peer's close-ok follows it.
+    fn skip(&mut self, available: usize) -> usize {
+        let octets = self.skip.min(available);
+        self.skip -= octets;
+        octets
     }
 
     #[inline]
@@ -138,7 +164,7 @@ impl Connection {
                 let publish = hot::publish(frame.payload)
                     .ok_or_else(|| method::cannot_decode(frame.payload).at(MethodId::PUBLISH))?;
                 let limits = (self.tuned.frame_max, self.limits.message_size_max);
-                match whole_content(publish, frame.channel, after, limits)? {
+                match whole_content(publish, frame.channel, after, limits) {
                     Some((content, octets)) => {
                         *used += octets;
                         Ok(Some(Event::Content(frame.channel, content)))
@@ -173,9 +199,6 @@ impl Connection {
         }
         let class = method::parse(frame.payload, self.limits.table_depth_max)?;
         let id = MethodId::of(&class);
-        if id == (MethodId { class: 60, method: 10 }) && frame.channel != 0 {
-            check_prefetch_size(frame.payload)?;
-        }
         let unimplemented = || Failure::connection(ReplyCode::CommandInvalid, "unimplemented method").at(id);
         if frame.channel == 0 {
             return self.connection_method(class, out).map_err(|failure| failure.at(id));
@@ -188,9 +211,17 @@ impl Connection {
             return Ok(Some(Event::ChannelOpened(frame.channel)));
         }
         if !self.channels.contains_key(&frame.channel) {
+            // After crossing closes the answer to ours comes when the channel is gone already (CH-02).
+            if let AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) = class {
+                return Ok(None);
+            }
             return Err(Failure::connection(ReplyCode::ChannelError, "expected 'channel.open'").at(id));
         }
         match class {
+            AMQPClass::Basic(basic::AMQPMethod::Qos(_)) => {
+                check_prefetch_size(frame.payload)?;
+                Ok(Some(Event::Method(frame.channel, class)))
+            }
             AMQPClass::Channel(channel::AMQPMethod::Close(_)) => Ok(Some(Event::ChannelClose(frame.channel))),
             AMQPClass::Channel(channel::AMQPMethod::CloseOk(_)) => Err(unimplemented()),
             class => Ok(Some(Event::Method(frame.channel, class))),
@@ -207,19 +238,12 @@ impl Connection {
             Some(MethodId { class: 20, method: 41 }) => {
                 self.channels.remove(&frame.channel);
             }
-            Some(MethodId { class: 20, method: 40 }) => {
-                self.channel_close_crossed(frame.channel, out);
-            }
+            // Both sides closed at once. The number is free when the peer has our answer (CON-130).
+            Some(MethodId { class: 20, method: 40 }) => self.channel_closed(frame.channel, out),
             Some(MethodId { class: 20, method: 10 }) => self.open_channel(frame.channel, out)?,
             _ => {}
         }
         Ok(None)
-    }
-
-    /// Both sides closed at once: each answers the other, and our own close may still be answered.
-    fn channel_close_crossed(&mut self, channel: ChannelId, out: &mut Vec<u8>) {
-        let close_ok = channel::AMQPMethod::CloseOk(channel::CloseOk {});
-        method::encode(out, channel, AMQPClass::Channel(close_ok));
     }
 
     fn connection_method(
@@ -314,20 +338,20 @@ fn whole_content<'a>(
     channel: ChannelId,
     input: &'a [u8],
     (frame_max, size_max): (u32, u64),
-) -> Result<Option<(Content<'a>, usize)>, Failure> {
-    let Ok(Some((header_frame, header_size))) = split_frame(input, frame_max) else { return Ok(None) };
+) -> Option<(Content<'a>, usize)> {
+    let Ok(Some((header_frame, header_size))) = split_frame(input, frame_max) else { return None };
     if header_frame.kind != FrameKind::Header || header_frame.channel != channel {
-        return Ok(None);
+        return None;
     }
-    let Ok(header) = assembly::check_header(header_frame.payload, size_max) else { return Ok(None) };
+    let Ok(header) = assembly::check_header(header_frame.payload, size_max) else { return None };
     let mut octets = header_size;
     let mut body: &[u8] = &[];
     if header.body_size != 0 {
         let after = input.get(header_size..).unwrap_or_default();
-        let Ok(Some((body_frame, body_size))) = split_frame(after, frame_max) else { return Ok(None) };
+        let Ok(Some((body_frame, body_size))) = split_frame(after, frame_max) else { return None };
         let complete = body_frame.payload.len() as u64 == header.body_size;
         if body_frame.kind != FrameKind::Body || body_frame.channel != channel || !complete {
-            return Ok(None);
+            return None;
         }
         octets += body_size;
         body = body_frame.payload;
@@ -340,5 +364,5 @@ fn whole_content<'a>(
         properties: Cow::Borrowed(header.properties),
         body: Body::Whole(body),
     };
-    Ok(Some((content, octets)))
+    Some((content, octets))
 }

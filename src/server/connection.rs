@@ -145,7 +145,7 @@ impl Driver {
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
-            if self.session.recheck_alarms(now) {
+            if self.session.recheck_pressure(now, context.waker()) | self.session.recheck_alarms(now) {
                 self.held = true;
             }
             let mut progress = self.session.deliver(now, context.waker());
@@ -199,8 +199,10 @@ impl Driver {
     /// Reads once and acts on it; true when anything was read or used up.
     fn read(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         let hold = self.session.hold();
-        if hold != Hold::No {
-            return self.read_held(context, now);
+        match hold {
+            Hold::No => {}
+            Hold::Pressure => return Ok(false),
+            Hold::Output | Hold::Alarm | Hold::Login => return self.read_held(context, now),
         }
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < self.read_size {

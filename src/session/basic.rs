@@ -120,10 +120,13 @@ impl Core {
             self.node.with_queue(&queue, now, |queue, effects| queue.consume(outlet, settings, now, effects));
         let key = match added {
             Ok(key) => key,
-            Err(ConsumeError::InExclusiveUse) => {
+            Err(error) => {
                 self.consumers.remove(consumer);
                 let vhost = vhost.name.to_string();
-                return Err(errors::of_queue(Refused::ExclusiveUse { name, vhost }));
+                return Err(errors::of_queue(match error {
+                    ConsumeError::InExclusiveUse => Refused::ExclusiveUse { name, vhost },
+                    ConsumeError::Deleted => Refused::NoQueue { name, vhost },
+                }));
             }
         };
         let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key)));

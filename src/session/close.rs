@@ -123,6 +123,7 @@ impl Core {
             self.node.delete_exclusive(&queue);
         }
         self.stop_waiting();
+        self.pressed = None;
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();

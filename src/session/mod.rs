@@ -73,6 +73,8 @@ pub enum Hold {
     Alarm,
     /// A login is delayed because others of this address failed.
     Login,
+    /// A queue has a backlog that its consumers will have worked off in a moment.
+    Pressure,
 }
 
 /// One connection of a client.
@@ -107,6 +109,8 @@ struct Core {
     client: login::Client,
     pending_login: Option<login::PendingLogin>,
     blocked: bool,
+    /// A queue with a backlog, and how long to wait for its consumers.
+    pressed: Option<(QueueRef, Millis)>,
     /// When to look for deliveries that wait for their settlement too long.
     check_settlements_at: Option<Millis>,
     /// Negotiated; known to everything that encodes contents.
@@ -139,6 +143,7 @@ impl Session {
             client: login::Client::default(),
             pending_login: None,
             blocked: false,
+            pressed: None,
             check_settlements_at: None,
             tuned_frame_max: frame_max,
             now,
@@ -191,6 +196,8 @@ impl Session {
             Hold::Output
         } else if self.core.pending_login.is_some() {
             Hold::Login
+        } else if self.core.pressed.is_some() {
+            Hold::Pressure
         } else if self.core.blocked {
             Hold::Alarm
         } else {
@@ -311,6 +318,26 @@ impl Session {
         true
     }
 
+    /// Looks again at the queue whose backlog this session waits for; true when it waits no longer. `waker` is
+    /// woken when the backlog is gone.
+    pub fn recheck_pressure(&mut self, now: Millis, waker: &Waker) -> bool {
+        let Some((queue, until)) = &self.core.pressed else { return false };
+        let over = self.core.node.with_queue(queue, now, |queue, effects| {
+            if queue.is_pressed() && now < *until {
+                queue.wait_for_consumers(waker);
+                return false;
+            }
+            if queue.is_pressed() {
+                queue.give_up_waiting(effects);
+            }
+            true
+        });
+        if over {
+            self.core.pressed = None;
+        }
+        over
+    }
+
     /// Looks at the alarms again; true when a blocked session may go on.
     pub fn recheck_alarms(&mut self, now: Millis) -> bool {
         if self.core.blocked && self.core.node.alarms.reason().is_none() {
@@ -338,7 +365,11 @@ impl Session {
     /// When [`Session::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Millis> {
         let login = self.core.pending_login.as_ref().map(|pending| pending.at);
-        [self.machine.next_timeout(), login, self.core.check_settlements_at].into_iter().flatten().min()
+        let pressed = self.core.pressed.as_ref().map(|(_, until)| *until);
+        [self.machine.next_timeout(), login, pressed, self.core.check_settlements_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due.

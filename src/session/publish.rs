@@ -9,7 +9,7 @@ use crate::{
     amqp::{
         ChannelId, Failure, MethodId, ReplyCode, encode,
         properties::{Change, Properties, rewrite},
-        table::{FieldRef, TableIter, TableRef},
+        table::{ArrayRef, FieldRef, TableIter, TableRef},
     },
     broker::{
         Message, Parts,
@@ -27,6 +27,9 @@ const EXPIRATION_MAX: u64 = 315_360_000_000;
 const BUCKETS_MAX: usize = 32;
 /// Messages gathered before their queues are told, so that consumers need not wait for a whole read.
 const BATCH_MAX: usize = 1024;
+
+/// How long a publisher waits for a queue's consumers, in milliseconds.
+const PRESSURE_WAIT: u64 = 10;
 
 /// Publishes gathered since the last flush, by queue.
 #[derive(Debug, Default)]
@@ -97,7 +100,8 @@ impl Batch {
 #[derive(Debug, Default)]
 struct Copies<'a> {
     keys: SmallVec<[&'a [u8]; 4]>,
-    has_bcc: bool,
+    /// Hidden from readers.
+    bcc: Option<ArrayRef<'a>>,
 }
 
 impl Core {
@@ -135,7 +139,7 @@ impl Core {
         if properties.reply_to == Some(REPLY_TO.as_bytes()) {
             octets = Cow::Owned(self.with_reply_name(id, &octets)?);
         }
-        if copies.has_bcc {
+        if copies.bcc.is_some() {
             octets = Cow::Owned(without_bcc(&octets, headers));
         }
         let parts = Parts {
@@ -156,6 +160,11 @@ impl Core {
                 }
                 _ => Message::from_pieces(&parts, pieces, &mut self.batch.scratch),
             },
+        };
+        let message = match copies.bcc {
+            None => message,
+            // Its readers never see these keys, but should it die, they count again (DLX-04).
+            Some(bcc) => message.with_hidden_keys(long_strings(bcc), &mut self.batch.scratch),
         };
         self.hand_in(id, route, message, content.mandatory, out)
     }
@@ -290,13 +299,17 @@ impl Core {
         let (node, now) = (&self.node, self.now);
         for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
             let Bucket { queue, messages, confirms } = bucket;
-            node.with_queue(queue, now, |queue, effects: &mut Effects| {
+            let pressed = node.with_queue(queue, now, |queue, effects: &mut Effects| {
                 queue.publish(messages.drain(..), now, effects, |index, accepted| {
                     if accepted == Accepted::Refused {
                         refused.extend(confirms.get(index).copied().flatten());
                     }
                 });
+                queue.is_pressed()
             });
+            if pressed && self.pressed.is_none() {
+                self.pressed = Some((queue.clone(), now + PRESSURE_WAIT));
+            }
             messages.clear();
             confirms.clear();
         }
@@ -382,12 +395,11 @@ fn copies(headers: TableRef<'_>) -> Result<Copies<'_>, Failure> {
         match headers.find(name.as_bytes()) {
             None => {}
             Some(FieldRef::Array(array)) => {
-                copies.has_bcc |= name == "BCC";
-                copies.keys.extend(array.iter().filter_map(|value| match value {
-                    // A routing key is a short string; a longer one can match nothing.
-                    FieldRef::LongStr(key) if key.len() <= 255 => Some(key),
-                    _ => None,
-                }));
+                if name == "BCC" {
+                    copies.bcc = Some(array);
+                }
+                // A routing key is a short string; a longer one can match nothing.
+                copies.keys.extend(long_strings(array).filter(|key| key.len() <= 255));
             }
             Some(other) => {
                 let kind = other.type_name();
@@ -397,6 +409,13 @@ fn copies(headers: TableRef<'_>) -> Result<Copies<'_>, Failure> {
         }
     }
     Ok(copies)
+}
+
+fn long_strings(array: ArrayRef<'_>) -> impl Iterator<Item = &[u8]> {
+    array.iter().filter_map(|value| match value {
+        FieldRef::LongStr(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// The properties without the BCC header, every other header untouched.

@@ -14,6 +14,7 @@ mod amqprs_client;
 mod confirms;
 mod connections;
 mod consumers;
+mod dead_letters;
 mod exchanges;
 mod headers_exchange;
 mod load;

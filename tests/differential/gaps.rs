@@ -8,4 +8,4 @@ pub struct Gap {
 }
 
 /// The whole list.
-pub const GAPS: &[Gap] = &[Gap { id: "DLX-24", what: "dead letters are not published yet" }];
+pub const GAPS: &[Gap] = &[];

@@ -50,7 +50,7 @@ async fn many_hashes_in_a_pattern_are_no_explosion() {
     let mut attacker = Attacker::with_channel(target.address()).await;
     attacker.declare("thicket", EXCLUSIVE).await;
     let patterns = [
-        "#.a".to_string(),
+        "#.a".to_owned(),
         ["#.a"; 60].join("."),
         ["#.*"; 60].join("."),
         ["#.a.*"; 40].join("."),

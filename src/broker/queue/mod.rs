@@ -5,6 +5,7 @@
 //! lock, a batch at a time, and performs what [`Effects`] collected after the lock is gone.
 
 mod consumers;
+mod pressure;
 mod ready;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use consumers::{
     Acknowledges, ConsumerKey, ConsumerSettings, SharedPrefetch, WINDOW_BYTES, WINDOW_MESSAGES,
 };
 use consumers::{Consumers, Handed};
+use pressure::Pressure;
 pub use ready::Ready;
 
 use super::{Message, Millis, queue_arguments::Overflow};
@@ -92,6 +94,8 @@ pub struct QueueSettings {
 pub enum ConsumeError {
     /// Somebody holds it exclusively, or exclusivity was asked for and somebody consumes (CH-61).
     InExclusiveUse,
+    /// The queue went away between being found and being asked.
+    Deleted,
 }
 
 /// What became of one published message.
@@ -117,6 +121,7 @@ pub struct Queue<O> {
     settings: QueueSettings,
     ready: Ready,
     consumers: Consumers<O>,
+    pressure: Pressure,
     unacknowledged: u64,
     next_sequence: u64,
     /// The last declare, get, or moment with a consumer; the clock of x-expires.
@@ -130,6 +135,7 @@ impl<O: Outlet> Queue<O> {
         Queue {
             ready: Ready::new(settings.max_priority),
             consumers: Consumers::new(settings.single_active_consumer),
+            pressure: Pressure::default(),
             settings,
             unacknowledged: 0,
             next_sequence: 0,
@@ -152,10 +158,27 @@ impl<O: Outlet> Queue<O> {
         self.deleted
     }
 
-    /// Whether a backlog grows although consumers take what their sockets let them: publishers may slow
-    /// down then, since waiting costs nobody anything.
-    pub fn is_pressed(&self, messages: u64, bytes: u64) -> bool {
-        0 < self.consumers.count() && (messages < self.ready.count() || bytes < self.ready.bytes())
+    /// Whether publishers should wait a moment for the consumers; see [`pressure`].
+    pub fn is_pressed(&self) -> bool {
+        0 < self.consumers.count() && self.pressure.is_high(self.ready.count(), self.ready.bytes())
+    }
+
+    /// Lets waiting publishers go on if the queue is short now; for whoever owns it to call after operations.
+    #[inline]
+    pub fn relieve(&mut self, effects: &mut Effects) {
+        self.pressure.update(self.ready.count(), self.ready.bytes(), &mut effects.wakes);
+    }
+
+    /// Wakes `waker` when publishers need not wait any more.
+    pub fn wait_for_consumers(&mut self, waker: &Waker) {
+        self.pressure.wait(waker);
+    }
+
+    /// A publisher waited in vain: these consumers are not worth it.
+    pub fn give_up_waiting(&mut self, effects: &mut Effects) {
+        self.pressure.give_up();
+        self.pressure.update(0, 0, &mut effects.wakes);
+        self.pressure.give_up();
     }
 
     /// Restarts the clock of x-expires.
@@ -220,8 +243,12 @@ impl<O: Outlet> Queue<O> {
             && self.settings.max_length_bytes.is_none_or(|max| bytes <= max)
     }
 
-    /// Drops from the head while over a limit (LEN-02).
+    /// Drops from the head while over a limit (LEN-02). A queue that refuses publishes instead never drops
+    /// what it accepted, even when requeued messages take it over its limit.
     fn enforce_limits(&mut self, effects: &mut Effects) {
+        if self.settings.overflow != Overflow::DropHead {
+            return;
+        }
         let (count_max, bytes_max) = (self.settings.max_length, self.settings.max_length_bytes);
         while count_max.is_some_and(|max| max < self.ready.count())
             || bytes_max.is_some_and(|max| max < self.ready.bytes())
@@ -248,8 +275,11 @@ impl<O: Outlet> Queue<O> {
 
     /// Hands ready messages to consumers that have room.
     fn dispatch(&mut self, now: Millis, effects: &mut Effects) {
-        while !self.ready.is_empty() && self.consumers.somebody_has_room() {
+        while self.consumers.somebody_has_room() {
             self.expire(effects, |deadline| deadline < now);
+            if self.ready.is_empty() {
+                return;
+            }
             let ready = &mut self.ready;
             match self.consumers.hand_over(|| ready.pop()) {
                 Handed::Settled => {}
@@ -272,6 +302,9 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) -> Result<ConsumerKey, ConsumeError> {
+        if self.deleted {
+            return Err(ConsumeError::Deleted);
+        }
         let taken = self.consumers.has_exclusive()
             || settings.exclusive && (0 < self.consumers.count() || self.consumers.is_single_active());
         if taken {
@@ -340,6 +373,11 @@ impl<O: Outlet> Queue<O> {
             }
         }
         self.release(consumer, deliveries);
+        self.settle_returned(now, effects);
+    }
+
+    /// After messages came back: what is due expires, a consumer with room comes before the limits (LEN-03).
+    fn settle_returned(&mut self, now: Millis, effects: &mut Effects) {
         self.expire(effects, |deadline| deadline <= now);
         self.dispatch(now, effects);
         self.enforce_limits(effects);
@@ -359,8 +397,7 @@ impl<O: Outlet> Queue<O> {
         for entry in entries {
             self.ready.put_back(entry);
         }
-        self.enforce_limits(effects);
-        self.dispatch_and_flush(now, effects);
+        self.settle_returned(now, effects);
     }
 
     /// Deliveries are settled as rejected without requeue; they die here (BAS-62).

@@ -1,0 +1,739 @@
+//! Whole sessions on one node: two clients that keep exact accounts of every message, and a third one in
+//! another virtual host that sends mutated frames.
+//!
+//! After every step: nobody panics, frames are whole, nothing is delivered twice or to nobody, delivery tags
+//! ascend, prefetch limits hold, ready and unacknowledged counts are what the accounts say, no message
+//! waits while a consumer has room, every publish is confirmed. In the end every queue holds exactly what
+//! was not settled, and no memory is held.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use leveret::amqp::{AMQPClass, AMQPValue, ChannelId, FieldTable, basic, confirm, connection, queue, tx};
+use leveret_fuzz::{
+    client::{Channel, Consumer, Delivered, Getting, Mode},
+    frames::{content, frame, method_frame},
+    world::{Expect, Place, QUEUES, World, close_channel, declaration, held_bytes, open_channel},
+};
+use libfuzzer_sys::fuzz_target;
+
+/// Steps of one input; more would only be slower.
+const STEPS_MAX: usize = 120;
+const SIZES: [usize; 8] = [8, 9, 30, 600, 4096, 4097, 5_000, 9_000];
+const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+#[derive(Arbitrary, Debug)]
+struct Step {
+    /// Which client, and which of its channels.
+    place: u8,
+    /// Into how large pieces its octets are cut.
+    cut: u16,
+    action: Action,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Action {
+    CloseChannel,
+    Declare { queue: u8, nowait: bool },
+    Delete { queue: u8, if_unused: bool, if_empty: bool },
+    Purge { queue: u8 },
+    Bind { queue: u8, target: u8, nowait: bool },
+    Unbind { queue: u8, target: u8 },
+    Burst(Vec<Item>),
+    BurstUnderAlarm(Vec<Item>),
+    PublishNowhere,
+    Consume { queue: u8, no_ack: bool, exclusive: bool, priority: i8, nowait: bool },
+    Cancel { nth: u8, nowait: bool },
+    Get { queue: u8, no_ack: bool },
+    Settle { tag: u8, how: How, multiple: bool },
+    Qos { count: u8, global: bool },
+    Recover { is_async: bool },
+    ConfirmSelect { nowait: bool },
+    TxSelect,
+    TxCommit,
+    TxRollback,
+    CloseConnection,
+    Vanish,
+    ForceClose,
+    ConsumeReplies,
+    Reply,
+    Wait { millis: u8 },
+    Vandalize(Vec<Blow>),
+}
+
+/// A part of a burst; nothing of it is wrong.
+#[derive(Arbitrary, Debug)]
+enum Item {
+    Publish { channel: u8, target: u8, size: u8, extras: u8, frame: u16 },
+    Settle { channel: u8, which: u8, how: How, multiple: bool },
+}
+
+#[derive(Arbitrary, Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Ack,
+    Nack,
+    NackRequeue,
+    Reject,
+    RejectRequeue,
+}
+
+impl How {
+    fn requeues(self) -> bool {
+        matches!(self, How::NackRequeue | How::RejectRequeue)
+    }
+}
+
+/// Exchange and key of a publish.
+const TARGETS: [(&str, &str); 22] = [
+    ("", "plain0"),
+    ("", "plain0"),
+    ("", "plain1"),
+    ("", "plain1"),
+    ("", "prio"),
+    ("", "sac"),
+    ("", "own0"),
+    ("", "own1"),
+    ("", "short"),
+    ("", "reject"),
+    ("", "ttl"),
+    ("", "auto"),
+    ("", "expires"),
+    ("", "mortal"),
+    ("", "dead"),
+    ("", "nobody"),
+    ("amq.fanout", "a"),
+    ("amq.fanout", "b"),
+    ("amq.direct", "a"),
+    ("amq.direct", "b"),
+    ("amq.direct", "c"),
+    ("amq.topic", "a.b"),
+];
+/// Where queues can be bound.
+const BINDINGS: [(&str, &str); 4] =
+    [("amq.fanout", "a"), ("amq.direct", "a"), ("amq.direct", "b"), ("amq.direct", "c")];
+
+fuzz_target!(|steps: Vec<Step>| {
+    let mut world = World::new();
+    for step in steps.into_iter().take(STEPS_MAX) {
+        take(&mut world, step);
+    }
+    world.end();
+});
+
+fn queue_name(number: u8) -> &'static str {
+    QUEUES[usize::from(number) % QUEUES.len()]
+}
+
+/// One client doing one thing on one channel.
+struct Actor<'a> {
+    world: &'a mut World,
+    who: usize,
+    id: ChannelId,
+    cut: usize,
+}
+
+fn take(world: &mut World, step: Step) {
+    let Step { place, cut, action } = step;
+    let (who, id) = (usize::from(place % 2), ChannelId::from(place / 2 % 3) + 1);
+    let mut actor = Actor { world, who, id, cut: usize::from(cut) };
+    match action {
+        Action::Wait { millis } => return actor.world.wait(u64::from(millis % 12)),
+        Action::ForceClose => return actor.world.force_close(),
+        Action::Vandalize(blows) => {
+            let octets: Vec<u8> = blows.into_iter().flat_map(Blow::octets).collect();
+            return actor.world.vandalize(&octets, actor.cut);
+        }
+        Action::CloseConnection => return actor.close_connection(),
+        Action::Vanish => return actor.vanish(),
+        _ => actor.open(id),
+    }
+    match action {
+        Action::CloseChannel => actor.close_channel(),
+        Action::Declare { queue, nowait } => actor.declare(queue_name(queue), nowait),
+        Action::Delete { queue, if_unused, if_empty } => actor.delete(queue_name(queue), if_unused, if_empty),
+        Action::Purge { queue } => actor.purge(queue_name(queue)),
+        Action::Bind { queue, target, nowait } => actor.bind(queue_name(queue), target, nowait),
+        Action::Unbind { queue, target } => actor.unbind(queue_name(queue), target),
+        Action::Burst(items) => actor.burst(items, false),
+        Action::BurstUnderAlarm(items) => actor.burst(items, true),
+        Action::PublishNowhere => actor.publish_nowhere(),
+        Action::Consume { queue, no_ack, exclusive, priority, nowait } => {
+            actor.consume(queue_name(queue), no_ack, exclusive, priority, nowait);
+        }
+        Action::Cancel { nth, nowait } => actor.cancel(nth, nowait),
+        Action::Get { queue, no_ack } => actor.get(queue_name(queue), no_ack),
+        Action::Settle { tag, how, multiple } => actor.settle(tag, how, multiple),
+        Action::Qos { count, global } => actor.qos(u16::from(count % 5), global),
+        Action::Recover { is_async } => actor.recover(is_async),
+        Action::ConfirmSelect { nowait } => actor.confirm_select(nowait),
+        Action::TxSelect => actor.tx_select(),
+        Action::TxCommit => actor.tx_commit(),
+        Action::TxRollback => actor.tx_rollback(),
+        Action::ConsumeReplies => actor.consume_replies(),
+        Action::Reply => actor.reply(),
+        Action::Wait { .. }
+        | Action::ForceClose
+        | Action::Vandalize(_)
+        | Action::CloseConnection
+        | Action::Vanish => {}
+    }
+}
+
+impl Actor<'_> {
+    fn channel(&mut self) -> &mut Channel {
+        self.world.channel(self.who, self.id)
+    }
+
+    fn send(&mut self, class: AMQPClass, expect: Expect) {
+        self.world.send_on(self.who, self.id, &method_frame(self.id, class), self.cut, expect);
+    }
+
+    /// Whether the channel is still there.
+    fn survived(&self) -> bool {
+        self.world.clients[self.who].channels.contains_key(&self.id)
+    }
+
+    fn open(&mut self, id: ChannelId) {
+        if !self.world.clients[self.who].channels.contains_key(&id) {
+            self.world.clients[self.who].channels.insert(id, Channel::default());
+            self.world.send(self.who, &open_channel(id), self.cut);
+            assert_eq!(self.world.clients[self.who].heard.len(), 1, "channel.open-ok");
+        }
+    }
+
+    fn close_channel(&mut self) {
+        self.world.channel_ended(self.who, self.id);
+        self.world.send(self.who, &close_channel(self.id), self.cut);
+    }
+
+    fn close_connection(&mut self) {
+        self.world.connection_ended(self.who);
+        self.world.clients[self.who].closed = true;
+        let close = connection::Close { reply_code: 200, reply_text: "".into(), class_id: 0, method_id: 0 };
+        let octets = method_frame(0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
+        self.world.send(self.who, &octets, self.cut);
+        let client = &mut self.world.clients[self.who];
+        assert_eq!(client.heard.len(), 1, "connection.close-ok");
+        assert!(client.wire.session.is_finished());
+        client.wire.session.disconnect(self.world.now);
+        self.world.reconnect(self.who);
+        self.world.settle_down();
+    }
+
+    fn vanish(&mut self) {
+        self.world.connection_ended(self.who);
+        self.world.clients[self.who].wire.session.disconnect(self.world.now);
+        self.world.reconnect(self.who);
+        self.world.settle_down();
+    }
+
+    /// Whether a method on an existing queue is refused: for certain, or perhaps, when the queue may have
+    /// gone by itself.
+    fn expect_queue(&self, name: &str) -> Expect {
+        match self.world.queues.get(name) {
+            _ if self.world.is_locked_for(name, self.who) && self.world.queues.contains_key(name) => {
+                Expect::Closed
+            }
+            Some(account) if account.exact => Expect::Fine,
+            Some(_) => Expect::Either,
+            None => Expect::Closed,
+        }
+    }
+
+    fn declare(&mut self, name: &'static str, nowait: bool) {
+        let locked = self.world.is_locked_for(name, self.who);
+        if locked && !self.world.queues.contains_key(name) {
+            // It would become ours under the other one's name.
+            return;
+        }
+        let declare = queue::Declare { nowait, ..declaration(name) };
+        let expect = if locked { Expect::Closed } else { Expect::Fine };
+        self.send(AMQPClass::Queue(queue::AMQPMethod::Declare(declare)), expect);
+        if !locked {
+            self.world.declared(name);
+        }
+    }
+
+    fn delete(&mut self, name: &'static str, if_unused: bool, if_empty: bool) {
+        let exact = self.world.queues.get(name).is_none_or(|account| account.exact);
+        let expect = match self.world.queues.get(name) {
+            None => Expect::Fine,
+            Some(_) if self.world.is_locked_for(name, self.who) => Expect::Closed,
+            Some(account) if account.exact => {
+                let ready = account.messages.values().any(|place| *place == Place::Ready);
+                let consumers = self.world.clients.iter().flat_map(|client| client.channels.values());
+                let mut consumers = consumers.flat_map(|channel| channel.consumers.values());
+                let used = consumers.any(|one| one.queue.as_ref().is_some_and(|(queue, _)| queue == name));
+                if if_unused && used || if_empty && ready { Expect::Closed } else { Expect::Fine }
+            }
+            Some(_) => Expect::Either,
+        };
+        let delete = queue::Delete { queue: name.into(), if_unused, if_empty, ..queue::Delete::default() };
+        if exact && expect == Expect::Fine {
+            self.world.deleted(name);
+        }
+        self.send(AMQPClass::Queue(queue::AMQPMethod::Delete(delete)), expect);
+        if !exact && self.survived() {
+            self.world.deleted(name);
+            // It may have gone by itself earlier, and then clients were told then.
+            for client in &mut self.world.clients {
+                client.channels.values_mut().for_each(|channel| channel.doomed.clear());
+            }
+        }
+    }
+
+    fn purge(&mut self, name: &'static str) {
+        let expect = self.expect_queue(name);
+        let mut purged = None;
+        if expect == Expect::Fine {
+            let messages = &mut self.world.queues.get_mut(name).expect("it exists").messages;
+            let before = messages.len();
+            messages.retain(|_, place| *place == Place::Outstanding);
+            purged = Some(before - messages.len());
+        }
+        let purge = queue::Purge { queue: name.into(), nowait: false };
+        self.send(AMQPClass::Queue(queue::AMQPMethod::Purge(purge)), expect);
+        if let Some(purged) = purged {
+            let heard = &self.world.clients[self.who].heard;
+            let expected = queue::PurgeOk { message_count: purged as u32 };
+            assert!(heard.contains(&AMQPClass::Queue(queue::AMQPMethod::PurgeOk(expected))), "{heard:?}");
+        }
+    }
+
+    fn bind(&mut self, name: &'static str, target: u8, nowait: bool) {
+        let (exchange, key) = BINDINGS[usize::from(target) % BINDINGS.len()];
+        let expect = self.expect_queue(name);
+        let bind = queue::Bind {
+            queue: name.into(),
+            exchange: exchange.into(),
+            routing_key: key.into(),
+            nowait,
+            arguments: FieldTable::default(),
+        };
+        self.send(AMQPClass::Queue(queue::AMQPMethod::Bind(bind)), expect);
+        if self.survived() {
+            self.world.bindings.insert((exchange, key, name));
+        }
+    }
+
+    fn unbind(&mut self, name: &'static str, target: u8) {
+        let (exchange, key) = BINDINGS[usize::from(target) % BINDINGS.len()];
+        let locked = self.world.is_locked_for(name, self.who) && self.world.queues.contains_key(name);
+        let unbind = queue::Unbind {
+            queue: name.into(),
+            exchange: exchange.into(),
+            routing_key: key.into(),
+            arguments: FieldTable::default(),
+        };
+        let expect = if locked { Expect::Closed } else { Expect::Fine };
+        self.send(AMQPClass::Queue(queue::AMQPMethod::Unbind(unbind)), expect);
+        if !locked {
+            self.world.bindings.remove(&(exchange, key, name));
+        }
+    }
+
+    /// Publishes and settlements on several channels, sent at once. Under an alarm they wait for its end.
+    fn burst(&mut self, items: Vec<Item>, alarm: bool) {
+        let channel_of = |item: &Item| {
+            let (Item::Publish { channel, .. } | Item::Settle { channel, .. }) = item;
+            ChannelId::from(channel % 3) + 1
+        };
+        let items: Vec<Item> = items.into_iter().take(12).collect();
+        items.iter().for_each(|item| self.open(channel_of(item)));
+        let mut octets = Vec::new();
+        for item in items {
+            self.id = channel_of(&item);
+            match item {
+                Item::Publish { target, size, extras, frame, .. } => {
+                    octets.extend(self.publish(target, size, extras, frame));
+                }
+                Item::Settle { which, how, multiple, .. } => {
+                    octets.extend(self.settle_outstanding(which, how, multiple));
+                }
+            }
+        }
+        if alarm {
+            // Told first, so that what is held is known to the octet.
+            held_bytes(&self.world.node);
+            self.world.node.alarms.set_memory_limit(0);
+            let wire = &mut self.world.clients[self.who].wire;
+            let now = self.world.now;
+            // Deliveries are taken in order with the rest, once the alarm is over.
+            let used = wire.session.receive(&octets, now);
+            octets.drain(..used);
+            self.world.node.alarms.set_memory_limit(u64::MAX);
+            let wire = &mut self.world.clients[self.who].wire;
+            wire.session.recheck_alarms(now);
+        }
+        self.world.send_on(self.who, self.id, &octets, self.cut, Expect::Fine);
+    }
+
+    /// The octets of a publish, entered in the accounts.
+    fn publish(&mut self, target: u8, size: u8, extras: u8, frame: u16) -> Vec<u8> {
+        let (exchange, key) = TARGETS[usize::from(target) % TARGETS.len()];
+        let id = self.world.new_id();
+        let copy = (extras % 16 == 7).then_some("plain1");
+        let targets = self.world.targets(exchange, key, copy);
+        let may_be_dropped =
+            exchange.is_empty() && copy.is_none() && ["ttl", "auto", "short", "mortal"].contains(&key);
+        let properties: &[u8] = match extras % 16 {
+            7 => b"\x20\0\0\0\0\x13\x02CCA\0\0\0\x0bS\0\0\0\x06plain1",
+            0 | 1 => &[0x10, 0, 2],
+            2 => &[0x08, 0, 0],
+            3 => &[0x08, 0, 2],
+            4 => &[0x08, 0, 9],
+            5 if may_be_dropped => b"\x01\0\x013",
+            6 if self.channel().consumers.values().any(|one| one.queue.is_none()) => {
+                b"\x02\0\x15amq.rabbitmq.reply-to"
+            }
+            _ => &[0, 0],
+        };
+        let mut body = id.to_be_bytes().to_vec();
+        body.resize(SIZES[usize::from(size) % SIZES.len()], b'x');
+        let publish = basic::Publish {
+            exchange: exchange.into(),
+            routing_key: key.into(),
+            mandatory: extras & 64 != 0,
+            immediate: false,
+        };
+        let mut octets = method_frame(self.id, AMQPClass::Basic(basic::AMQPMethod::Publish(publish)));
+        octets.extend(content(self.id, properties, &body, 1 + usize::from(frame) % 4096));
+        match &mut self.channel().mode {
+            Mode::Plain => self.world.arrived(&targets, id),
+            Mode::Confirm { published, .. } => {
+                *published += 1;
+                self.world.arrived(&targets, id);
+            }
+            Mode::Tx { publishes, .. } => publishes.push((targets, id)),
+        }
+        octets
+    }
+
+    /// Settles one of the outstanding deliveries, or all up to it; nothing when there are none.
+    fn settle_outstanding(&mut self, which: u8, how: How, multiple: bool) -> Vec<u8> {
+        let unacked = &self.channel().unacked;
+        let nth = usize::from(which) % unacked.len().max(1);
+        let Some(tag) = unacked.keys().nth(nth).copied() else { return Vec::new() };
+        self.enter_settlement(tag, how, multiple);
+        settlement(self.id, tag, how, multiple)
+    }
+
+    /// Enters a valid settlement in the accounts.
+    fn enter_settlement(&mut self, tag: u64, how: How, multiple: bool) {
+        let multiple = multiple && !matches!(how, How::Reject | How::RejectRequeue);
+        let channel = self.channel();
+        let tags: Vec<u64> = if multiple {
+            channel.unacked.keys().copied().filter(|other| tag == 0 || *other <= tag).collect()
+        } else {
+            vec![tag]
+        };
+        let taken: Vec<(u64, Delivered)> =
+            tags.iter().map(|tag| (*tag, channel.unacked.remove(tag).expect("outstanding"))).collect();
+        if let Mode::Tx { settled, .. } = &mut channel.mode {
+            settled.extend(taken.into_iter().map(|(tag, delivered)| (tag, how.requeues(), delivered)));
+            return;
+        }
+        for (_, delivered) in taken {
+            self.world.settled(&delivered, how.requeues());
+        }
+    }
+
+    /// Settles whatever tag it is.
+    fn settle(&mut self, tag: u8, how: How, multiple: bool) {
+        let tag = u64::from(tag);
+        let many = multiple && !matches!(how, How::Reject | How::RejectRequeue);
+        let valid = self.channel().unacked.contains_key(&tag) || many && tag == 0;
+        if valid {
+            self.enter_settlement(tag, how, multiple);
+        }
+        let octets = settlement(self.id, tag, how, multiple);
+        let expect = if valid { Expect::Fine } else { Expect::Closed };
+        self.world.send_on(self.who, self.id, &octets, self.cut, expect);
+    }
+
+    fn publish_nowhere(&mut self) {
+        let publish = basic::Publish { exchange: "nowhere".into(), ..basic::Publish::default() };
+        let mut octets = method_frame(self.id, AMQPClass::Basic(basic::AMQPMethod::Publish(publish)));
+        octets.extend(content(self.id, &[0, 0], b"lost", 2));
+        self.world.send_on(self.who, self.id, &octets, self.cut, Expect::Closed);
+    }
+
+    fn consume(&mut self, name: &'static str, no_ack: bool, exclusive: bool, priority: i8, nowait: bool) {
+        if 20 < self.channel().consumers.len() {
+            return;
+        }
+        let expect = match self.expect_queue(name) {
+            Expect::Fine if exclusive || self.world.is_in_exclusive_use(name) => Expect::Either,
+            expect => expect,
+        };
+        let tag = format!("c{}", self.world.new_id());
+        if let Some(account) = self.world.queues.get(name) {
+            let queue = Some((name.to_owned(), account.incarnation));
+            let prefetch = self.channel().prefetch;
+            self.channel().consumers.insert(tag.clone(), Consumer { queue, no_ack, exclusive, prefetch });
+        }
+        let mut arguments = FieldTable::default();
+        if priority != 0 {
+            arguments.insert("x-priority".into(), AMQPValue::LongInt(priority.into()));
+        }
+        let consume = basic::Consume {
+            queue: name.into(),
+            consumer_tag: tag.as_str().into(),
+            no_local: false,
+            no_ack,
+            exclusive,
+            nowait,
+            arguments,
+        };
+        self.send(AMQPClass::Basic(basic::AMQPMethod::Consume(consume)), expect);
+    }
+
+    fn consume_replies(&mut self) {
+        if self.channel().consumers.values().any(|one| one.queue.is_none()) {
+            return;
+        }
+        let tag = format!("r{}", self.world.new_id());
+        let consumer = Consumer { queue: None, no_ack: true, exclusive: false, prefetch: 0 };
+        self.channel().consumers.insert(tag.clone(), consumer);
+        let consume = basic::Consume {
+            queue: REPLY_TO.into(),
+            consumer_tag: tag.as_str().into(),
+            no_ack: true,
+            ..basic::Consume::default()
+        };
+        self.send(AMQPClass::Basic(basic::AMQPMethod::Consume(consume)), Expect::Fine);
+    }
+
+    /// Replies to the last request seen, whose requester may be gone.
+    fn reply(&mut self) {
+        let Some(name) = self.world.clients[self.who].reply_to.clone() else { return };
+        let Ok(name) = String::from_utf8(name) else { return };
+        let publish = basic::Publish { routing_key: name.as_str().into(), ..basic::Publish::default() };
+        let mut octets = method_frame(self.id, AMQPClass::Basic(basic::AMQPMethod::Publish(publish)));
+        octets.extend(content(self.id, &[0, 0], b"a reply", 3));
+        match &mut self.channel().mode {
+            Mode::Confirm { published, .. } => *published += 1,
+            Mode::Plain | Mode::Tx { .. } => {}
+        }
+        self.world.send_on(self.who, self.id, &octets, self.cut, Expect::Fine);
+    }
+
+    fn cancel(&mut self, nth: u8, nowait: bool) {
+        let consumers = &mut self.channel().consumers;
+        let nth = usize::from(nth) % (consumers.len() + 1);
+        let tag = consumers.keys().nth(nth).cloned().unwrap_or_else(|| "nobody".to_owned());
+        consumers.remove(&tag);
+        let cancel = basic::Cancel { consumer_tag: tag.as_str().into(), nowait };
+        self.send(AMQPClass::Basic(basic::AMQPMethod::Cancel(cancel)), Expect::Fine);
+    }
+
+    fn get(&mut self, name: &'static str, no_ack: bool) {
+        let expect = self.expect_queue(name);
+        self.channel().getting = Some(Getting { queue: name.to_owned(), no_ack });
+        let get = basic::Get { queue: name.into(), no_ack };
+        self.send(AMQPClass::Basic(basic::AMQPMethod::Get(get)), expect);
+    }
+
+    fn qos(&mut self, count: u16, global: bool) {
+        let channel = self.channel();
+        if global {
+            if channel.shared == 0 {
+                let settled_later = matches!(&channel.mode, Mode::Tx { settled, .. } if !settled.is_empty());
+                let got = channel.unacked.values().any(|delivered| delivered.consumer.is_none());
+                channel.shared_is_exact = !settled_later && !got;
+            }
+            channel.shared = count;
+        } else {
+            channel.prefetch = count;
+        }
+        let qos = basic::Qos { prefetch_count: count, global };
+        self.send(AMQPClass::Basic(basic::AMQPMethod::Qos(qos)), Expect::Fine);
+    }
+
+    fn recover(&mut self, is_async: bool) {
+        let unacked = std::mem::take(&mut self.channel().unacked);
+        for delivered in unacked.values() {
+            self.world.settled(delivered, true);
+        }
+        let requeue = true;
+        let method = if is_async {
+            basic::AMQPMethod::RecoverAsync(basic::RecoverAsync { requeue })
+        } else {
+            basic::AMQPMethod::Recover(basic::Recover { requeue })
+        };
+        self.send(AMQPClass::Basic(method), Expect::Fine);
+    }
+
+    fn confirm_select(&mut self, nowait: bool) {
+        let channel = self.channel();
+        let expect = if matches!(channel.mode, Mode::Tx { .. }) { Expect::Closed } else { Expect::Fine };
+        if matches!(channel.mode, Mode::Plain) {
+            channel.mode = Mode::Confirm { published: 0, answered: 0 };
+        }
+        self.send(AMQPClass::Confirm(confirm::AMQPMethod::Select(confirm::Select { nowait })), expect);
+    }
+
+    fn tx_select(&mut self) {
+        let channel = self.channel();
+        let expect = if matches!(channel.mode, Mode::Confirm { .. }) { Expect::Closed } else { Expect::Fine };
+        if matches!(channel.mode, Mode::Plain) {
+            channel.mode = Mode::Tx { publishes: Vec::new(), settled: Vec::new() };
+        }
+        self.send(AMQPClass::Tx(tx::AMQPMethod::Select(tx::Select {})), expect);
+    }
+
+    fn tx_commit(&mut self) {
+        let mut expect = Expect::Closed;
+        if let Mode::Tx { publishes, settled } = &mut self.channel().mode {
+            let (publishes, settled) = (std::mem::take(publishes), std::mem::take(settled));
+            // A queue may refuse a message, and then the channel closes though the rest is done.
+            let refusable =
+                publishes.iter().any(|(targets, _)| targets.iter().any(|(name, _)| name == "reject"));
+            expect = if refusable { Expect::Either } else { Expect::Fine };
+            publishes.iter().for_each(|(targets, id)| self.world.arrived(targets, *id));
+            settled.iter().for_each(|(_, requeue, delivered)| self.world.settled(delivered, *requeue));
+        }
+        self.send(AMQPClass::Tx(tx::AMQPMethod::Commit(tx::Commit {})), expect);
+    }
+
+    fn tx_rollback(&mut self) {
+        let mut expect = Expect::Closed;
+        let channel = self.channel();
+        if let Mode::Tx { publishes, settled } = &mut channel.mode {
+            publishes.clear();
+            let settled = std::mem::take(settled);
+            channel.unacked.extend(settled.into_iter().map(|(tag, _, delivered)| (tag, delivered)));
+            expect = Expect::Fine;
+        }
+        self.send(AMQPClass::Tx(tx::AMQPMethod::Rollback(tx::Rollback {})), expect);
+    }
+}
+
+fn settlement(id: ChannelId, tag: u64, how: How, multiple: bool) -> Vec<u8> {
+    let (delivery_tag, requeue) = (tag, how.requeues());
+    let method = match how {
+        How::Ack => basic::AMQPMethod::Ack(basic::Ack { delivery_tag, multiple }),
+        How::Nack | How::NackRequeue => {
+            basic::AMQPMethod::Nack(basic::Nack { delivery_tag, multiple, requeue })
+        }
+        How::Reject | How::RejectRequeue => {
+            basic::AMQPMethod::Reject(basic::Reject { delivery_tag, requeue })
+        }
+    };
+    method_frame(id, AMQPClass::Basic(method))
+}
+
+/// What the vandal sends: frames that make sense, with octets changed, and octets that do not.
+#[derive(Arbitrary, Debug)]
+struct Blow {
+    channel: u8,
+    kind: Kind,
+    /// Position and new value of octets of the payload.
+    changes: Vec<(u8, u8)>,
+    body: Vec<u8>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Kind {
+    Open,
+    Close,
+    Declare { queue: u8 },
+    DeclareWith,
+    Delete { queue: u8 },
+    Bind { queue: u8, target: u8 },
+    Publish { target: u8 },
+    Content,
+    Consume { queue: u8, no_ack: bool },
+    Get { queue: u8 },
+    Settle { tag: u8, how: How, multiple: bool },
+    Tx { which: u8 },
+    Confirm,
+    Method { class: u8, method: u8 },
+    Frame { kind: u8 },
+    Octets,
+}
+
+impl Blow {
+    fn octets(self) -> Vec<u8> {
+        let Blow { channel, kind, changes, body } = self;
+        let id = ChannelId::from(channel % 4);
+        let basic_frame = |method| method_frame(id, AMQPClass::Basic(method));
+        let queue_frame = |method| method_frame(id, AMQPClass::Queue(method));
+        let mut octets = match kind {
+            Kind::Open => open_channel(id),
+            Kind::Close => close_channel(id),
+            Kind::Declare { queue } => {
+                queue_frame(queue::AMQPMethod::Declare(declaration(queue_name(queue))))
+            }
+            Kind::DeclareWith => {
+                let head =
+                    [&[0, 50, 0, 10, 0, 0, 1, b'v', 0][..], &(body.len() as u32).to_be_bytes()].concat();
+                frame(1, id, &[&head[..], &body].concat())
+            }
+            Kind::Delete { queue } => {
+                let delete = queue::Delete { queue: queue_name(queue).into(), ..queue::Delete::default() };
+                queue_frame(queue::AMQPMethod::Delete(delete))
+            }
+            Kind::Bind { queue, target } => {
+                let (exchange, key) = BINDINGS[usize::from(target) % BINDINGS.len()];
+                let bind = queue::Bind {
+                    queue: queue_name(queue).into(),
+                    exchange: exchange.into(),
+                    routing_key: key.into(),
+                    ..queue::Bind::default()
+                };
+                queue_frame(queue::AMQPMethod::Bind(bind))
+            }
+            Kind::Publish { target } => {
+                let (exchange, key) = TARGETS[usize::from(target) % TARGETS.len()];
+                let publish = basic::Publish {
+                    exchange: exchange.into(),
+                    routing_key: key.into(),
+                    ..basic::Publish::default()
+                };
+                let mut octets = basic_frame(basic::AMQPMethod::Publish(publish));
+                octets.extend(content(id, &[0x10, 0, 2], &body, 50));
+                octets
+            }
+            Kind::Content => content(id, &body, &body, 7),
+            Kind::Consume { queue, no_ack } => {
+                let queue = queue_name(queue).into();
+                basic_frame(basic::AMQPMethod::Consume(basic::Consume {
+                    queue,
+                    no_ack,
+                    ..Default::default()
+                }))
+            }
+            Kind::Get { queue } => basic_frame(basic::AMQPMethod::Get(basic::Get {
+                queue: queue_name(queue).into(),
+                no_ack: false,
+            })),
+            Kind::Settle { tag, how, multiple } => settlement(id, tag.into(), how, multiple),
+            Kind::Tx { which } => {
+                let method = match which % 3 {
+                    0 => tx::AMQPMethod::Select(tx::Select {}),
+                    1 => tx::AMQPMethod::Commit(tx::Commit {}),
+                    _ => tx::AMQPMethod::Rollback(tx::Rollback {}),
+                };
+                method_frame(id, AMQPClass::Tx(method))
+            }
+            Kind::Confirm => {
+                let select = confirm::Select { nowait: false };
+                method_frame(id, AMQPClass::Confirm(confirm::AMQPMethod::Select(select)))
+            }
+            Kind::Method { class, method } => {
+                let class = [10, 20, 30, 40, 50, 60, 85, 90][usize::from(class % 8)];
+                frame(1, id, &[&[0, class, 0, method][..], &body].concat())
+            }
+            Kind::Frame { kind } => frame(kind, id, &body),
+            Kind::Octets => body,
+        };
+        for (at, value) in changes {
+            // Past the head, so that most of them are still frames.
+            let length = octets.len();
+            if let Some(octet) = octets.get_mut(7 + usize::from(at) % length.max(1)) {
+                *octet = value;
+            }
+        }
+        octets
+    }
+}
