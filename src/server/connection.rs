@@ -56,6 +56,8 @@ pub struct Driver {
     rest: Vec<u8>,
     /// The session held input back, so that `rest` may hold complete frames.
     held: bool,
+    /// Octets at the start of `rest` that hold no close of the peer.
+    searched: usize,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Millis>,
     /// When output last moved, or began to wait.
@@ -97,6 +99,7 @@ impl Driver {
             clock,
             rest: Vec::new(),
             held: false,
+            searched: 0,
             timer: Box::pin(tokio::time::sleep(Duration::MAX)),
             timer_at: None,
             moved_at: now,
@@ -249,6 +252,7 @@ impl Driver {
     fn keep(&mut self, rest: &[u8]) {
         self.rest.clear();
         self.rest.extend_from_slice(rest);
+        self.searched = 0;
         self.held = self.session.hold() != Hold::No;
     }
 
@@ -267,8 +271,10 @@ impl Driver {
             Poll::Ready(Ok(())) => {
                 self.session.received(now);
                 self.rest.extend_from_slice(space.filled());
-                if self.session.close_if_asked(&self.rest, now) {
-                    self.rest.clear();
+                let news = self.rest.get(self.searched..).unwrap_or_default();
+                match self.session.close_if_asked(news, now) {
+                    Ok(()) => self.rest.clear(),
+                    Err(searched) => self.searched += searched,
                 }
                 Ok(true)
             }
