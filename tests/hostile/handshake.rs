@@ -180,7 +180,7 @@ async fn what_was_negotiated_is_enforced() {
     // A frame above the negotiated size, of which only the head is sent.
     let mut attacker = Attacker::connect(target.address()).await;
     attacker.send(&[opening(&tune_ok(0, 4_096, 0)), head(BODY, 1, 4_097)].concat()).await;
-    assert_eq!(attacker.closed_with().await, 501);
+    assert_eq!(attacker.close_code().await, 501);
     // One channel more than negotiated.
     let mut attacker = Attacker::connect(target.address()).await;
     attacker.send(&[opening(&tune_ok(1, 0, 0)), channel_open(2)].concat()).await;
