@@ -52,8 +52,9 @@ impl Account {
         HELD.get(usize::from(self.0)).unwrap_or(&HELD[0])
     }
 
+    /// Adds octets that are held from now on, or takes off, when negative, those that no longer are.
     #[inline]
-    pub(super) fn charge(self, octets: i64) {
+    pub fn charge(self, octets: i64) {
         // A message may be dropped while its thread's storage is being torn down.
         let told = LOCAL.try_with(|local| {
             let (account, sum) = local.get();

@@ -235,6 +235,12 @@ impl Connection {
         matches!(self.channels.get(&channel), Some(ChannelPhase::Open(_)))
     }
 
+    /// Octets of contents that are not complete.
+    #[inline]
+    pub fn partial_bytes(&self) -> u64 {
+        self.partial
+    }
+
     /// Octets arrived.
     pub fn received(&mut self, now: Millis) {
         self.heartbeat.received(now);

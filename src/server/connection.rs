@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{clock::Clock, door::Place};
 use crate::{
+    amqp::{FrameHead, FrameKind},
     broker::Millis,
     session::{Hold, SLICES_MAX, Session},
 };
@@ -231,14 +232,29 @@ impl Driver {
             if read == 0 {
                 return Err(End::Lost(None));
             }
-            head.copy_from_slice(&self.rest);
             self.session.received(now);
+            if self.is_in_mid_frame(kept + read) {
+                // A frame that trickles in is not copied back and forth at every read.
+                self.rest.extend_from_slice(space.filled());
+                return Ok(true);
+            }
+            head.copy_from_slice(&self.rest);
             let input = buffer.get(..kept + read).unwrap_or_default();
             let used = self.session.receive(input, now);
             let rest = input.get(used..).unwrap_or_default();
             self.keep(rest);
             self.note_login();
             Ok(true)
+        })
+    }
+
+    /// Whether what was kept begins a frame that is longer than `octets`; too long a frame is the session's
+    /// to refuse.
+    fn is_in_mid_frame(&self, octets: usize) -> bool {
+        let head = FrameHead::parse(&self.rest);
+        head.is_some_and(|head| {
+            let known = !matches!(head.kind, FrameKind::Unknown(_));
+            known && octets < head.frame_size() && head.frame_size() <= self.read_size / 2
         })
     }
 

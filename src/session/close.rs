@@ -122,6 +122,7 @@ impl Core {
         for queue in std::mem::take(&mut self.exclusive) {
             self.node.delete_exclusive(&queue);
         }
+        self.charge_partial(0);
         self.stop_waiting();
         self.pressed = None;
         self.dirty.clear();

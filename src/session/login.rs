@@ -147,6 +147,16 @@ impl Core {
         tracing::info!("{}: blocked, {reason}", self.describe());
     }
 
+    /// Half-received contents count as memory of the node: `held` octets now.
+    #[inline]
+    pub(super) fn charge_partial(&mut self, held: u64) {
+        let held = i64::try_from(held).unwrap_or(i64::MAX);
+        if held != self.partial_charged {
+            self.node.alarms.account().charge(held - self.partial_charged);
+            self.partial_charged = held;
+        }
+    }
+
     pub(super) fn stop_waiting(&mut self) {
         if std::mem::take(&mut self.blocked) {
             self.node.alarms.note_waiting(false);

@@ -109,6 +109,8 @@ struct Core {
     client: login::Client,
     pending_login: Option<login::PendingLogin>,
     blocked: bool,
+    /// Octets of half-received contents that the node's account knows of.
+    partial_charged: i64,
     /// A queue with a backlog, and how long to wait for its consumers.
     pressed: Option<(QueueRef, Millis)>,
     /// When to look for deliveries that wait for their settlement too long.
@@ -143,6 +145,7 @@ impl Session {
             client: login::Client::default(),
             pending_login: None,
             blocked: false,
+            partial_charged: 0,
             pressed: None,
             check_settlements_at: None,
             tuned_frame_max: frame_max,
@@ -243,6 +246,7 @@ impl Session {
             }
         }
         self.core.flush(&mut self.output);
+        self.charge_partial();
         used
     }
 
@@ -399,6 +403,12 @@ impl Session {
         self.core.close_all();
     }
 
+    /// Counts what is half received as memory of the node.
+    fn charge_partial(&mut self) {
+        let held = self.machine.partial_bytes();
+        self.core.charge_partial(held);
+    }
+
     /// Gives back memory that only traffic needs, once a connection has been quiet for a while.
     pub fn release(&mut self) {
         self.core.release_batch();
@@ -429,5 +439,13 @@ fn find_close(input: &[u8]) -> Result<(), usize> {
             return Err(seen);
         }
         seen += head.frame_size();
+    }
+}
+
+impl Drop for Session {
+    /// A task that ends in any other way than in order, by a panic or because the broker stops, still gives
+    /// back what its client held.
+    fn drop(&mut self) {
+        self.core.close_all();
     }
 }

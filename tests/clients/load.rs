@@ -192,15 +192,12 @@ async fn bas_31_messages_of_a_stuck_consumer_go_back_to_the_others() {
         let number = u32::from_be_bytes(delivery.data[..4].try_into().unwrap());
         assert!(!std::mem::replace(&mut seen[number as usize], true), "{number} came twice");
     };
-    fast.fence(&queue).await;
+    // A peer that does not read stops getting messages: it holds at most what sockets and one window do, and
+    // the consumer that reads gets the others while the stuck one lives.
     let mut count = 0;
-    for delivery in consumer.waiting().await {
-        take(&delivery);
+    while fixture.is_ours() && count <= MESSAGES * 6 / 10 {
+        take(&consumer.delivery().await);
         count += 1;
-    }
-    // A peer that does not read stops getting messages: at most what sockets and one window hold.
-    if fixture.is_ours() {
-        assert!(count > MESSAGES * 6 / 10, "only {count} of {MESSAGES} reached the consumer that reads");
     }
     drop(stuck);
     while count < MESSAGES {
