@@ -7,6 +7,7 @@ use amq_protocol::{
     frame::{AMQPFrame, WriteContext, gen_frame},
     protocol::{AMQPClass, parse_class},
 };
+use nom::{Parser, combinator::all_consuming};
 
 use super::{
     ChannelId, Failure, ReplyCode,
@@ -115,9 +116,9 @@ pub fn parse(payload: &[u8], depth_max: usize) -> Result<AMQPClass, Failure> {
         return Err(Failure::connection(ReplyCode::NotImplemented, text).at(id));
     };
     check_arguments(payload, shape, depth_max).map_err(|failure| failure.at(id))?;
-    match parse_class(payload) {
-        Ok(([], class)) => Ok(class),
-        _ => Err(cannot_decode(payload).at(id)),
+    match all_consuming(parse_class).parse(payload) {
+        Ok((_, class)) => Ok(class),
+        Err(_) => Err(cannot_decode(payload).at(id)),
     }
 }
 

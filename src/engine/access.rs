@@ -183,4 +183,13 @@ mod tests {
         assert_eq!(guard.delay(LOCAL, 0), 0);
         assert_eq!(guard.delay(REMOTE, FORGET_AFTER + 1), 0);
     }
+
+    #[test]
+    fn guesses_from_everywhere_cost_bounded_memory() {
+        let guard = LoginGuard::new(5, 100);
+        for number in 0..=ADDRESSES_MAX as u32 {
+            guard.failed(IpAddr::V4(number.into()), 0);
+            assert!(guard.addresses.lock().len() <= ADDRESSES_MAX);
+        }
+    }
 }

@@ -117,6 +117,7 @@ impl Node {
         let (result, deadline) = {
             let mut state = queue.state.lock();
             let result = operation(&mut state, &mut effects);
+            state.relieve(&mut effects);
             (result, state.next_deadline())
         };
         effects.wake_all();
@@ -133,7 +134,7 @@ impl Node {
     pub fn tick(&self, queue: &QueueRef, now: Millis) {
         let expired = self.with_queue(queue, now, |queue, effects| queue.tick(now, effects));
         if expired && let Some(vhost) = self.vhost(&queue.vhost) {
-            vhost.delete_expired(queue, now);
+            vhost.delete_unused(queue);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     amqp::{FieldTable, table::TableRef},
     broker::{
         Millis,
-        queue::QueueSettings,
+        queue::{Effects, QueueSettings},
         queue_arguments::{QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
         queue_type::QueueType,
         topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError},
@@ -197,20 +197,9 @@ impl Vhost {
         })
     }
 
-    /// Deletes an auto-delete queue, unless somebody consumes from it again.
+    /// Deletes a queue that is no longer used, unless somebody consumes from it again.
     pub fn delete_unused(&self, queue: &QueueRef) {
         let _still_used = self.delete_queue(queue, true, false);
-    }
-
-    /// Deletes a queue whose x-expires has run out, unless it was used meanwhile.
-    pub fn delete_expired(&self, queue: &QueueRef, now: Millis) {
-        let still_expired = {
-            let mut state = queue.state.lock();
-            state.tick(now, &mut crate::broker::queue::Effects::default())
-        };
-        if still_expired {
-            self.delete_unused(queue);
-        }
     }
 
     fn delete_when(
@@ -223,27 +212,39 @@ impl Vhost {
             // Somebody else was faster.
             return Ok(0);
         }
+        let mut effects = Effects::default();
         let (ready, outlets) = {
             let mut state = queue.state.lock();
             let counts = state.counts();
             check(counts.consumers, counts.ready)?;
             let outlets: Vec<_> = state.outlets().cloned().collect();
-            (state.delete(), outlets)
+            let ready = state.delete();
+            state.relieve(&mut effects);
+            (ready, outlets)
         };
         topology.remove_queue(&queue.name);
         self.routes_changed();
         drop(topology);
+        effects.wake_all();
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
         Ok(ready.count())
     }
 
+    /// Changes exchanges or bindings; cached routes are void if that might change any.
+    fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
+        let mut topology = self.topology.write();
+        let before = topology.generation();
+        let result = operation(&mut topology);
+        if topology.generation() != before {
+            self.routes_changed();
+        }
+        result
+    }
+
     pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
-        // A new exchange changes routes where it is somebody's alternate.
-        let declared = self.topology.write().declare_exchange(name, declare).map(drop);
-        self.routes_changed();
-        declared
+        self.change(|topology| topology.declare_exchange(name, declare)).map(drop)
     }
 
     pub fn check_exchange(&self, name: &str) -> Result<(), TopologyError> {
@@ -251,9 +252,7 @@ impl Vhost {
     }
 
     pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<(), TopologyError> {
-        let deleted = self.topology.write().delete_exchange(name, if_unused).map(drop);
-        self.routes_changed();
-        deleted
+        self.change(|topology| topology.delete_exchange(name, if_unused)).map(drop)
     }
 
     pub fn bind_queue(
@@ -263,9 +262,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let bound = self.topology.write().bind_queue(source, queue, routing_key, arguments).map(drop);
-        self.routes_changed();
-        bound
+        self.change(|topology| topology.bind_queue(source, queue, routing_key, arguments)).map(drop)
     }
 
     pub fn unbind_queue(
@@ -275,9 +272,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let unbound = self.topology.write().unbind_queue(source, queue, routing_key, arguments).map(drop);
-        self.routes_changed();
-        unbound
+        self.change(|topology| topology.unbind_queue(source, queue, routing_key, arguments)).map(drop)
     }
 
     pub fn bind_exchange(
@@ -287,10 +282,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let bound =
-            self.topology.write().bind_exchange(source, destination, routing_key, arguments).map(drop);
-        self.routes_changed();
-        bound
+        self.change(|topology| topology.bind_exchange(source, destination, routing_key, arguments)).map(drop)
     }
 
     pub fn unbind_exchange(
@@ -300,11 +292,8 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        let mut topology = self.topology.write();
-        let unbound = topology.unbind_exchange(source, destination, routing_key, arguments).map(drop);
-        drop(topology);
-        self.routes_changed();
-        unbound
+        self.change(|topology| topology.unbind_exchange(source, destination, routing_key, arguments))
+            .map(drop)
     }
 }
 

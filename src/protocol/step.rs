@@ -13,6 +13,9 @@ use crate::amqp::{
     reader::Reader,
 };
 
+/// The frame of connection.close-ok.
+const CLOSE_OK: [u8; 12] = [1, 0, 0, 0, 0, 0, 4, 0, 10, 0, 51, END];
+
 /// A frame whose payload lies in the input.
 #[derive(Debug, Clone, Copy)]
 struct Frame<'a> {
@@ -22,7 +25,7 @@ struct Frame<'a> {
 }
 
 /// A frame that cannot be read, and how many octets it has, envelope included; not all need have arrived.
-type Unreadable = (Failure, usize);
+type Unreadable = Box<(Failure, usize)>;
 
 /// The octets of a frame at the start of `input`, `None` while it is incomplete.
 #[inline]
@@ -31,26 +34,29 @@ fn split_frame(input: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)
     let size = head.frame_size();
     // Eight octets of slack for clients that forget the envelope (CON-92).
     if frame_max < head.size {
-        let text = format!(
-            "type {}, all octets = <<>>: {{frame_too_large,{},{}}}",
-            head.kind.octet(),
-            head.size,
-            frame_max - 8
-        );
-        return Err((Failure::connection(ReplyCode::FrameError, text), size));
+        return Err(too_large(head, frame_max));
     }
     let Some(whole) = input.get(..size) else { return Ok(None) };
     let Some((&end, rest)) = whole.split_last() else { return Ok(None) };
     let payload = rest.get(HEAD..).unwrap_or_default();
     if end != END {
-        let text = format!(
-            "type {}, {}: {{invalid_frame_end_marker,{end}}}",
-            head.kind.octet(),
-            method::preview(payload)
-        );
-        return Err((Failure::connection(ReplyCode::FrameError, text), size));
+        return Err(badly_ended(head, payload, end));
     }
     Ok(Some((Frame { kind: head.kind, channel: head.channel, payload }, size)))
+}
+
+#[cold]
+fn too_large(head: FrameHead, frame_max: u32) -> Unreadable {
+    let (kind, size) = (head.kind.octet(), head.size);
+    let text = format!("type {kind}, all octets = <<>>: {{frame_too_large,{size},{}}}", frame_max - 8);
+    Box::new((Failure::connection(ReplyCode::FrameError, text), head.frame_size()))
+}
+
+#[cold]
+fn badly_ended(head: FrameHead, payload: &[u8], end: u8) -> Unreadable {
+    let (kind, octets) = (head.kind.octet(), method::preview(payload));
+    let text = format!("type {kind}, {octets}: {{invalid_frame_end_marker,{end}}}");
+    Box::new((Failure::connection(ReplyCode::FrameError, text), head.frame_size()))
 }
 
 impl Connection {
@@ -69,6 +75,8 @@ impl Connection {
             let rest = input.get(used..).unwrap_or_default();
             match self.phase {
                 Phase::Running => {}
+                // A claim of a frame that never comes must not hide the answer to our close.
+                Phase::Closing { .. } if self.skip != 0 && rest.starts_with(&CLOSE_OK) => self.skip = 0,
                 Phase::Closing { .. } if self.skip != 0 => match self.skip(rest.len()) {
                     0 => return Ok(Step::NeedMore { used }),
                     octets => {
@@ -98,7 +106,8 @@ impl Connection {
                     self.phase = Phase::Finished;
                     return Ok(Step::Finished);
                 }
-                Err((failure, size)) => {
+                Err(unreadable) => {
+                    let (failure, size) = *unreadable;
                     let here = size.min(rest.len());
                     self.skip = size - here;
                     return Err((0, failure, used + here));
@@ -160,7 +169,7 @@ impl Connection {
                 let publish = hot::publish(frame.payload)
                     .ok_or_else(|| method::cannot_decode(frame.payload).at(MethodId::PUBLISH))?;
                 let limits = (self.tuned.frame_max, self.limits.message_size_max);
-                match whole_content(publish, frame.channel, after, limits)? {
+                match whole_content(publish, frame.channel, after, limits) {
                     Some((content, octets)) => {
                         *used += octets;
                         Ok(Some(Event::Content(frame.channel, content)))
@@ -334,20 +343,20 @@ fn whole_content<'a>(
     channel: ChannelId,
     input: &'a [u8],
     (frame_max, size_max): (u32, u64),
-) -> Result<Option<(Content<'a>, usize)>, Failure> {
-    let Ok(Some((header_frame, header_size))) = split_frame(input, frame_max) else { return Ok(None) };
+) -> Option<(Content<'a>, usize)> {
+    let Ok(Some((header_frame, header_size))) = split_frame(input, frame_max) else { return None };
     if header_frame.kind != FrameKind::Header || header_frame.channel != channel {
-        return Ok(None);
+        return None;
     }
-    let Ok(header) = assembly::check_header(header_frame.payload, size_max) else { return Ok(None) };
+    let Ok(header) = assembly::check_header(header_frame.payload, size_max) else { return None };
     let mut octets = header_size;
     let mut body: &[u8] = &[];
     if header.body_size != 0 {
         let after = input.get(header_size..).unwrap_or_default();
-        let Ok(Some((body_frame, body_size))) = split_frame(after, frame_max) else { return Ok(None) };
+        let Ok(Some((body_frame, body_size))) = split_frame(after, frame_max) else { return None };
         let complete = body_frame.payload.len() as u64 == header.body_size;
         if body_frame.kind != FrameKind::Body || body_frame.channel != channel || !complete {
-            return Ok(None);
+            return None;
         }
         octets += body_size;
         body = body_frame.payload;
@@ -360,5 +369,5 @@ fn whole_content<'a>(
         properties: Cow::Borrowed(header.properties),
         body: Body::Whole(body),
     };
-    Ok(Some((content, octets)))
+    Some((content, octets))
 }

@@ -56,6 +56,8 @@ pub struct Driver {
     rest: Vec<u8>,
     /// The session held input back, so that `rest` may hold complete frames.
     held: bool,
+    /// Octets at the start of `rest` that hold no close of the peer.
+    searched: usize,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Millis>,
     /// When output last moved, or began to wait.
@@ -97,6 +99,7 @@ impl Driver {
             clock,
             rest: Vec::new(),
             held: false,
+            searched: 0,
             timer: Box::pin(tokio::time::sleep(Duration::MAX)),
             timer_at: None,
             moved_at: now,
@@ -211,6 +214,7 @@ impl Driver {
                 let input = std::mem::take(&mut self.rest);
                 let used = self.session.receive(&input, now);
                 self.keep(input.get(used..).unwrap_or_default());
+                self.note_login();
                 return Ok(true);
             }
             let Some((head, space)) = buffer.split_at_mut_checked(kept) else { return Ok(false) };
@@ -233,16 +237,22 @@ impl Driver {
             let used = self.session.receive(input, now);
             let rest = input.get(used..).unwrap_or_default();
             self.keep(rest);
-            if !self.session.is_unauthenticated() {
-                self.place.logged_in();
-            }
+            self.note_login();
             Ok(true)
         })
+    }
+
+    /// Whoever has logged in is not among those that are dropped when too many wait.
+    fn note_login(&mut self) {
+        if !self.session.is_unauthenticated() {
+            self.place.logged_in();
+        }
     }
 
     fn keep(&mut self, rest: &[u8]) {
         self.rest.clear();
         self.rest.extend_from_slice(rest);
+        self.searched = 0;
         self.held = self.session.hold() != Hold::No;
     }
 
@@ -259,9 +269,12 @@ impl Driver {
             Poll::Ready(Err(error)) => Err(End::Lost(Some(error))),
             Poll::Ready(Ok(())) if space.filled().is_empty() => Err(End::Lost(None)),
             Poll::Ready(Ok(())) => {
+                self.session.received(now);
                 self.rest.extend_from_slice(space.filled());
-                if self.session.close_if_asked(&self.rest, now) {
-                    self.rest.clear();
+                let news = self.rest.get(self.searched..).unwrap_or_default();
+                match self.session.close_if_asked(news, now) {
+                    Ok(()) => self.rest.clear(),
+                    Err(searched) => self.searched += searched,
                 }
                 Ok(true)
             }

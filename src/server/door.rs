@@ -32,8 +32,8 @@ struct Waiting {
     next: u64,
     by_age: BTreeMap<u64, IpAddr>,
     by_address: HashMap<IpAddr, usize>,
-    /// The tasks of all connections, also of those that have logged in.
-    tasks: HashMap<u64, AbortHandle>,
+    /// The tasks of all places, also of those that have logged in; `None` until it is known.
+    tasks: HashMap<u64, Option<AbortHandle>>,
 }
 
 impl Waiting {
@@ -45,6 +45,24 @@ impl Waiting {
                 self.by_address.remove(&address);
             }
         }
+    }
+}
+
+/// Somebody in the queue outside, counted until it comes in or gives up waiting, which drops it.
+struct Turn<'a> {
+    queued: &'a AtomicUsize,
+    number: usize,
+}
+
+impl<'a> Turn<'a> {
+    fn new(queued: &'a AtomicUsize) -> Turn<'a> {
+        Turn { queued, number: queued.fetch_add(1, Relaxed) + 1 }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.queued.fetch_sub(1, Relaxed);
     }
 }
 
@@ -92,11 +110,12 @@ impl Door {
         let oldest = oldest.filter(|_| self.waiting_max <= state.by_age.len());
         let dropped = oldest.and_then(|oldest| {
             state.logged_in(oldest);
-            state.tasks.remove(&oldest)
+            state.tasks.remove(&oldest).flatten()
         });
         let number = state.next;
         state.next += 1;
         state.by_age.insert(number, address);
+        state.tasks.insert(number, None);
         *state.by_address.entry(address).or_insert(0) += 1;
         drop(state);
         if let Some(task) = dropped {
@@ -108,31 +127,30 @@ impl Door {
     /// As [`Door::enter`], but waits while the address is crowded: an honest burst of connections logs in
     /// within milliseconds, and a dishonest one only delays itself.
     pub async fn enter_in_turn(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
-        if self.waiting_max <= self.queued.fetch_add(1, Relaxed) {
-            self.queued.fetch_sub(1, Relaxed);
+        let turn = Turn::new(&self.queued);
+        if self.waiting_max < turn.number {
             return Err(TurnedAway::AddressCrowded);
         }
-        let entered = loop {
+        loop {
             let freed = self.freed.notified();
             match self.enter(address) {
                 Err(TurnedAway::AddressCrowded) => freed.await,
-                other => break other,
+                other => return other,
             }
-        };
-        self.queued.fetch_sub(1, Relaxed);
-        entered
+        }
     }
 
     /// Drops everybody: the broker is gone.
     pub fn close(&self) {
         let tasks = std::mem::take(&mut self.state.lock().tasks);
-        tasks.into_values().for_each(|task| task.abort());
+        tasks.into_values().flatten().for_each(|task| task.abort());
     }
 
-    /// Names the task that serves a place, so that it can be dropped. The task may have ended already.
+    /// Names the task that serves a place, so that it can be dropped. The task may have ended already, and
+    /// given its place back: then there is nothing to remember.
     pub fn set_task(&self, number: u64, task: AbortHandle) {
-        if !task.is_finished() {
-            self.state.lock().tasks.insert(number, task);
+        if let Some(place) = self.state.lock().tasks.get_mut(&number) {
+            *place = Some(task);
         }
     }
 }

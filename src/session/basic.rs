@@ -1,5 +1,7 @@
 //! Consuming: qos, consume, cancel, get, recover; and confirm.select.
 
+use std::collections::VecDeque;
+
 use super::{
     Core, Output,
     channel::{Confirms, Mode},
@@ -16,7 +18,7 @@ use crate::{
         queue_arguments::QueueIdentity,
         queue_type::QueueType,
     },
-    engine::{ConsumerOutlet, REPLY_TO, Refused},
+    engine::{ConsumerId, ConsumerOutlet, REPLY_TO, Refused, Signal},
 };
 
 impl Core {
@@ -118,10 +120,13 @@ impl Core {
             self.node.with_queue(&queue, now, |queue, effects| queue.consume(outlet, settings, now, effects));
         let key = match added {
             Ok(key) => key,
-            Err(ConsumeError::InExclusiveUse) => {
+            Err(error) => {
                 self.consumers.remove(consumer);
                 let vhost = vhost.name.to_string();
-                return Err(errors::of_queue(Refused::ExclusiveUse { name, vhost }));
+                return Err(errors::of_queue(match error {
+                    ConsumeError::InExclusiveUse => Refused::ExclusiveUse { name, vhost },
+                    ConsumeError::Deleted => Refused::NoQueue { name, vhost },
+                }));
             }
         };
         let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key)));
@@ -177,7 +182,7 @@ impl Core {
             {
                 self.node.with_queue(queue, now, |queue, effects| queue.cancel(*key, now, effects));
             }
-            self.deliver_pending(out);
+            self.deliver_pending(consumer, out);
             if let Some(removed) = self.consumers.remove(consumer) {
                 self.forget_consumer(id, tag, &removed.source);
             }
@@ -203,12 +208,25 @@ impl Core {
         }
     }
 
-    /// Encodes what the inbox holds right now, so that a reply can follow it.
-    fn deliver_pending(&mut self, out: &mut Output) {
+    /// Encodes what the inbox holds for a consumer, so that a reply can follow it. What it holds for others
+    /// stays until the output has room.
+    fn deliver_pending(&mut self, id: ConsumerId, out: &mut Output) {
         let inbox = self.inbox.clone();
         inbox.take_now(&mut self.taken);
-        if let Some(failure) = self.drain_taken(out, usize::MAX) {
-            inbox.signal(crate::engine::Signal::Close(failure));
+        let (mut due, later): (VecDeque<_>, _) =
+            self.taken.deliveries.drain(..).partition(|delivery| delivery.consumer == id);
+        self.taken.deliveries = later;
+        while !due.is_empty() {
+            self.deliver_run(id, &mut due, out, usize::MAX);
+        }
+        let is_due = |signal: &Signal| matches!(signal, Signal::Reply { consumer, .. } if *consumer == id);
+        let (due, later) = std::mem::take(&mut self.taken.signals).into_iter().partition(is_due);
+        self.taken.signals = later;
+        let due: Vec<Signal> = due;
+        for signal in due {
+            if let Signal::Reply { message, .. } = signal {
+                self.deliver_reply(id, &message, out);
+            }
         }
     }
 

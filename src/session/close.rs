@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    Core, Output,
+    Core,
     channel::Mode,
     deliver::{Consumer, Source},
     settle::Verdict,
@@ -16,14 +16,14 @@ use crate::{
 
 impl Core {
     /// Ends a channel: consumers go, deliveries return to their queues, an open transaction is rolled back.
-    pub(super) fn close_channel(&mut self, id: ChannelId, out: &mut Output) {
+    pub(super) fn close_channel(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         if let Mode::Transaction(transaction) = &mut channel.mode {
             let transaction = std::mem::take(&mut **transaction);
             self.roll_back(id, transaction);
         }
         let gone = self.detach_consumers(id);
-        self.return_undelivered(&gone, Some(out));
+        self.return_undelivered(&gone);
         self.recover(id);
         self.channels.remove(&id);
         self.dirty.retain(|dirty| *dirty != id);
@@ -54,10 +54,9 @@ impl Core {
     }
 
     /// Deliveries to consumers that are gone, which never reached the socket, return to their queues.
-    /// What the inbox holds for others is delivered when there is somewhere to write it.
-    fn return_undelivered(&mut self, gone: &[(ConsumerId, Consumer)], out: Option<&mut Output>) {
-        let inbox = self.inbox.clone();
-        inbox.take_now(&mut self.taken);
+    /// What the inbox holds for others stays until the output has room.
+    fn return_undelivered(&mut self, gone: &[(ConsumerId, Consumer)]) {
+        self.inbox.take_now(&mut self.taken);
         let mut kept = VecDeque::new();
         let mut returns: Vec<(ConsumerId, Vec<Entry>)> = Vec::new();
         for delivery in self.taken.deliveries.drain(..) {
@@ -79,12 +78,6 @@ impl Core {
             }
         }
         self.taken.deliveries = kept;
-        if let Some(out) = out
-            && let Some(failure) = self.drain_taken(out, usize::MAX)
-        {
-            // Somebody wants the connection closed; it happens with the next look at the inbox.
-            inbox.signal(crate::engine::Signal::Close(failure));
-        }
     }
 
     fn give_back(&mut self, queue: &QueueRef, acknowledges: bool, entries: Vec<Entry>) {
@@ -111,7 +104,7 @@ impl Core {
             }
             gone.extend(self.detach_consumers(*id));
         }
-        self.return_undelivered(&gone, None);
+        self.return_undelivered(&gone);
         self.taken.deliveries.clear();
         self.taken.signals.clear();
         for id in ids {

@@ -118,7 +118,7 @@ impl Core {
     }
 
     #[inline]
-    fn deliver_run(
+    pub(super) fn deliver_run(
         &mut self,
         id: ConsumerId,
         deliveries: &mut VecDeque<Delivery>,
@@ -173,7 +173,7 @@ impl Core {
         }
     }
 
-    fn deliver_reply(&mut self, id: ConsumerId, message: &Message, out: &mut Output) {
+    pub(super) fn deliver_reply(&mut self, id: ConsumerId, message: &Message, out: &mut Output) {
         let frame_max = self.tuned_frame_max;
         let Some(consumer) = self.consumers.get_mut(id) else { return };
         let Some(channel) = self.channels.get_mut(&consumer.channel) else { return };

@@ -50,7 +50,10 @@ pub struct PendingLogin {
 }
 
 impl Session {
-    pub(super) fn on_login(&mut self, login: Login) {
+    pub(super) fn on_login(&mut self, mut login: Login) {
+        // What is of use is taken out at once: while logins wait, large tables must not wait with them.
+        self.core.client = Client::of(&login);
+        login.client = FieldTable::default();
         let delay = self.core.node.guard.delay(self.core.peer.address, self.core.now);
         if delay == 0 {
             self.try_login(&login);
@@ -73,7 +76,6 @@ impl Session {
             Mechanism::Plain | Mechanism::AmqPlain => access.log_in(&login.user, &login.password, peer),
             Mechanism::Anonymous => access.log_in_anonymously(peer),
         };
-        core.client = Client::of(login);
         match user {
             Ok(user) => {
                 core.node.guard.succeeded(peer);

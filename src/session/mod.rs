@@ -159,6 +159,10 @@ impl Session {
     /// Octets were written to the socket.
     pub fn sent(&mut self, now: Millis) {
         self.machine.sent(now);
+        if self.hold() == Hold::Output {
+            // Its heartbeats wait behind its output, but whoever takes output is alive.
+            self.machine.received(now);
+        }
     }
 
     /// Whether the socket is to be closed once the output is written.
@@ -258,7 +262,7 @@ impl Session {
             }
             Event::ChannelClose(channel) => {
                 self.core.flush(&mut self.output);
-                self.core.close_channel(channel, &mut self.output);
+                self.core.close_channel(channel);
                 self.machine.channel_closed(channel, self.output.buffer());
                 Ok(())
             }
@@ -291,7 +295,7 @@ impl Session {
         self.core.log_failure(channel, failure);
         match failure.scope {
             Scope::Channel => {
-                self.core.close_channel(channel, &mut self.output);
+                self.core.close_channel(channel);
             }
             Scope::Connection => self.core.close_all(),
         }
@@ -345,14 +349,17 @@ impl Session {
     }
 
     /// Looks for connection.close in input that an alarm holds back: a client that gives up need not wait for
-    /// the alarm, and what it published last is not taken (QRK-12).
-    pub fn close_if_asked(&mut self, held: &[u8], now: Millis) -> bool {
-        let asked = self.core.blocked && has_close(held);
-        if asked {
-            self.core.now = now;
-            self.on_event(Event::Close);
+    /// the alarm, and what it published last is not taken (QRK-12). `held` begins with a frame.
+    ///
+    /// `Err` says how many octets of it are whole frames without a close, which need not be looked at again.
+    pub fn close_if_asked(&mut self, held: &[u8], now: Millis) -> Result<(), usize> {
+        if !self.core.blocked {
+            return Err(0);
         }
-        asked
+        find_close(held)?;
+        self.core.now = now;
+        self.on_event(Event::Close);
+        Ok(())
     }
 
     /// When [`Session::handle_timeout`] has something to do.
@@ -407,15 +414,20 @@ impl Session {
     }
 }
 
-/// Whether a connection.close stands among the complete frames of `input`.
-fn has_close(mut input: &[u8]) -> bool {
+/// Looks for a connection.close among the complete frames of `input`; `Err` is how many octets those are.
+fn find_close(input: &[u8]) -> Result<(), usize> {
     const CLOSE: [u8; 4] = [0, 10, 0, 50];
-    while let Some(head) = FrameHead::parse(input) {
-        let payload = input.get(frame::HEAD..).unwrap_or_default();
+    let mut seen = 0;
+    loop {
+        let rest = input.get(seen..).unwrap_or_default();
+        let Some(head) = FrameHead::parse(rest) else { return Err(seen) };
+        let payload = rest.get(frame::HEAD..).unwrap_or_default();
         if head.kind == FrameKind::Method && head.channel == 0 && payload.starts_with(&CLOSE) {
-            return true;
+            return Ok(());
         }
-        input = input.get(head.frame_size()..).unwrap_or_default();
+        if rest.len() < head.frame_size() {
+            return Err(seen);
+        }
+        seen += head.frame_size();
     }
-    false
 }

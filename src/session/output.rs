@@ -15,6 +15,8 @@ use crate::{
 
 /// Pieces of a body from this many octets on are not copied but written from where they are.
 const BESIDE_MIN: usize = 4096;
+/// A spare buffer that has grown beyond this many octets is not kept.
+const SPARE_MAX: usize = 1 << 20;
 /// Slices that one vectored write takes.
 pub const SLICES_MAX: usize = 64;
 
@@ -155,10 +157,9 @@ impl Output {
     /// Gives the buffer back when nothing waits in it.
     pub fn take_back(&mut self, spare: &mut Vec<u8>) {
         if self.is_empty() {
-            if spare.capacity() == 0 {
-                std::mem::swap(&mut self.buffer, spare);
-            } else {
-                self.buffer = Vec::new();
+            let buffer = std::mem::take(&mut self.buffer);
+            if spare.capacity() == 0 && buffer.capacity() <= SPARE_MAX {
+                *spare = buffer;
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     amqp::{
         ChannelId, Failure, MethodId, ReplyCode, encode,
         properties::{Change, Properties, rewrite},
-        table::{FieldRef, TableIter, TableRef},
+        table::{ArrayRef, FieldRef, TableIter, TableRef},
     },
     broker::{
         Message, Parts,
@@ -56,31 +56,43 @@ impl Batch {
         BATCH_MAX <= self.messages || BUCKETS_MAX <= self.used
     }
 
+    /// Adds a message for each of these queues, which are all different.
     #[inline]
-    fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>) {
+    fn add_all(&mut self, queues: &[QueueRef], message: Message, confirm: Option<(ChannelId, u64)>) {
+        let Some((first, rest)) = queues.split_first() else { return };
+        // Looking for the bucket of each of very many queues would be quadratic. A queue may have two
+        // buckets: they are handed over in order, and the later one is found first.
+        let is_wide = BUCKETS_MAX < queues.len();
+        for queue in rest {
+            self.add(queue, message.clone(), confirm, is_wide);
+        }
+        self.add(first, message, confirm, is_wide);
+    }
+
+    #[inline]
+    fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>, is_new: bool) {
         self.messages += 1;
-        let used = self.buckets.get_mut(..self.used).unwrap_or_default();
+        let used = self.buckets.get(..self.used).unwrap_or_default();
         // The one used last comes first to mind: most publishers stay with a queue.
-        let bucket = match used.iter_mut().rev().find(|bucket| bucket.queue == *queue) {
-            Some(bucket) => bucket,
-            None => {
-                if let Some(bucket) = self.buckets.get_mut(self.used) {
-                    bucket.queue = queue.clone();
-                } else {
-                    let (messages, confirms) = (Vec::new(), Vec::new());
-                    self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
-                }
-                self.used += 1;
-                match self.buckets.get_mut(self.used - 1) {
-                    Some(bucket) => bucket,
-                    None => return,
-                }
-            }
-        };
+        let found = if is_new { None } else { used.iter().rposition(|bucket| bucket.queue == *queue) };
+        let at = found.unwrap_or_else(|| self.begin(queue));
+        let Some(bucket) = self.buckets.get_mut(at) else { return };
         bucket.messages.push(message);
         if bucket.queue.properties.arguments.overflow != Overflow::DropHead {
             bucket.confirms.push(confirm);
         }
+    }
+
+    /// Begins a bucket; returns its index.
+    fn begin(&mut self, queue: &QueueRef) -> usize {
+        if let Some(bucket) = self.buckets.get_mut(self.used) {
+            bucket.queue = queue.clone();
+        } else {
+            let (messages, confirms) = (Vec::new(), Vec::new());
+            self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
+        }
+        self.used += 1;
+        self.used - 1
     }
 }
 
@@ -88,7 +100,8 @@ impl Batch {
 #[derive(Debug, Default)]
 struct Copies<'a> {
     keys: SmallVec<[&'a [u8]; 4]>,
-    has_bcc: bool,
+    /// Hidden from readers.
+    bcc: Option<ArrayRef<'a>>,
 }
 
 impl Core {
@@ -126,7 +139,7 @@ impl Core {
         if properties.reply_to == Some(REPLY_TO.as_bytes()) {
             octets = Cow::Owned(self.with_reply_name(id, &octets)?);
         }
-        if copies.has_bcc {
+        if copies.bcc.is_some() {
             octets = Cow::Owned(without_bcc(&octets, headers));
         }
         let parts = Parts {
@@ -147,6 +160,11 @@ impl Core {
                 }
                 _ => Message::from_pieces(&parts, pieces, &mut self.batch.scratch),
             },
+        };
+        let message = match copies.bcc {
+            None => message,
+            // Its readers never see these keys, but should it die, they count again (DLX-04).
+            Some(bcc) => message.with_hidden_keys(long_strings(bcc), &mut self.batch.scratch),
         };
         self.hand_in(id, route, message, content.mandatory, out)
     }
@@ -232,13 +250,8 @@ impl Core {
             channel.is_dirty = true;
             self.dirty.push(id);
         }
-        if let [queue] = queues {
-            self.batch.add(queue, message, confirm);
-        } else if let [first, rest @ ..] = queues {
-            for queue in rest {
-                self.batch.add(queue, message.clone(), confirm);
-            }
-            self.batch.add(first, message, confirm);
+        if !queues.is_empty() {
+            self.batch.add_all(queues, message, confirm);
         } else {
             let delivered = reply && self.reply(&message);
             if mandatory && !delivered {
@@ -254,11 +267,15 @@ impl Core {
         self.node.replies.deliver(&vhost.name, message.routing_key(), message.clone())
     }
 
-    /// Adds committed publishes of a transaction to the batch.
-    pub(super) fn hand_in_committed(&mut self, publish: Publish, id: ChannelId, serial: u64) {
-        for queue in &publish.queues {
-            self.batch.add(queue, publish.message.clone(), Some((id, serial)));
-        }
+    /// Hands in a committed publish of a transaction; returns those that a queue refused meanwhile.
+    pub(super) fn hand_in_committed(
+        &mut self,
+        publish: Publish,
+        id: ChannelId,
+        serial: u64,
+    ) -> Vec<(ChannelId, u64)> {
+        self.batch.add_all(&publish.queues, publish.message, Some((id, serial)));
+        if self.batch.is_full() { self.flush_batch() } else { Vec::new() }
     }
 
     /// Hands every bucket to its queue and every settlement to its origin, and confirms.
@@ -378,12 +395,11 @@ fn copies(headers: TableRef<'_>) -> Result<Copies<'_>, Failure> {
         match headers.find(name.as_bytes()) {
             None => {}
             Some(FieldRef::Array(array)) => {
-                copies.has_bcc |= name == "BCC";
-                copies.keys.extend(array.iter().filter_map(|value| match value {
-                    // A routing key is a short string; a longer one can match nothing.
-                    FieldRef::LongStr(key) if key.len() <= 255 => Some(key),
-                    _ => None,
-                }));
+                if name == "BCC" {
+                    copies.bcc = Some(array);
+                }
+                // A routing key is a short string; a longer one can match nothing.
+                copies.keys.extend(long_strings(array).filter(|key| key.len() <= 255));
             }
             Some(other) => {
                 let kind = other.type_name();
@@ -393,6 +409,13 @@ fn copies(headers: TableRef<'_>) -> Result<Copies<'_>, Failure> {
         }
     }
     Ok(copies)
+}
+
+fn long_strings(array: ArrayRef<'_>) -> impl Iterator<Item = &[u8]> {
+    array.iter().filter_map(|value| match value {
+        FieldRef::LongStr(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// The properties without the BCC header, every other header untouched.

@@ -3,7 +3,7 @@
 use super::{Core, Output, errors, topology::clean_name};
 use crate::{
     amqp::{ChannelId, Failure, queue},
-    engine::{QueueDeclare, REPLY_TO, Refused, Replies},
+    engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies},
 };
 
 /// Characters of generated names: URL-safe base 64 (QUE-03).
@@ -77,10 +77,7 @@ impl Core {
                 // Arms the timer of x-expires.
                 self.node.with_queue(&queue, self.now, |_, _| ());
                 if declare.exclusive {
-                    self.exclusive.retain(|queue| {
-                        !self.node.with_queue(queue, self.now, |queue, _| queue.is_deleted())
-                    });
-                    self.exclusive.push(queue.clone());
+                    self.note_exclusive(queue.clone());
                 }
             }
             queue
@@ -93,6 +90,16 @@ impl Core {
             self.declare_ok(id, &queue.name, counts.ready, counts.consumers, out);
         }
         Ok(())
+    }
+
+    /// Remembers an exclusive queue of this connection, and forgets deleted ones whenever their number
+    /// reaches a power of two: a sweep at every declare would make many declares quadratic.
+    fn note_exclusive(&mut self, queue: QueueRef) {
+        if self.exclusive.len().is_power_of_two() {
+            let (node, now) = (&self.node, self.now);
+            self.exclusive.retain(|queue| !node.with_queue(queue, now, |queue, _| queue.is_deleted()));
+        }
+        self.exclusive.push(queue);
     }
 
     /// Declaring a reply name asks whether its requester lives (BAS-87).

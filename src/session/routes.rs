@@ -85,3 +85,31 @@ fn make_key(key: &mut Vec<u8>, exchange: &[u8], routing_key: &[u8]) {
     key.extend_from_slice(exchange);
     key.extend_from_slice(routing_key);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_routing_keys_cost_bounded_memory() {
+        let mut routes = Routes::default();
+        for number in 0..=ROUTES_MAX as u32 {
+            assert!(!routes.find(1, b"exchange", &number.to_be_bytes()));
+            routes.insert(b"exchange", &number.to_be_bytes(), Arc::new(Route { queues: SmallVec::new() }));
+            assert!(routes.known.len() <= ROUTES_MAX);
+        }
+        assert!(routes.find(1, b"exchange", &(ROUTES_MAX as u32).to_be_bytes()));
+    }
+
+    #[test]
+    fn a_new_generation_forgets_every_route() {
+        let mut routes = Routes::default();
+        assert!(!routes.find(1, b"ex", b"key"));
+        routes.insert(b"ex", b"key", Arc::new(Route { queues: SmallVec::new() }));
+        assert!(routes.find(1, b"ex", b"key"));
+        // Where one name ends and the other begins is part of the key.
+        assert!(!routes.find(1, b"exk", b"ey"));
+        assert!(!routes.find(2, b"ex", b"key"));
+        assert!(routes.current().is_none());
+    }
+}

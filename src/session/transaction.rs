@@ -84,6 +84,7 @@ impl Core {
     /// Publishes in order, then settlements in order (TX-04).
     fn commit(&mut self, id: ChannelId, transaction: Transaction, out: &mut Output) -> Result<(), Failure> {
         let Transaction { publishes, settlements } = transaction;
+        let mut refused = Vec::new();
         for (serial, publish) in publishes.into_iter().enumerate() {
             if publish.queues.is_empty() {
                 let delivered = publish.reply && self.reply(&publish.message);
@@ -91,10 +92,10 @@ impl Core {
                     put_return(out, id, &publish.message, self.frame_max());
                 }
             } else {
-                self.hand_in_committed(publish, id, serial as u64);
+                refused.extend(self.hand_in_committed(publish, id, serial as u64));
             }
         }
-        let refused = self.flush_batch();
+        refused.extend(self.flush_batch());
         self.settle_all(id, settle::by_verdict(settlements));
         self.flush_settlements(id);
         if refused.is_empty() {

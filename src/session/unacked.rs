@@ -96,7 +96,10 @@ impl Ledger {
     }
 
     /// Puts settlements of a rolled back transaction back (TX-05).
-    pub fn put_back(&mut self, returned: Vec<Unacked>) {
+    pub fn put_back(&mut self, mut returned: Vec<Unacked>) {
+        // From the highest down, so that a whole head of the ledger goes back to the front.
+        returned.sort_unstable_by_key(|unacked| std::cmp::Reverse(unacked.tag));
+        let mut swept = Vec::new();
         for Unacked { tag, origin, entry, since } in returned {
             let place = Place { tag, origin, entry: Some(entry), since };
             match self.places.binary_search_by_key(&tag, |place| place.tag) {
@@ -106,9 +109,25 @@ impl Ledger {
                         *settled = place;
                     }
                 }
-                Err(index) => self.places.insert(index, place),
+                Err(0) => self.places.push_front(place),
+                Err(_) => swept.push(place),
             }
         }
+        if !swept.is_empty() {
+            self.merge(swept);
+        }
+    }
+
+    /// Puts places back whose slots are gone, in one pass; they come in descending order.
+    fn merge(&mut self, swept: Vec<Place>) {
+        let mut places = VecDeque::with_capacity(self.places.len() + swept.len());
+        let mut kept = std::mem::take(&mut self.places).into_iter().peekable();
+        for place in swept.into_iter().rev() {
+            places.extend(std::iter::from_fn(|| kept.next_if(|kept| kept.tag < place.tag)));
+            places.push_back(place);
+        }
+        places.extend(kept);
+        self.places = places;
     }
 
     fn pop_front(&mut self) -> Option<Unacked> {

@@ -215,6 +215,26 @@ async fn dlx_04_05_routing_keys_and_copies() {
 }
 
 #[tokio::test]
+async fn dlx_04_blind_copies_are_dead_lettered_too_but_never_shown() {
+    let fixture = Fixture::start().await;
+    let peer = peer(&fixture).await;
+    let source = peer.exchange("source", ExchangeKind::Fanout).await;
+    let dlx = peer.exchange("dlx", ExchangeKind::Direct).await;
+    let queue = peer.declare_with("mortal", table([("x-dead-letter-exchange", text(&dlx))])).await;
+    peer.bind(&queue, &source, "").await;
+    let mut dead = peer.consume(&peer.bound(&dlx, "blind").await).await;
+    let large = vec![b'x'; 10_000];
+    for body in [&b"small"[..], &large] {
+        peer.publish_with(&source, "key", body, headers([("BCC", texts(["blind"]))])).await;
+        peer.take(&queue).await.nack(REJECT).await.unwrap();
+        let message = dead.delivery().await;
+        assert_eq!((message.routing_key.as_str(), &message.data[..]), ("key", body));
+        assert_eq!(header(&message, "BCC"), None);
+        assert_eq!(deaths(&message)[0].inner().get("routing-keys"), Some(&texts(["key"])));
+    }
+}
+
+#[tokio::test]
 async fn dlx_06_a_missing_exchange_drops_and_an_alternate_one_helps() {
     let fixture = Fixture::start().await;
     let peer = peer(&fixture).await;

@@ -162,16 +162,22 @@ impl Attacker {
         frame
     }
 
-    /// The broker closes the connection in order; its reply code.
-    pub async fn closed_with(&mut self) -> u16 {
+    /// The broker asks to close the connection; its reply code.
+    pub async fn close_code(&mut self) -> u16 {
         loop {
             let frame = self.frame().await.expect("connection.close before the end of the stream");
             if frame.method() == CONNECTION_CLOSE {
-                self.try_send(&method(0, 10, 51, &[])).await;
-                self.ended().await;
                 return frame.reply_code();
             }
         }
+    }
+
+    /// The broker closes the connection, and the socket after our answer; its reply code.
+    pub async fn closed_with(&mut self) -> u16 {
+        let code = self.close_code().await;
+        self.try_send(&method(0, 10, 51, &[])).await;
+        self.ended().await;
+        code
     }
 
     /// The broker closes a channel; its reply code. The channel is free again then.
@@ -223,7 +229,7 @@ impl Attacker {
     /// Closes in order.
     pub async fn close(mut self) {
         self.send(&method(0, 10, 50, &[0, 200, 0, 0, 0, 0, 0])).await;
-        self.ended().await;
+        while self.frame().await.expect("connection.close-ok").method() != (10, 51) {}
     }
 }
 

@@ -41,18 +41,20 @@ async fn more_body_than_claimed_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_sent_bodies_are_bounded_for_all_channels_together() {
     const PART: usize = 64 << 10;
-    let target = Target::configured(|config| config.limits.partial_content_max = 1 << 20).await;
+    // Property octets count as well.
+    let limit = (1 << 20) + 1024;
+    let target = Target::configured(|config| config.limits.partial_content_max = limit).await;
     let innocent = Innocent::start(&target.uri()).await;
     let mut attacker = Attacker::open(target.address()).await;
-    for channel in 1..=16 {
-        attacker.open_channel(channel).await;
+    for channel in 1..=17 {
+        attacker.send(&channel_open(channel)).await;
+        // Up to the limit it is a slow client, above it is an attack; what else a content needs may count.
+        if channel < 16 {
+            attacker.expect(CHANNEL_OPEN_OK).await;
+        }
         let opening = [publish(channel, "", "q", false), content_header(channel, 1 << 20)].concat();
         attacker.send(&[opening, body(channel, &[b'x'; PART])].concat()).await;
     }
-    // Up to the limit it is a slow client, above it is an attack.
-    attacker.open_channel(17).await;
-    let last = [publish(17, "", "q", false), content_header(17, 1 << 20), body(17, &[b'x'; PART])].concat();
-    attacker.send(&last).await;
     assert_eq!(attacker.closed_with().await, 506);
     innocent.unharmed().await;
 }

@@ -14,7 +14,6 @@ async fn every_frame_out_of_place_has_its_reply_code() {
         ("frame type 0", 501, frame(0, 0, b"")),
         ("frame type 255", 501, frame(255, 65_535, b"xyz")),
         ("bad frame end", 501, bad_end),
-        ("frame too large", 501, head(METHOD, 1, u32::MAX)),
         ("heartbeat with a payload", 501, frame(HEARTBEAT, 0, b"x")),
         ("heartbeat on a channel", 505, frame(HEARTBEAT, 1, b"")),
         ("method without numbers", 501, frame(METHOD, 1, b"\0\x3c")),
@@ -54,6 +53,10 @@ async fn every_frame_out_of_place_has_its_reply_code() {
             "{what}: {closed}"
         );
     }
+    // The rest of a frame that is too large is awaited and dropped, so our answer would be taken for it.
+    let mut attacker = Attacker::with_channel(target.address()).await;
+    attacker.send(&head(METHOD, 1, u32::MAX)).await;
+    assert_eq!(attacker.close_code().await, 501);
     innocent.unharmed().await;
 }
 

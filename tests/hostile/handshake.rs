@@ -139,12 +139,13 @@ async fn sockets_that_wait_in_vain_leave_no_trace() {
             attacker.ended().await;
         }
     }
-    // Two at a time: the second waits for the first and then gets its turn.
+    // Two at a time: the second waits until the first goes, and then gets its turn.
     let mut first = Attacker::connect_from(crowded, target.address()).await;
     first.send(HEADER).await;
     first.expect((10, 10)).await;
     let mut second = Attacker::connect_from(crowded, target.address()).await;
     second.send(HEADER).await;
+    first.reset();
     second.expect((10, 10)).await;
     innocent.unharmed().await;
 }
@@ -179,7 +180,7 @@ async fn what_was_negotiated_is_enforced() {
     // A frame above the negotiated size, of which only the head is sent.
     let mut attacker = Attacker::connect(target.address()).await;
     attacker.send(&[opening(&tune_ok(0, 4_096, 0)), head(BODY, 1, 4_097)].concat()).await;
-    assert_eq!(attacker.closed_with().await, 501);
+    assert_eq!(attacker.close_code().await, 501);
     // One channel more than negotiated.
     let mut attacker = Attacker::connect(target.address()).await;
     attacker.send(&[opening(&tune_ok(1, 0, 0)), channel_open(2)].concat()).await;

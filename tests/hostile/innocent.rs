@@ -47,15 +47,18 @@ impl Desk {
     async fn open(uri: &str) -> Desk {
         let connecting = Connection::connect(uri, ConnectionProperties::default());
         let connection = within("connection.open-ok", connecting).await.expect("the connection opens");
-        let channel = connection.create_channel().await.expect("a channel opens");
-        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirm.select-ok");
+        let opening = connection.create_channel();
+        let channel = within("channel.open-ok", opening).await.expect("a channel opens");
+        let selecting = channel.confirm_select(ConfirmSelectOptions::default());
+        within("confirm.select-ok", selecting).await.expect("confirms are on");
         let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
-        let declared = channel.queue_declare("".into(), options, FieldTable::default()).await;
-        let queue = declared.expect("queue.declare-ok").name().to_string();
+        let declaring = channel.queue_declare("".into(), options, FieldTable::default());
+        let queue = within("queue.declare-ok", declaring).await.expect("the queue is new");
+        let queue = queue.name().to_string();
         let options = BasicConsumeOptions::default();
         let consuming =
             channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
-        let inbox = consuming.await.expect("basic.consume-ok");
+        let inbox = within("basic.consume-ok", consuming).await.expect("the consumer starts");
         Desk { connection, channel, queue, inbox }
     }
 
@@ -70,7 +73,8 @@ impl Desk {
         let delivery = within("a delivery", self.inbox.next()).await.expect("the consumer lives");
         let delivery = delivery.expect("the innocent client's channel is open");
         assert_eq!(delivery.data, body, "the innocent client gets its own messages in order");
-        delivery.ack(BasicAckOptions::default()).await.expect("the acknowledgement is written");
+        let ack = delivery.ack(BasicAckOptions::default());
+        within("room for an ack", ack).await.expect("the innocent client may acknowledge");
     }
 
     async fn work(mut self, mut stopped: oneshot::Receiver<()>) {

@@ -41,7 +41,6 @@ impl<'a> Prober<'a> {
                 }
                 // The prober's own connection.close is answered in kind.
                 (10, 51) => {
-                    self.attacker.ended().await;
                     *self = Prober::new(self.target).await;
                     return;
                 }

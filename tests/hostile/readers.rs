@@ -49,10 +49,9 @@ async fn a_consumer_that_never_reads_costs_little_and_is_dropped() {
     })
     .await;
     let (grown, busy) = (child.peak().saturating_sub(before), child.ticks() - ticks);
-    eprintln!("grown {} KiB busy {busy}", grown >> 10);
     assert!(grown < 16 << 20, "{} MiB for one consumer", grown >> 20);
     // One and a half seconds of waiting must be waiting. The innocent client needs some of it.
-    assert!(busy < 100, "{busy} hundredths of a second of processor time while nothing moves");
+    assert!(busy < 60, "{busy} hundredths of a second of processor time while nothing moves");
     innocent.unharmed().await;
 }
 
@@ -69,7 +68,7 @@ async fn many_consumers_of_one_sleeping_connection_share_one_bound() {
     sleeper.log_in().await;
     sleeper.open_channel(1).await;
     let consumers: Vec<u8> =
-        (0..200).flat_map(|number| consume(1, "crowd", format!("c{number}"), NOWAIT_CONSUME)).collect();
+        (0..1_000).flat_map(|number| consume(1, "crowd", format!("c{number}"), NOWAIT_CONSUME)).collect();
     sleeper.send(&consumers).await;
     within("the windows of the sleepers", async {
         while 0 < ready(&mut witness, "crowd").await {}
@@ -79,9 +78,14 @@ async fn many_consumers_of_one_sleeping_connection_share_one_bound() {
         }
     })
     .await;
+    // Neither a cancel nor the end of another channel empties them all into the output.
+    let cancel = method(1, 60, 30, &[short("c7"), vec![0]].concat());
+    sleeper.send(&[cancel, channel_open(2), channel_close(2)].concat()).await;
+    for _ in 0..20 {
+        Attacker::open(child.address).await.close().await;
+    }
     let grown = child.peak().saturating_sub(before);
-    eprintln!("many grown {} KiB before {}", grown >> 10, before >> 20);
-    assert!(grown < 32 << 20, "{} MiB for one connection", grown >> 20);
+    assert!(grown < 48 << 20, "{} MiB for one connection", grown >> 20);
     Innocent::start(&child.uri()).await.unharmed().await;
 }
 
@@ -107,7 +111,7 @@ async fn a_publisher_that_never_reads_is_not_read_either() {
     }
     assert!(sent < most, "the broker goes on reading from a peer that does not read");
     let grown = child.peak().saturating_sub(before);
-    assert!(grown < 24 << 20, "{} MiB for one publisher", grown >> 20);
+    assert!(grown < 48 << 20, "{} MiB for one publisher", grown >> 20);
     innocent.unharmed().await;
 }
 
@@ -147,6 +151,7 @@ async fn a_slow_reader_with_heartbeats_is_not_taken_for_dead() {
     let content = vec![b'x'; 100 << 10];
     let head = [publish(1, "", "slow", false), content_header(1, 80 * content.len() as u64)].concat();
     filler.send(&[head, body(1, &content).repeat(80)].concat()).await;
+    assert_eq!(ready(&mut filler, "slow").await, 1);
     let mut reader = Attacker::connect_narrow(address).await;
     let login = start_ok(&client_properties(b""), "guest", "guest");
     reader.send(&[HEADER, &login, &tune_ok(0, 0, 1), &open("/"), &channel_open(1)].concat()).await;
@@ -170,6 +175,8 @@ async fn a_slow_reader_with_heartbeats_is_not_taken_for_dead() {
         }
     }
     assert_eq!(received, 80 * content.len());
+    // Served to the end, and not given up in the middle of it.
+    reader.declare("slow", 0).await;
 }
 
 fn frame_of_heartbeat() -> Vec<u8> {

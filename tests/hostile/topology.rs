@@ -89,6 +89,29 @@ async fn a_publish_to_ten_thousand_queues() {
     innocent.unharmed().await;
 }
 
+/// A commit of publishes that each reach another queue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_to_ten_thousand_queues() {
+    const QUEUES: usize = 10_000;
+    let target = Target::start().await;
+    let innocent = Innocent::start(&target.uri()).await;
+    let mut attacker = Attacker::with_channel(target.address()).await;
+    let names: Vec<String> = (0..QUEUES).map(|number| format!("tx-{number}")).collect();
+    let flood: Vec<u8> = names.iter().flat_map(|name| declare(1, name, EXCLUSIVE, b"")).collect();
+    attacker.exchange(&flood, QUEUES).await;
+    let publishes: Vec<u8> = names.iter().flat_map(|name| message(1, "", name, b"x")).collect();
+    let (select, commit) = (method(1, 90, 10, b""), method(1, 90, 20, b""));
+    for _ in 0..3 {
+        attacker.exchange(&[select.clone(), publishes.clone(), commit.clone()].concat(), 2).await;
+    }
+    let ask: Vec<u8> = names.iter().flat_map(|name| declare(1, name, EXCLUSIVE, b"")).collect();
+    for (declared, name) in attacker.exchange(&ask, QUEUES).await.iter().zip(&names) {
+        assert_eq!(declared.arguments()[1 + name.len()..], [0, 0, 0, 3, 0, 0, 0, 0]);
+    }
+    attacker.close().await;
+    innocent.unharmed().await;
+}
+
 /// Values at the edges of their types: they are taken or refused, and nothing overflows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn extreme_arguments_are_taken_or_refused() {

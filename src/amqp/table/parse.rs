@@ -3,6 +3,7 @@
 use super::check::{TABLE_DEPTH_MAX, TableError, check_table};
 use amq_protocol::frame::WriteContext;
 use amq_protocol::types::{FieldTable, generation, parsing};
+use nom::{Parser, combinator::all_consuming};
 
 /// Parses the body of a field table (the bytes after its length) into owned values.
 ///
@@ -13,7 +14,7 @@ pub fn parse_field_table(body: &[u8]) -> Result<FieldTable, TableError> {
     let mut prefixed = Vec::with_capacity(4 + body.len());
     prefixed.extend_from_slice(&length.to_be_bytes());
     prefixed.extend_from_slice(body);
-    match parsing::parse_field_table(&prefixed[..]) {
+    match all_consuming(parsing::parse_field_table).parse(&prefixed[..]) {
         Ok((_, table)) => Ok(table),
         // The only thing that the parser asks beyond a checked structure is that names are text.
         Err(_) => Err(TableError::NameNotUtf8),

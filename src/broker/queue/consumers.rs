@@ -1,7 +1,7 @@
 //! The consumers of one queue: who gets the next message.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -132,7 +132,8 @@ impl<O> Consumer<O> {
 #[derive(Debug)]
 struct Ring {
     priority: i64,
-    slots: VecDeque<u32>,
+    /// In turn. Consumers that went away leave their keys behind until their turn comes, or a sweep.
+    keys: VecDeque<ConsumerKey>,
 }
 
 /// All consumers of a queue.
@@ -141,7 +142,7 @@ pub struct Consumers<O> {
     slots: Vec<Option<Consumer<O>>>,
     free: Vec<u32>,
     next_number: u32,
-    /// Consumers with room, by descending priority, in turn.
+    /// Consumers with room, by ascending priority, in turn.
     rings: Vec<Ring>,
     /// Slots whose `batch` holds something.
     touched: Vec<u32>,
@@ -149,7 +150,19 @@ pub struct Consumers<O> {
     /// With single active consumer: only this one is served (BAS-30).
     active: Option<ConsumerKey>,
     single_active: bool,
+    /// With single active consumer: slots by order of registration, for the takeover.
+    registered: BTreeMap<u32, u32>,
+    /// Keys in the rings whose consumers went away, at most.
+    gone: u32,
     exclusive: bool,
+}
+
+/// Keys of consumers that went away may stand in the rings up to the number of consumers and this.
+const SWEEP_MIN: u32 = 16;
+
+fn consumer_at<O>(slots: &[Option<Consumer<O>>], key: ConsumerKey) -> Option<&Consumer<O>> {
+    let consumer = slots.get(key.slot as usize)?.as_ref()?;
+    (consumer.number == key.number).then_some(consumer)
 }
 
 impl<O: Outlet> Consumers<O> {
@@ -163,6 +176,8 @@ impl<O: Outlet> Consumers<O> {
             count: 0,
             active: None,
             single_active,
+            registered: BTreeMap::new(),
+            gone: 0,
             exclusive: false,
         }
     }
@@ -211,8 +226,9 @@ impl<O: Outlet> Consumers<O> {
             *place = Some(consumer);
         }
         let key = ConsumerKey { slot, number };
-        if self.single_active && self.active.is_none() {
-            self.active = Some(key);
+        if self.single_active {
+            self.registered.insert(number, slot);
+            self.active.get_or_insert(key);
         }
         self.queue_if_room(slot);
         key
@@ -231,24 +247,34 @@ impl<O: Outlet> Consumers<O> {
             self.exclusive = false;
         }
         if removed.is_some_and(|consumer| consumer.queued) {
-            for ring in &mut self.rings {
-                ring.slots.retain(|&slot| slot != key.slot);
-            }
+            self.gone += 1;
+            self.sweep();
         }
-        self.rings.retain(|ring| !ring.slots.is_empty());
+        self.registered.remove(&key.number);
         if self.active == Some(key) {
             self.activate_next();
         }
         true
     }
 
+    /// Clears the rings of consumers that went away, once those are the larger part: cheap on average however
+    /// consumers come and go.
+    fn sweep(&mut self) {
+        if self.gone <= self.count + SWEEP_MIN {
+            return;
+        }
+        let slots = &self.slots;
+        for ring in &mut self.rings {
+            ring.keys.retain(|key| consumer_at(slots, *key).is_some());
+        }
+        self.rings.retain(|ring| !ring.keys.is_empty());
+        self.gone = 0;
+    }
+
     /// The consumer that registered first among the remaining takes over.
     fn activate_next(&mut self) {
-        let next = self.slots.iter().enumerate().filter_map(|(slot, place)| {
-            let number = place.as_ref()?.number;
-            Some(ConsumerKey { slot: slot as u32, number })
-        });
-        self.active = next.min_by_key(|key| key.number);
+        let next = self.registered.first_key_value();
+        self.active = next.map(|(number, slot)| ConsumerKey { slot: *slot, number: *number });
         if let Some(active) = self.active {
             self.queue_if_room(active.slot);
         }
@@ -292,13 +318,14 @@ impl<O: Outlet> Consumers<O> {
         }
         consumer.queued = true;
         let priority = consumer.settings.priority;
-        let position = self.rings.binary_search_by(|ring| priority.cmp(&ring.priority));
+        let key = ConsumerKey { slot, number: consumer.number };
+        let position = self.rings.binary_search_by(|ring| ring.priority.cmp(&priority));
         let position = position.unwrap_or_else(|position| {
-            self.rings.insert(position, Ring { priority, slots: VecDeque::new() });
+            self.rings.insert(position, Ring { priority, keys: VecDeque::new() });
             position
         });
         if let Some(ring) = self.rings.get_mut(position) {
-            ring.slots.push_back(slot);
+            ring.keys.push_back(key);
         }
     }
 
@@ -310,12 +337,16 @@ impl<O: Outlet> Consumers<O> {
     /// Gives `pop`'s message, which must exist, to whoever is next; `pop` is not called when nobody has room.
     #[inline]
     pub fn hand_over(&mut self, pop: impl FnOnce() -> Option<Entry>) -> Handed {
-        while let Some(ring) = self.rings.first_mut() {
-            let Some(slot) = ring.slots.pop_front() else {
-                self.rings.remove(0);
+        while let Some(ring) = self.rings.last_mut() {
+            let Some(key) = ring.keys.pop_front() else {
+                self.rings.pop();
                 continue;
             };
-            let Some(consumer) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
+            let place = self.slots.get_mut(key.slot as usize).and_then(Option::as_mut);
+            let Some(consumer) = place.filter(|consumer| consumer.number == key.number) else {
+                self.gone = self.gone.saturating_sub(1);
+                continue;
+            };
             let shared_room = consumer.settings.shared.as_ref().is_none_or(|shared| shared.take());
             if !shared_room {
                 // Its channel rechecks it when something is settled there.
@@ -326,7 +357,7 @@ impl<O: Outlet> Consumers<O> {
             debug_assert!(entry.is_some(), "there is a message when somebody is asked to take it");
             if let Some(entry) = entry {
                 if consumer.batch.is_empty() {
-                    self.touched.push(slot);
+                    self.touched.push(key.slot);
                 }
                 consumer.give(entry);
             }
@@ -335,11 +366,11 @@ impl<O: Outlet> Consumers<O> {
                 Acknowledges::Each { .. } => Handed::Unacknowledged,
             };
             if consumer.has_room() {
-                ring.slots.push_back(slot);
+                ring.keys.push_back(key);
             } else {
                 consumer.queued = false;
-                if ring.slots.is_empty() {
-                    self.rings.remove(0);
+                if ring.keys.is_empty() {
+                    self.rings.pop();
                 }
             }
             return handed;

@@ -94,6 +94,8 @@ pub struct QueueSettings {
 pub enum ConsumeError {
     /// Somebody holds it exclusively, or exclusivity was asked for and somebody consumes (CH-61).
     InExclusiveUse,
+    /// The queue went away between being found and being asked.
+    Deleted,
 }
 
 /// What became of one published message.
@@ -159,6 +161,12 @@ impl<O: Outlet> Queue<O> {
     /// Whether publishers should wait a moment for the consumers; see [`pressure`].
     pub fn is_pressed(&self) -> bool {
         0 < self.consumers.count() && self.pressure.is_high(self.ready.count(), self.ready.bytes())
+    }
+
+    /// Lets waiting publishers go on if the queue is short now; for whoever owns it to call after operations.
+    #[inline]
+    pub fn relieve(&mut self, effects: &mut Effects) {
+        self.pressure.update(self.ready.count(), self.ready.bytes(), &mut effects.wakes);
     }
 
     /// Wakes `waker` when publishers need not wait any more.
@@ -284,7 +292,6 @@ impl<O: Outlet> Queue<O> {
     fn dispatch_and_flush(&mut self, now: Millis, effects: &mut Effects) {
         self.dispatch(now, effects);
         self.consumers.flush(&mut effects.wakes);
-        self.pressure.update(self.ready.count(), self.ready.bytes(), &mut effects.wakes);
     }
 
     /// Adds a consumer; its first messages are on their way when this returns.
@@ -295,6 +302,9 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) -> Result<ConsumerKey, ConsumeError> {
+        if self.deleted {
+            return Err(ConsumeError::Deleted);
+        }
         let taken = self.consumers.has_exclusive()
             || settings.exclusive && (0 < self.consumers.count() || self.consumers.is_single_active());
         if taken {
