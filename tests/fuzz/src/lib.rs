@@ -2,5 +2,6 @@
 //! the broker owes it.
 
 pub mod client;
+pub mod dice;
 pub mod frames;
 pub mod world;

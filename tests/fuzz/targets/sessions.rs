@@ -7,21 +7,21 @@
 //! was not settled, and no memory is held.
 #![no_main]
 
-use arbitrary::Arbitrary;
 use leveret::amqp::{AMQPClass, AMQPValue, ChannelId, FieldTable, basic, confirm, connection, queue, tx};
 use leveret_fuzz::{
     client::{Channel, Consumer, Delivered, Getting, Mode},
+    dice::Dice,
     frames::{content, frame, method_frame},
     world::{Expect, Place, QUEUES, World, close_channel, declaration, held_bytes, open_channel},
 };
 use libfuzzer_sys::fuzz_target;
 
 /// Steps of one input; more would only be slower.
-const STEPS_MAX: usize = 120;
+const STEPS_MAX: usize = 150;
 const SIZES: [usize; 8] = [8, 9, 30, 600, 4096, 4097, 5_000, 9_000];
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 struct Step {
     /// Which client, and which of its channels.
     place: u8,
@@ -30,7 +30,7 @@ struct Step {
     action: Action,
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 enum Action {
     CloseChannel,
     Declare { queue: u8, nowait: bool },
@@ -38,8 +38,7 @@ enum Action {
     Purge { queue: u8 },
     Bind { queue: u8, target: u8, nowait: bool },
     Unbind { queue: u8, target: u8 },
-    Burst(Vec<Item>),
-    BurstUnderAlarm(Vec<Item>),
+    Burst(Vec<Item>, Then),
     PublishNowhere,
     Consume { queue: u8, no_ack: bool, exclusive: bool, priority: i8, nowait: bool },
     Cancel { nth: u8, nowait: bool },
@@ -60,14 +59,39 @@ enum Action {
     Vandalize(Vec<Blow>),
 }
 
+/// What becomes of a burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    /// An alarm meets it; it goes on when the alarm is over.
+    Alarm,
+    /// A channel closes with the same write, so that deliveries to it are still under way.
+    CloseChannel,
+    CloseConnection,
+    /// The connection is lost before anything can be written to it.
+    Vanish,
+}
+
+impl Then {
+    fn read(dice: &mut Dice<'_>) -> Then {
+        match dice.below(32) {
+            0 => Then::Alarm,
+            1 | 2 => Then::CloseChannel,
+            3 => Then::CloseConnection,
+            4 => Then::Vanish,
+            _ => Then::Nothing,
+        }
+    }
+}
+
 /// A part of a burst; nothing of it is wrong.
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 enum Item {
     Publish { channel: u8, target: u8, size: u8, extras: u8, frame: u16 },
     Settle { channel: u8, which: u8, how: How, multiple: bool },
 }
 
-#[derive(Arbitrary, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
     Ack,
     Nack,
@@ -77,6 +101,16 @@ enum How {
 }
 
 impl How {
+    fn read(dice: &mut Dice<'_>) -> How {
+        match dice.below(8) {
+            0 => How::Nack,
+            1 => How::Reject,
+            2 => How::RejectRequeue,
+            3 | 4 => How::NackRequeue,
+            _ => How::Ack,
+        }
+    }
+
     fn requeues(self) -> bool {
         matches!(self, How::NackRequeue | How::RejectRequeue)
     }
@@ -111,16 +145,117 @@ const TARGETS: [(&str, &str); 22] = [
 const BINDINGS: [(&str, &str); 4] =
     [("amq.fanout", "a"), ("amq.direct", "a"), ("amq.direct", "b"), ("amq.direct", "c")];
 
-fuzz_target!(|steps: Vec<Step>| {
+fuzz_target!(|input: &[u8]| {
+    let Some((&length, input)) = input.split_first() else { return };
+    // Half of the inputs are only the beginning of a longer session.
+    let mut dice = Dice::new(input, if length < 128 { 0 } else { usize::from(length) * 2 });
+    let shows = std::env::var_os("FUZZ_SHOW").is_some();
     let mut world = World::new();
-    for step in steps.into_iter().take(STEPS_MAX) {
+    declare_all(&mut world);
+    for _ in 0..STEPS_MAX {
+        if dice.is_over() {
+            break;
+        }
+        let step = Step::read(&mut dice);
+        if shows {
+            eprintln!("{step:?}");
+        }
         take(&mut world, step);
     }
     world.end();
 });
 
+/// Every queue is there to begin with.
+fn declare_all(world: &mut World) {
+    for who in [0, 1] {
+        let mut actor = Actor { world, who, id: 1, cut: usize::MAX };
+        actor.open(1);
+        let mut names = QUEUES.to_vec();
+        names.retain(|name| !actor.world.is_locked_for(name, who));
+        let declare = |name: &&str| {
+            let declare = queue::AMQPMethod::Declare(declaration(name));
+            method_frame(1, AMQPClass::Queue(declare))
+        };
+        let octets: Vec<u8> = names.iter().flat_map(declare).collect();
+        actor.world.send_on(who, 1, &octets, usize::MAX, Expect::Fine);
+        names.into_iter().for_each(|name| actor.world.declared(name));
+    }
+}
+
+impl Step {
+    fn read(dice: &mut Dice<'_>) -> Step {
+        let place = dice.octet();
+        // Mostly whole, at times in pieces of a few octets.
+        let cut = if dice.rarely(4) { 1 + u16::from(dice.octet()) } else { u16::MAX };
+        Step { place, cut, action: Action::read(dice) }
+    }
+}
+
+impl Action {
+    /// What happens all the time takes more than one number.
+    fn read(dice: &mut Dice<'_>) -> Action {
+        match dice.below(48) {
+            0..11 => Action::Burst(Item::read_several(dice), Then::read(dice)),
+            11..16 => Action::Consume {
+                queue: dice.octet(),
+                no_ack: dice.rarely(3),
+                exclusive: dice.rarely(10),
+                priority: if dice.rarely(4) { dice.below(3) as i8 - 1 } else { 0 },
+                nowait: dice.rarely(4),
+            },
+            16..18 => Action::Cancel { nth: dice.octet(), nowait: dice.rarely(4) },
+            18..21 => Action::Get { queue: dice.octet(), no_ack: dice.rarely(3) },
+            21..26 => Action::Burst(vec![Item::read_settlement(dice)], Then::Nothing),
+            26 => Action::Settle { tag: dice.octet() % 8, how: How::read(dice), multiple: dice.coin() },
+            27..30 => Action::Qos { count: dice.octet(), global: dice.coin() },
+            30 => Action::Recover { is_async: dice.coin() },
+            31 => Action::ConfirmSelect { nowait: dice.coin() },
+            32 => Action::TxSelect,
+            33..35 => Action::TxCommit,
+            35 => Action::TxRollback,
+            36 => Action::CloseChannel,
+            37 => Action::Declare { queue: dice.octet(), nowait: dice.coin() },
+            38 => Action::Bind { queue: dice.octet(), target: dice.octet(), nowait: dice.coin() },
+            39 => Action::Unbind { queue: dice.octet(), target: dice.octet() },
+            40 => Action::Wait { millis: dice.octet() },
+            41 => Action::ConsumeReplies,
+            42 => Action::Reply,
+            43 => Action::Vandalize((0..1 + dice.below(6)).map(|_| Blow::read(dice)).collect()),
+            44 if dice.coin() => Action::Purge { queue: dice.octet() },
+            44 => Action::Delete { queue: dice.octet(), if_unused: dice.coin(), if_empty: dice.coin() },
+            45 if dice.rarely(3) => Action::PublishNowhere,
+            46 if dice.rarely(3) => Action::CloseConnection,
+            47 if dice.rarely(3) => Action::Vanish,
+            47 if dice.rarely(8) => Action::ForceClose,
+            _ => Action::Burst(Item::read_several(dice), Then::read(dice)),
+        }
+    }
+}
+
+impl Item {
+    fn read_several(dice: &mut Dice<'_>) -> Vec<Item> {
+        let count = 1 + dice.below(6);
+        (0..count)
+            .map(|_| if dice.rarely(3) { Item::read_settlement(dice) } else { Item::read_publish(dice) })
+            .collect()
+    }
+
+    fn read_publish(dice: &mut Dice<'_>) -> Item {
+        let (channel, target) = (dice.octet(), dice.octet());
+        let size = if dice.rarely(4) { dice.octet() } else { 0 };
+        let frame = if dice.rarely(4) { u16::from(dice.octet()) } else { u16::MAX };
+        Item::Publish { channel, target, size, extras: dice.octet(), frame }
+    }
+
+    fn read_settlement(dice: &mut Dice<'_>) -> Item {
+        let (channel, which) = (dice.octet(), dice.octet());
+        Item::Settle { channel, which, how: How::read(dice), multiple: dice.rarely(3) }
+    }
+}
+
+/// The first two queues are taken as often as all others.
 fn queue_name(number: u8) -> &'static str {
-    QUEUES[usize::from(number) % QUEUES.len()]
+    if number < 128 { QUEUES[usize::from(number) % QUEUES.len()] } else { QUEUES[usize::from(number) % 2] }
 }
 
 /// One client doing one thing on one channel.
@@ -142,7 +277,7 @@ fn take(world: &mut World, step: Step) {
             let octets: Vec<u8> = blows.into_iter().flat_map(Blow::octets).collect();
             return actor.world.vandalize(&octets, actor.cut);
         }
-        Action::CloseConnection => return actor.close_connection(),
+        Action::CloseConnection => return actor.close_connection(b""),
         Action::Vanish => return actor.vanish(),
         _ => actor.open(id),
     }
@@ -153,8 +288,7 @@ fn take(world: &mut World, step: Step) {
         Action::Purge { queue } => actor.purge(queue_name(queue)),
         Action::Bind { queue, target, nowait } => actor.bind(queue_name(queue), target, nowait),
         Action::Unbind { queue, target } => actor.unbind(queue_name(queue), target),
-        Action::Burst(items) => actor.burst(items, false),
-        Action::BurstUnderAlarm(items) => actor.burst(items, true),
+        Action::Burst(items, then) => actor.burst(items, then),
         Action::PublishNowhere => actor.publish_nowhere(),
         Action::Consume { queue, no_ack, exclusive, priority, nowait } => {
             actor.consume(queue_name(queue), no_ack, exclusive, priority, nowait);
@@ -201,18 +335,16 @@ impl Actor<'_> {
     }
 
     fn close_channel(&mut self) {
-        self.world.channel_ended(self.who, self.id);
         self.world.send(self.who, &close_channel(self.id), self.cut);
+        assert!(!self.survived(), "channel.close-ok");
     }
 
-    fn close_connection(&mut self) {
-        self.world.connection_ended(self.who);
-        self.world.clients[self.who].closed = true;
+    fn close_connection(&mut self, before: &[u8]) {
         let close = connection::Close { reply_code: 200, reply_text: "".into(), class_id: 0, method_id: 0 };
         let octets = method_frame(0, AMQPClass::Connection(connection::AMQPMethod::Close(close)));
-        self.world.send(self.who, &octets, self.cut);
+        self.world.send(self.who, &[before, &octets].concat(), self.cut);
         let client = &mut self.world.clients[self.who];
-        assert_eq!(client.heard.len(), 1, "connection.close-ok");
+        assert!(client.closed, "connection.close-ok");
         assert!(client.wire.session.is_finished());
         client.wire.session.disconnect(self.world.now);
         self.world.reconnect(self.who);
@@ -331,8 +463,8 @@ impl Actor<'_> {
         }
     }
 
-    /// Publishes and settlements on several channels, sent at once. Under an alarm they wait for its end.
-    fn burst(&mut self, items: Vec<Item>, alarm: bool) {
+    /// Publishes and settlements on several channels, sent at once.
+    fn burst(&mut self, items: Vec<Item>, then: Then) {
         let channel_of = |item: &Item| {
             let (Item::Publish { channel, .. } | Item::Settle { channel, .. }) = item;
             ChannelId::from(channel % 3) + 1
@@ -351,20 +483,34 @@ impl Actor<'_> {
                 }
             }
         }
-        if alarm {
-            // Told first, so that what is held is known to the octet.
-            held_bytes(&self.world.node);
-            self.world.node.alarms.set_memory_limit(0);
-            let wire = &mut self.world.clients[self.who].wire;
-            let now = self.world.now;
-            // Deliveries are taken in order with the rest, once the alarm is over.
-            let used = wire.session.receive(&octets, now);
-            octets.drain(..used);
-            self.world.node.alarms.set_memory_limit(u64::MAX);
-            let wire = &mut self.world.clients[self.who].wire;
-            wire.session.recheck_alarms(now);
+        match then {
+            Then::Nothing => {}
+            Then::Alarm => self.meet_alarm(&mut octets),
+            Then::CloseChannel => {
+                octets.extend(close_channel(self.id));
+                self.world.send(self.who, &octets, self.cut);
+                return assert!(!self.survived(), "channel.close-ok");
+            }
+            Then::CloseConnection => return self.close_connection(&octets),
+            Then::Vanish => {
+                // Nobody reads what the session says meanwhile.
+                self.world.clients[self.who].wire.send_unheard(&octets, self.world.now);
+                return self.vanish();
+            }
         }
         self.world.send_on(self.who, self.id, &octets, self.cut, Expect::Fine);
+    }
+
+    /// The session takes in what it does during an alarm, which then ends.
+    fn meet_alarm(&mut self, octets: &mut Vec<u8>) {
+        // Told first, so that what is held is known to the octet.
+        held_bytes(self.world.node.alarms.account());
+        self.world.node.alarms.set_memory_limit(0);
+        let session = &mut self.world.clients[self.who].wire.session;
+        let used = session.receive(octets, self.world.now);
+        octets.drain(..used);
+        self.world.node.alarms.set_memory_limit(u64::MAX);
+        session.recheck_alarms(self.world.now);
     }
 
     /// The octets of a publish, entered in the accounts.
@@ -623,7 +769,7 @@ fn settlement(id: ChannelId, tag: u64, how: How, multiple: bool) -> Vec<u8> {
 }
 
 /// What the vandal sends: frames that make sense, with octets changed, and octets that do not.
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 struct Blow {
     channel: u8,
     kind: Kind,
@@ -632,7 +778,7 @@ struct Blow {
     body: Vec<u8>,
 }
 
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 enum Kind {
     Open,
     Close,
@@ -653,6 +799,32 @@ enum Kind {
 }
 
 impl Blow {
+    fn read(dice: &mut Dice<'_>) -> Blow {
+        let channel = dice.octet();
+        let kind = match dice.below(18) {
+            0 => Kind::Open,
+            1 => Kind::Close,
+            2 => Kind::Declare { queue: dice.octet() },
+            3 => Kind::DeclareWith,
+            4 => Kind::Delete { queue: dice.octet() },
+            5 => Kind::Bind { queue: dice.octet(), target: dice.octet() },
+            6..9 => Kind::Publish { target: dice.octet() },
+            9 => Kind::Content,
+            10 => Kind::Consume { queue: dice.octet(), no_ack: dice.coin() },
+            11 => Kind::Get { queue: dice.octet() },
+            12 => Kind::Settle { tag: dice.octet() % 8, how: How::read(dice), multiple: dice.coin() },
+            13 => Kind::Tx { which: dice.octet() },
+            14 => Kind::Confirm,
+            15 => Kind::Method { class: dice.octet(), method: dice.octet() },
+            16 => Kind::Frame { kind: dice.octet() },
+            _ => Kind::Octets,
+        };
+        let changes = if dice.rarely(3) { dice.below(4) } else { 0 };
+        let changes = (0..changes).map(|_| (dice.octet(), dice.octet())).collect();
+        let length = dice.below(24);
+        Blow { channel, kind, changes, body: dice.octets(length) }
+    }
+
     fn octets(self) -> Vec<u8> {
         let Blow { channel, kind, changes, body } = self;
         let id = ChannelId::from(channel % 4);
