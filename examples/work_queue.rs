@@ -27,23 +27,28 @@ async fn main() -> lapin::Result<()> {
     }
 
     let (done, mut finished) = tokio::sync::mpsc::channel(1);
+    let mut workers = tokio::task::JoinSet::new();
     for (name, pace) in [("hare", Duration::from_millis(5)), ("tortoise", Duration::from_millis(20))] {
         let channel = connection.create_channel().await?;
         let done = done.clone();
-        tokio::spawn(async move { work(channel, name, pace, done).await });
+        workers.spawn(work(channel, name, pace, done));
     }
     for _ in 0..JOBS {
         let report: String = finished.recv().await.expect("the workers are alive");
         println!("{report}");
     }
+    // The workers end when their queue is gone.
     channel.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await?;
+    while let Some(worker) = workers.join_next().await {
+        worker.expect("no worker panics")?;
+    }
     connection.close(200, "done".into()).await
 }
 
 /// Takes one job at a time and acknowledges it only when it is done.
 async fn work(
     channel: lapin::Channel,
-    name: &str,
+    name: &'static str,
     pace: Duration,
     done: tokio::sync::mpsc::Sender<String>,
 ) -> lapin::Result<()> {
@@ -57,7 +62,7 @@ async fn work(
         let report = format!("{name} did {}{again}", String::from_utf8_lossy(&job.data));
         // Without this, the broker would hand the job to another worker once this one is gone.
         job.ack(BasicAckOptions::default()).await?;
-        let _main_has_enough = done.send(report).await;
+        done.send(report).await.expect("main waits for every report");
     }
-    Ok(())
+    channel.close(200, "done".into()).await
 }
