@@ -79,6 +79,8 @@ enum End {
     Lost(Option<io::Error>),
     /// The peer did not take its output.
     Stalled,
+    /// Too much was sent by peers that have not logged in.
+    Crowded,
 }
 
 impl Driver {
@@ -124,6 +126,7 @@ impl Driver {
             End::Lost(None) if running => tracing::warn!("{who}: client unexpectedly closed TCP connection"),
             End::Lost(Some(error)) if running => tracing::warn!("{who}: connection lost: {error}"),
             End::Lost(_) => tracing::debug!("{who}: closed before it was open"),
+            End::Crowded => tracing::warn!("{who}: dropped, too much was sent before logins"),
             End::Stalled => {
                 tracing::warn!("{who}: dropped, it took none of its output for {} ms", self.stall);
             }
@@ -199,6 +202,11 @@ impl Driver {
 
     /// Reads once and acts on it; true when anything was read or used up.
     fn read(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
+        let read = self.read_more(context, now)?;
+        if self.place.keep(self.rest.len()) { Ok(read) } else { Err(End::Crowded) }
+    }
+
+    fn read_more(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         let hold = self.session.hold();
         match hold {
             Hold::No => {}

@@ -12,13 +12,25 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::AbortHandle};
 
+/// How many may come in.
+#[derive(Debug, Clone, Copy)]
+pub struct DoorLimits {
+    pub connections: usize,
+    /// Sockets that have not logged in.
+    pub waiting: usize,
+    /// The same for one address.
+    pub waiting_per_address: usize,
+    /// Octets kept for all sockets that have not logged in.
+    pub waiting_bytes: usize,
+}
+
 /// Counts connections and drops those that wait too long in too large a crowd.
 #[derive(Debug)]
 pub struct Door {
-    connections_max: usize,
-    waiting_max: usize,
-    waiting_per_address_max: usize,
+    limits: DoorLimits,
     connections: AtomicUsize,
+    /// Octets kept for sockets that have not logged in.
+    waiting_bytes: AtomicUsize,
     state: Mutex<Waiting>,
     /// Sockets of crowded addresses that wait for a place among the waiting.
     queued: AtomicUsize,
@@ -81,15 +93,16 @@ pub struct Place {
     door: Arc<Door>,
     number: u64,
     waiting: bool,
+    /// Octets kept for it, while it waits.
+    kept: usize,
 }
 
 impl Door {
-    pub fn new(connections_max: usize, waiting_max: usize, waiting_per_address_max: usize) -> Arc<Door> {
+    pub fn new(limits: DoorLimits) -> Arc<Door> {
         Arc::new(Door {
-            connections_max,
-            waiting_max,
-            waiting_per_address_max,
+            limits,
             connections: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
             state: Mutex::default(),
             queued: AtomicUsize::new(0),
             freed: Notify::new(),
@@ -99,15 +112,15 @@ impl Door {
     /// Lets a socket in, unless there are too many. When too many wait, the oldest of them goes.
     pub fn enter(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
         let mut state = self.state.lock();
-        if state.by_address.get(&address).is_some_and(|count| self.waiting_per_address_max <= *count) {
+        if state.by_address.get(&address).is_some_and(|count| self.limits.waiting_per_address <= *count) {
             return Err(TurnedAway::AddressCrowded);
         }
-        if self.connections_max <= self.connections.load(Relaxed) {
+        if self.limits.connections <= self.connections.load(Relaxed) {
             return Err(TurnedAway::Full);
         }
         self.connections.fetch_add(1, Relaxed);
         let oldest = state.by_age.first_key_value().map(|(number, _)| *number);
-        let oldest = oldest.filter(|_| self.waiting_max <= state.by_age.len());
+        let oldest = oldest.filter(|_| self.limits.waiting <= state.by_age.len());
         let dropped = oldest.and_then(|oldest| {
             state.logged_in(oldest);
             state.tasks.remove(&oldest).flatten()
@@ -121,14 +134,14 @@ impl Door {
         if let Some(task) = dropped {
             task.abort();
         }
-        Ok(Place { door: self.clone(), number, waiting: true })
+        Ok(Place { door: self.clone(), number, waiting: true, kept: 0 })
     }
 
     /// As [`Door::enter`], but waits while the address is crowded: an honest burst of connections logs in
     /// within milliseconds, and a dishonest one only delays itself.
     pub async fn enter_in_turn(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
         let turn = Turn::new(&self.queued);
-        if self.waiting_max < turn.number {
+        if self.limits.waiting < turn.number {
             return Err(TurnedAway::AddressCrowded);
         }
         loop {
@@ -161,8 +174,23 @@ impl Place {
         self.number
     }
 
+    /// Notes how many octets are kept for this socket. False when those of all that have not logged in are
+    /// too many, and this one has a part in it.
+    #[must_use]
+    pub fn keep(&mut self, octets: usize) -> bool {
+        if !self.waiting || octets == self.kept {
+            return true;
+        }
+        let bytes = &self.door.waiting_bytes;
+        bytes.fetch_sub(self.kept, Relaxed);
+        self.kept = octets;
+        let sum = bytes.fetch_add(octets, Relaxed) + octets;
+        octets == 0 || sum <= self.door.limits.waiting_bytes
+    }
+
     /// The login succeeded.
     pub fn logged_in(&mut self) {
+        let _nothing_kept_is_fine = self.keep(0);
         if std::mem::take(&mut self.waiting) {
             self.door.state.lock().logged_in(self.number);
             self.door.freed.notify_waiters();
@@ -172,6 +200,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let _nothing_kept_is_fine = self.keep(0);
         let mut state = self.door.state.lock();
         state.logged_in(self.number);
         state.tasks.remove(&self.number);
@@ -188,9 +217,26 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
+    fn door(connections: usize, waiting: usize, waiting_per_address: usize) -> Arc<Door> {
+        Door::new(DoorLimits { connections, waiting, waiting_per_address, waiting_bytes: 100 })
+    }
+
+    #[test]
+    fn what_is_kept_before_logins_is_bounded_for_all_together() {
+        let door = door(10, 10, 10);
+        let (mut one, mut two) = (door.enter(HERE).unwrap(), door.enter(THERE).unwrap());
+        assert!(one.keep(60) && two.keep(40));
+        assert!(!two.keep(41), "101 octets for both");
+        one.logged_in();
+        assert!(one.keep(1_000), "who has logged in is counted elsewhere");
+        assert!(two.keep(100));
+        drop(two);
+        assert!(door.enter(THERE).unwrap().keep(100));
+    }
+
     #[test]
     fn one_address_cannot_crowd_the_door() {
-        let door = Door::new(10, 5, 2);
+        let door = door(10, 5, 2);
         let (_one, mut two) = (door.enter(HERE).unwrap(), door.enter(HERE).unwrap());
         assert_eq!(door.enter(HERE).unwrap_err(), TurnedAway::AddressCrowded);
         assert!(door.enter(THERE).is_ok());
@@ -200,7 +246,7 @@ mod tests {
 
     #[test]
     fn places_are_given_back() {
-        let door = Door::new(1, 5, 5);
+        let door = door(1, 5, 5);
         let place = door.enter(HERE).unwrap();
         assert_eq!(door.enter(THERE).unwrap_err(), TurnedAway::Full);
         drop(place);
@@ -209,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_waiting_socket_makes_room() {
-        let door = Door::new(10, 1, 5);
+        let door = door(10, 1, 5);
         let oldest = door.enter(HERE).unwrap();
         let task = tokio::spawn(std::future::pending::<()>());
         door.set_task(oldest.number(), task.abort_handle());

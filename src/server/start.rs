@@ -8,7 +8,7 @@ use super::{
     Config, ConfigError,
     clock::Clock,
     data_dir::{DataDir, DataDirError},
-    door::Door,
+    door::{Door, DoorLimits},
     listener::{self, Shared},
     memory,
 };
@@ -149,7 +149,12 @@ impl BrokerBuilder {
         let node = Arc::new(Node::new(node_settings(&config)));
         let limits = &config.limits;
         let connections_max = limits.connections_max.unwrap_or_else(descriptor_limit);
-        let door = Door::new(connections_max, limits.unauthenticated_max, limits.unauthenticated_per_ip_max);
+        let door = Door::new(DoorLimits {
+            connections: connections_max,
+            waiting: limits.unauthenticated_max,
+            waiting_per_address: limits.unauthenticated_per_ip_max,
+            waiting_bytes: limits.unauthenticated_bytes_max,
+        });
         let (alive, gone) = tokio::sync::mpsc::channel(1);
         let shared = Shared {
             node: node.clone(),

@@ -175,6 +175,12 @@ pub static KEYS: &[Key] = &[
         "Connections that have not logged in yet, of one address."
     ),
     key!(
+        "limits.unauthenticated_bytes_max",
+        limits.unauthenticated_bytes_max,
+        Size(131_072..=usize::MAX),
+        "Bytes that all connections together may have sent before they have logged in; above it they are dropped."
+    ),
+    key!(
         "limits.partial_content_max",
         limits.partial_content_max,
         Size(4_096..=u64::MAX),

@@ -67,6 +67,8 @@ pub struct Limits {
     pub unauthenticated_max: usize,
     /// The same for one peer address. Default 100.
     pub unauthenticated_per_ip_max: usize,
+    /// Octets that all sockets before their login may have sent and we must keep. Default 16 MiB.
+    pub unauthenticated_bytes_max: usize,
     /// Half-received contents of one connection, in bytes. Default 64 MiB.
     pub partial_content_max: u64,
     /// Output not yet taken by a peer, in bytes, before its input is no longer read. Default 4 MiB.
@@ -169,6 +171,7 @@ impl Default for Config {
                 connections_max: None,
                 unauthenticated_max: 1_000,
                 unauthenticated_per_ip_max: 100,
+                unauthenticated_bytes_max: 16 << 20,
                 partial_content_max: 64 << 20,
                 output_max: 4 << 20,
                 output_stall: Duration::from_secs(60),
