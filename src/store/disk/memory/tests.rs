@@ -1,0 +1,1 @@
+//! The model of power loss: what must survive, what may, and what never happens.
