@@ -149,7 +149,7 @@ impl Vhost {
             return Err(Refused::QueueType { name, vhost, kind });
         }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
-        let settings = settings(&arguments);
+        let settings = settings(&arguments, durable && !exclusive);
         let owner = exclusive.then_some(connection);
         let properties = QueueProperties { durable, auto_delete, owner, arguments };
         let queue = QueueRef(Arc::new(SharedQueue::new(name, &self.name, properties, settings, now)));
@@ -297,8 +297,9 @@ impl Vhost {
     }
 }
 
-fn settings(arguments: &QueueArguments) -> QueueSettings {
+fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
     QueueSettings {
+        durable,
         message_ttl: arguments.message_ttl_ms,
         expires: arguments.expires_ms,
         max_length: arguments.max_length,

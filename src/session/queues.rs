@@ -174,7 +174,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let name = self.named_queue(id, purge.queue.as_str())?;
         let queue = vhost.queue_for(&name, self.id)?;
-        let purged = self.node.with_queue(&queue, self.now, |queue, _| queue.purge());
+        let purged = self.node.with_queue(&queue, self.now, |queue, effects| queue.purge(effects));
         if !purge.nowait {
             let message_count = u32::try_from(purged.count()).unwrap_or(u32::MAX);
             out.method(id, queue::AMQPMethod::PurgeOk(queue::PurgeOk { message_count }));
