@@ -22,12 +22,8 @@ impl Drop for Alarms {
 
 impl Alarms {
     /// `memory_limit` in octets of messages held in memory.
-    pub fn new(memory_limit: u64) -> Alarms {
-        Alarms {
-            memory_limit: AtomicU64::new(memory_limit),
-            account: Account::open(),
-            waiting: AtomicUsize::new(0),
-        }
+    pub fn new(memory_limit: u64, account: Account) -> Alarms {
+        Alarms { memory_limit: AtomicU64::new(memory_limit), account, waiting: AtomicUsize::new(0) }
     }
 
     /// The account of this node's messages.

@@ -7,20 +7,25 @@
 mod access;
 mod alarms;
 mod dead_letters;
+mod definitions;
 mod inbox;
+mod journal;
 mod node;
 mod queue;
 mod refused;
 mod replies;
+mod restore;
 mod timers;
 mod vhost;
 
 pub use access::{Access, LoginGuard, User};
 pub use alarms::Alarms;
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, Signal, Taken};
+pub use journal::{Journal, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
 pub use queue::{ConnectionId, QueueProperties, QueueRef, SharedQueue};
 pub use refused::Refused;
 pub use replies::{REPLY_TO, Replies};
+pub use restore::Restored;
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};

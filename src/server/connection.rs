@@ -149,7 +149,11 @@ impl Driver {
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
-            if self.session.recheck_pressure(now, context.waker()) | self.session.recheck_alarms(now) {
+            self.session.check_log();
+            if self.session.recheck_pressure(now, context.waker())
+                | self.session.recheck_alarms(now)
+                | self.session.recheck_log(context.waker())
+            {
                 self.held = true;
             }
             let mut progress = self.session.deliver(now, context.waker());
@@ -179,7 +183,7 @@ impl Driver {
         let mut any = false;
         loop {
             let output = self.session.output();
-            if output.is_empty() {
+            if !output.is_writable() {
                 return Ok(any);
             }
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -210,7 +214,7 @@ impl Driver {
         let hold = self.session.hold();
         match hold {
             Hold::No => {}
-            Hold::Pressure => return Ok(false),
+            Hold::Pressure | Hold::Log => return Ok(false),
             Hold::Output | Hold::Alarm | Hold::Login => return self.read_held(context, now),
         }
         BUFFER.with_borrow_mut(|buffer| {
@@ -307,7 +311,7 @@ impl Driver {
 
     /// Sets the timer for the next thing that is due.
     fn sleep(&mut self, context: &mut Context<'_>, now: Millis) -> Poll<End> {
-        let stalled_at = (!self.session.output().is_empty()).then(|| self.moved_at + self.stall);
+        let stalled_at = self.session.output().is_writable().then(|| self.moved_at + self.stall);
         match self.release_at {
             Some(at) if at <= now => self.release(now),
             None if self.active_at == now => self.release_at = Some(now + RELEASE_AFTER),

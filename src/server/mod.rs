@@ -9,6 +9,7 @@ mod listener;
 pub(crate) mod logging;
 mod memory;
 mod start;
+mod storage;
 
 pub use config::{Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Memory, Storage};
 pub use start::{Broker, BrokerBuilder, StartError};

@@ -25,6 +25,8 @@ impl Core {
         let gone = self.detach_consumers(id);
         self.return_undelivered(&gone);
         self.recover(id);
+        self.log(false);
+        self.forget_awaited(id);
         self.channels.remove(&id);
         self.dirty.retain(|dirty| *dirty != id);
         for (_, consumer) in gone {
@@ -122,6 +124,9 @@ impl Core {
         for queue in std::mem::take(&mut self.exclusive) {
             self.node.delete_exclusive(&queue);
         }
+        self.log(false);
+        self.awaited.clear();
+        self.log_is_full = false;
         self.charge_partial(0);
         self.stop_waiting();
         self.pressed = None;

@@ -6,8 +6,10 @@
 //! argument.
 
 mod basic;
+mod batch;
 mod channel;
 mod close;
+mod confirms;
 mod deliver;
 mod errors;
 mod login;
@@ -20,16 +22,17 @@ mod topology;
 mod transaction;
 mod unacked;
 
-use std::{net::IpAddr, sync::Arc, task::Waker};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, task::Waker};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use batch::Batch;
 use channel::Channel;
+use confirms::Awaited;
 use deliver::Consumers;
 pub use output::{Output, SLICES_MAX};
-use publish::Batch;
 use routes::Routes;
 
 use crate::{
@@ -37,6 +40,7 @@ use crate::{
     broker::Millis,
     engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
     protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+    store::Op,
 };
 
 /// Output above this many octets is written before more deliveries are encoded; messages and output of one
@@ -75,6 +79,8 @@ pub enum Hold {
     Login,
     /// A queue has a backlog that its consumers will have worked off in a moment.
     Pressure,
+    /// The log has more to write than it should.
+    Log,
 }
 
 /// One connection of a client.
@@ -103,6 +109,11 @@ struct Core {
     /// Exclusive queues, which end with the connection (QUE-10).
     exclusive: Vec<QueueRef>,
     batch: Batch,
+    /// What the log must learn at the next flush, as one.
+    ops: Vec<Op>,
+    /// Confirms that wait for the log, in order.
+    awaited: VecDeque<Awaited>,
+    log_is_full: bool,
     routes: Routes,
     /// Channels with confirms or settlements to pass on at the next flush.
     dirty: SmallVec<[ChannelId; 4]>,
@@ -140,6 +151,9 @@ impl Session {
             consumers: Consumers::default(),
             exclusive: Vec::new(),
             batch: Batch::default(),
+            ops: Vec::new(),
+            awaited: VecDeque::new(),
+            log_is_full: false,
             routes: Routes::default(),
             dirty: SmallVec::new(),
             client: login::Client::default(),
@@ -201,6 +215,8 @@ impl Session {
             Hold::Login
         } else if self.core.pressed.is_some() {
             Hold::Pressure
+        } else if self.core.log_is_full {
+            Hold::Log
         } else if self.core.blocked {
             Hold::Alarm
         } else {
@@ -234,6 +250,7 @@ impl Session {
                     let publishes = matches!(event, Event::Content(..));
                     self.on_event(event);
                     // The publish that meets the alarm is taken; what follows it waits (ALM-03).
+                    self.core.log_is_full |= publishes && self.core.node.journal.is_full_now();
                     if publishes && let Some(reason) = self.core.node.alarms.reason() {
                         self.core.block(reason, &mut self.output);
                         self.machine.pause_monitoring(true, now);

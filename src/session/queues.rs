@@ -86,6 +86,7 @@ impl Core {
             channel.last_queue = Some(queue.name.clone());
         }
         if !nowait {
+            self.promise_definitions(out);
             let counts = self.node.with_queue(&queue, self.now, |queue, _| queue.counts());
             self.declare_ok(id, &queue.name, counts.ready, counts.consumers, out);
         }
@@ -138,6 +139,7 @@ impl Core {
         }
         vhost.bind_queue(&source, &name, &key, bind.arguments)?;
         if !bind.nowait {
+            self.promise_definitions(out);
             out.method(id, queue::AMQPMethod::BindOk(queue::BindOk {}));
         }
         Ok(())
@@ -156,6 +158,7 @@ impl Core {
             return Err(locked);
         }
         vhost.unbind_queue(&source, &name, &key, unbind.arguments)?;
+        self.promise_definitions(out);
         out.method(id, queue::AMQPMethod::UnbindOk(queue::UnbindOk {}));
         Ok(())
     }
@@ -197,6 +200,7 @@ impl Core {
             Err(refused) => return Err(refused),
         };
         if !delete.nowait {
+            self.promise_definitions(out);
             let message_count = u32::try_from(deleted).unwrap_or(u32::MAX);
             out.method(id, queue::AMQPMethod::DeleteOk(queue::DeleteOk { message_count }));
         }

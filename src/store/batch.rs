@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::disk::{DiskFile, read_exact_at};
+use super::disk::DiskFile;
 
 /// Batches begin at multiples of this many octets, so that no write touches a page that holds older batches,
 /// and a reader finds the next batch behind a broken one.
@@ -147,10 +147,19 @@ impl Header {
     }
 }
 
+/// Reads all of `octets`; false when the file ends before.
+pub fn fill(file: &dyn DiskFile, octets: &mut [u8], offset: u64) -> io::Result<bool> {
+    match file.read_exact_at(octets, offset) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads the header of the batch at `offset`; `None` where there is none.
 pub fn read_header(file: &dyn DiskFile, offset: u64, segment: u64) -> io::Result<Option<Header>> {
     let mut octets = [0; HEADER];
-    if !read_exact_at(file, &mut octets, offset)? {
+    if !fill(file, &mut octets, offset)? {
         return Ok(None);
     }
     Ok(Header::decode(&octets).filter(|header| header.segment == segment))
@@ -170,7 +179,7 @@ pub fn read_records(
     }
     let Ok(length) = usize::try_from(header.length) else { return Ok(false) };
     octets.resize(length, 0);
-    read_exact_at(file, octets, from)
+    fill(file, octets, from)
 }
 
 /// One record's body, or what is left of it.

@@ -109,8 +109,8 @@ impl Definition {
         match self {
             Definition::Reset { .. } => {}
             Definition::DeclareExchange { exchange, .. } => {
-                let flags =
-                    if exchange.auto_delete { AUTO_DELETE } else { 0 } | if exchange.internal { INTERNAL } else { 0 };
+                let flags = if exchange.auto_delete { AUTO_DELETE } else { 0 }
+                    | if exchange.internal { INTERNAL } else { 0 };
                 out.push(flags);
                 put_octets(out, exchange.name.as_bytes());
                 put_octets(out, exchange.kind.as_bytes());

@@ -123,7 +123,8 @@ impl QueueIndex {
             {
                 return Some(*page);
             }
-            lane = self.pages_by_first.range((lane.checked_add(1)?, 0)..).next().map(|((lane, _), _)| *lane)?;
+            lane =
+                self.pages_by_first.range((lane.checked_add(1)?, 0)..).next().map(|((lane, _), _)| *lane)?;
         }
     }
 
@@ -305,7 +306,12 @@ impl Index {
     }
 
     /// A page was written; the record to write, unless nothing lives in it.
-    pub fn add_page(&mut self, record: &PageRecord, segment: u64, freed: &mut Vec<PageRange>) -> Option<PageRecord> {
+    pub fn add_page(
+        &mut self,
+        record: &PageRecord,
+        segment: u64,
+        freed: &mut Vec<PageRange>,
+    ) -> Option<PageRecord> {
         let kept = self.queues.get_mut(&record.queue).and_then(|queue| {
             let before = queue.bytes;
             let kept = queue.add_page(record, segment, false);
@@ -361,6 +367,13 @@ impl Index {
     /// Recovery: a page as its newest record says.
     pub fn recover_page(&mut self, record: &PageRecord, segment: u64) {
         self.queues.entry(record.queue).or_default().add_page(record, segment, true);
+    }
+
+    /// Recovery is complete: settlements that found no message were of messages long gone.
+    pub fn end_recovery(&mut self) {
+        for queue in self.queues.values_mut() {
+            queue.early.clear();
+        }
     }
 
     /// All pages, for recovery.

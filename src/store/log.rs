@@ -33,16 +33,28 @@ const NEVER: Position = u64::MAX;
 #[derive(Debug)]
 pub enum Op {
     /// A message has its places in queues.
-    Message { message: Message, places: Places },
+    Message {
+        message: Message,
+        places: Places,
+    },
     /// Messages of a queue are done with.
-    Settled { queue: QueueId, sequences: Vec<u64> },
+    Settled {
+        queue: QueueId,
+        sequences: Vec<u64>,
+    },
     /// Deliveries were given back to their queue.
-    Returned { queue: QueueId, sequences: Vec<u64> },
+    Returned {
+        queue: QueueId,
+        sequences: Vec<u64>,
+    },
     Define(Definition),
     /// A page of a queue was written and synced.
     Page(PageRecord),
     /// A queue needs a page no more.
-    PageReleased { queue: QueueId, page: u64 },
+    PageReleased {
+        queue: QueueId,
+        page: u64,
+    },
     /// The last thing that happens in a broker that stops in order.
     CleanStop,
 }
@@ -298,7 +310,7 @@ impl Log {
     }
 
     /// The log is broken: nothing is durable from here on.
-    pub(super) fn fail(&self, reason: &str) {
+    pub fn fail(&self, reason: &str) {
         let (waiters, ops) = {
             let mut pending = self.pending.lock();
             pending.failure = Some(reason.into());

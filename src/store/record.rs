@@ -45,15 +45,26 @@ pub struct PageRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record<'a> {
     /// A message, still encoded, with all its places.
-    Message { places: Places, contents: &'a [u8] },
+    Message {
+        places: Places,
+        contents: &'a [u8],
+    },
     /// Messages that are done with, as runs of sequences.
-    Settled { queue: QueueId, runs: Vec<(u64, u64)> },
+    Settled {
+        queue: QueueId,
+        runs: Vec<(u64, u64)>,
+    },
     /// Deliveries that were given back.
-    Returned { queue: QueueId, runs: Vec<(u64, u64)> },
+    Returned {
+        queue: QueueId,
+        runs: Vec<(u64, u64)>,
+    },
     Definition(Definition),
     Page(PageRecord),
     /// Segments before this one are not needed any more.
-    Trimmed { before: u64 },
+    Trimmed {
+        before: u64,
+    },
     /// The broker stopped in order: what was never delivered is known.
     CleanStop,
 }

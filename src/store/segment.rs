@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use super::{
-    batch::ALIGNMENT,
-    disk::{Disk, DiskFile, Open, read_exact_at, write_all_at},
+    batch::{ALIGNMENT, fill},
+    disk::{Disk, DiskFile, Open},
 };
 
 /// Where the segments are, within the data directory.
@@ -90,7 +90,7 @@ fn header(number: u64) -> [u8; CHECKED] {
 /// Checks a segment's header.
 pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), BadHeader>> {
     let mut octets = [0; CHECKED];
-    if !read_exact_at(file, &mut octets, 0)? {
+    if !fill(file, &mut octets, 0)? {
         return Ok(Err(BadHeader::Damaged));
     }
     if octets == header(number) {
@@ -134,7 +134,7 @@ fn prepare(disk: &dyn Disk, file: &dyn DiskFile, number: u64, size: u64) -> io::
     if file.length()? < size {
         file.allocate(0, size)?;
     }
-    write_all_at(file, &header(number), 0)?;
+    file.write_all_at(&header(number), 0)?;
     file.sync()?;
     disk.sync_directory(DIRECTORY)
 }

@@ -64,7 +64,8 @@ impl Trim {
         let write_max = builder.len() + WRITE_PORTION;
         let mut read = 0;
         while !self.is_scanned() && builder.len() < write_max && read < READ_PORTION {
-            let Some(mut batch) = self.batch.take().map_or_else(|| self.next_batch(), |batch| Ok(Some(batch)))?
+            let Some(mut batch) =
+                self.batch.take().map_or_else(|| self.next_batch(), |batch| Ok(Some(batch)))?
             else {
                 continue;
             };
@@ -94,7 +95,10 @@ impl Trim {
         let offset = self.offset;
         let Some(header) = batch::read_header(&*self.file, offset, self.segment)? else {
             // Where one should be: nothing behind it can be found, and nothing may be thrown away unseen.
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a batch of the oldest segment is damaged"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a batch of the oldest segment is damaged",
+            ));
         };
         self.offset += header.span();
         let mut octets = Vec::new();

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::{
     batch::{ALIGNMENT, Builder},
-    disk::{Disk, write_all_at},
+    disk::Disk,
     index::{Index, PageRange},
     log::{Log, Op, Position, Taken},
     record::{self, Place, Places},
@@ -27,12 +27,12 @@ pub struct LogSettings {
     pub segment_size: u64,
     /// The log is trimmed when it is longer than this, in octets, and than twice what lives in it.
     pub trim_min: u64,
-    pub sync: Sync,
+    pub sync: Durability,
 }
 
 /// What durable means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
+pub enum Durability {
     /// On disk: survives the loss of power.
     Fsync,
     /// Handed to the kernel, and on disk a moment later: survives the end of the process.
@@ -162,7 +162,8 @@ impl Writer {
             self.settle_durability(urgent, now)?;
         }
         let patience = if self.is_trimming() { patience.map(|_| TRIM_PAUSE) } else { patience };
-        let mut taken = self.log.take(std::mem::take(&mut self.spare_ops), patience, self.unsynced_since.is_some());
+        let mut taken =
+            self.log.take(std::mem::take(&mut self.spare_ops), patience, self.unsynced_since.is_some());
         self.apply(&mut taken);
         self.builder.begin(self.next_batch);
         self.write_records(&taken.ops);
@@ -266,7 +267,7 @@ impl Writer {
         }
         let Some(active) = self.segments.back_mut() else { return Ok(false) };
         let octets = self.builder.seal(active.number, self.synced_batch);
-        match write_all_at(&*active.file, octets, active.end) {
+        match active.file.write_all_at(octets, active.end) {
             Ok(()) => {}
             // Nothing of the batch counts until all of it is there; it will be written over.
             Err(error) if is_full(&error) => return Ok(false),
@@ -307,14 +308,14 @@ impl Writer {
     fn settle_durability(&mut self, urgent: bool, now: Millis) -> io::Result<()> {
         let overdue = self.unsynced_since.is_some_and(|since| since + LAZY_SYNC <= now);
         let wanted = match self.settings.sync {
-            Sync::Fsync => urgent || overdue,
-            Sync::Interval => overdue || self.is_closed,
-            Sync::Os => self.is_closed,
+            Durability::Fsync => urgent || overdue,
+            Durability::Interval => overdue || self.is_closed,
+            Durability::Os => self.is_closed,
         };
         if wanted && self.unsynced_since.is_some() {
             self.sync()?;
         }
-        let durable = self.unsynced_since.is_none() || self.settings.sync != Sync::Fsync;
+        let durable = self.unsynced_since.is_none() || self.settings.sync != Durability::Fsync;
         self.log.done(durable.then_some(self.written));
         Ok(())
     }
@@ -330,7 +331,8 @@ impl Writer {
 
     /// Begins or goes on with moving what lives in the oldest segment.
     fn trim_some(&mut self) -> io::Result<()> {
-        if self.trim.is_none() && self.should_trim()
+        if self.trim.is_none()
+            && self.should_trim()
             && let Some(oldest) = self.segments.front()
         {
             self.trim = Some(Trim::new(oldest));

@@ -14,6 +14,8 @@ pub(crate) use nearest::nearest;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::store::Durability;
+
 /// Everything the broker can be told. Every field has a default that suits a first start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -118,6 +120,10 @@ pub struct Bootstrap {
 pub struct Storage {
     /// `None` = ephemeral, no disk at all.
     pub data_dir: Option<PathBuf>,
+    /// What a confirm means.
+    pub sync: Durability,
+    /// Start although parts of the log are missing.
+    pub accept_loss: bool,
 }
 
 /// `[log]`.
@@ -187,7 +193,11 @@ impl Default for Config {
                 users: Vec::new(),
                 vhosts: Vec::new(),
             },
-            storage: Storage { data_dir: Some(PathBuf::from("leveret-data")) },
+            storage: Storage {
+                data_dir: Some(PathBuf::from("leveret-data")),
+                sync: Durability::Fsync,
+                accept_loss: false,
+            },
             log: Log { level: "info".to_owned(), format: LogFormat::Pretty },
             cluster_name: "leveret".to_owned(),
             port_file: None,
