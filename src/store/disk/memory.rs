@@ -131,6 +131,14 @@ impl MemoryDisk {
         true
     }
 
+    /// What a kernel does after a failed sync: the changes stay visible, but count as written and never reach
+    /// the disk, not even by a later sync. False if there is no such file.
+    pub fn lose_unsynced(&self, path: &str) -> bool {
+        let mut state = self.state.lock();
+        let Some(number) = state.names.find(path) else { return false };
+        state.files.get_mut(&number).map(Inode::lose_unsynced).is_some()
+    }
+
     /// Whether a file has changes that a power loss could take.
     pub fn is_dirty(&self, path: &str) -> bool {
         let state = self.state.lock();
