@@ -86,8 +86,9 @@ impl MemoryDisk {
     pub fn kill(&self) -> MemoryDisk {
         let state = self.state.lock();
         let names = state.names.clone();
-        let known = state.files.iter().filter(|(number, _)| names.knows(**number));
-        let files = known.map(|(number, file)| (*number, file.without_handles())).collect();
+        let known = names.known();
+        let kept = state.files.iter().filter(|(number, _)| known.contains(number));
+        let files = kept.map(|(number, file)| (*number, file.without_handles())).collect();
         MemoryDisk::after(&state, files, names)
     }
 
@@ -171,8 +172,8 @@ impl State {
 
     /// Forgets files that nobody can reach any more, not even after a crash.
     fn sweep(&mut self) {
-        let names = &self.names;
-        self.files.retain(|number, file| file.handles > 0 || names.knows(*number));
+        let known = self.names.known();
+        self.files.retain(|number, file| file.handles > 0 || known.contains(number));
     }
 
     /// How many of so many octets find space.
@@ -296,7 +297,7 @@ impl Drop for MemoryFile {
         let mut state = self.disk.state.lock();
         let Some(file) = state.files.get_mut(&self.number) else { return };
         file.handles -= 1;
-        if file.handles == 0 && !state.names.knows(self.number) {
+        if file.handles == 0 && !state.names.known().contains(&self.number) {
             state.files.remove(&self.number);
         }
     }

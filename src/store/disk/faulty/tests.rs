@@ -123,6 +123,23 @@ fn a_hook_cuts_the_power_at_exactly_one_sync() {
 }
 
 #[test]
+fn a_failed_sync_may_lose_what_it_was_to_make_durable() {
+    let disk = disk();
+    let file = disk.open("log/1", Open::CreateNew).unwrap();
+    disk.sync_directory("log").unwrap();
+    file.write_all_at(b"x", 0).unwrap();
+    let memory = disk.inner().clone();
+    disk.plan(When::nth(Operation::Sync, 1).before(move |path| assert!(memory.lose_unsynced(path))));
+    disk.plan(When::nth(Operation::Sync, 1).fail(errno::EIO));
+    assert_eq!(code(file.sync()), Some(errno::EIO));
+    file.sync().unwrap();
+    assert_eq!(disk.inner().contents("log/1").unwrap(), b"x", "visible");
+    for seed in 0..100 {
+        assert_ne!(disk.inner().crash(seed).contents("log/1").unwrap(), b"x", "and gone");
+    }
+}
+
+#[test]
 fn every_kind_of_operation_can_be_counted_and_failed() {
     let disk = disk();
     let file = disk.open("log/1", Open::CreateNew).unwrap();

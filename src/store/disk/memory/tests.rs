@@ -109,6 +109,20 @@ fn a_length_may_be_new_while_the_octets_are_not() {
 }
 
 #[test]
+fn nothing_lurks_behind_the_end_of_a_file_after_a_crash() {
+    let (disk, file) = disk_with(b"old");
+    file.write_all_at(&[9; 5000], 3).unwrap();
+    let short = SEEDS.map(|seed| disk.crash(seed)).filter(|found| found.files()[0].1 == 3);
+    let mut tried = 0;
+    for found in short {
+        found.open("log/1", Open::Existing).unwrap().set_length(5003).unwrap();
+        assert_eq!(found.contents("log/1").unwrap(), [&b"old"[..], &[0; 5000]].concat());
+        tried += 1;
+    }
+    assert!(tried > 10, "only {tried} crashes kept the old length");
+}
+
+#[test]
 fn a_cut_file_is_old_or_new_and_shows_nothing_from_before_the_cut() {
     let (disk, file) = disk_with(&[1; 8192]);
     file.set_length(0).unwrap();
@@ -211,6 +225,18 @@ fn a_synced_name_takes_along_what_it_builds_on() {
     for seed in SEEDS {
         let lengths = [("free/1".to_owned(), 1), ("log/1".to_owned(), 0)];
         assert_eq!(disk.crash(seed).files(), lengths, "seed {seed}");
+    }
+}
+
+#[test]
+fn no_crash_loses_a_file_that_was_only_moved_out_of_the_way() {
+    let (disk, _) = disk_with(b"old");
+    disk.rename("log/1", "log/2").unwrap();
+    disk.open("log/1", Open::CreateNew).unwrap().write_all_at(b"new", 0).unwrap();
+    for seed in SEEDS {
+        let found = disk.crash(seed);
+        let keeps = |path: &&str| found.contents(path).is_some_and(|octets| octets == b"old");
+        assert_eq!(["log/1", "log/2"].iter().filter(|path| keeps(path)).count(), 1, "seed {seed}");
     }
 }
 
