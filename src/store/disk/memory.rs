@@ -86,8 +86,9 @@ impl MemoryDisk {
     pub fn kill(&self) -> MemoryDisk {
         let state = self.state.lock();
         let names = state.names.clone();
-        let known = state.files.iter().filter(|(number, _)| names.knows(**number));
-        let files = known.map(|(number, file)| (*number, file.without_handles())).collect();
+        let known = names.known();
+        let kept = state.files.iter().filter(|(number, _)| known.contains(number));
+        let files = kept.map(|(number, file)| (*number, file.without_handles())).collect();
         MemoryDisk::after(&state, files, names)
     }
 
@@ -131,6 +132,14 @@ impl MemoryDisk {
         true
     }
 
+    /// What a kernel does after a failed sync: the changes stay visible, but count as written and never reach
+    /// the disk, not even by a later sync. False if there is no such file.
+    pub fn lose_unsynced(&self, path: &str) -> bool {
+        let mut state = self.state.lock();
+        let Some(number) = state.names.find(path) else { return false };
+        state.files.get_mut(&number).map(Inode::lose_unsynced).is_some()
+    }
+
     /// Whether a file has changes that a power loss could take.
     pub fn is_dirty(&self, path: &str) -> bool {
         let state = self.state.lock();
@@ -163,8 +172,8 @@ impl State {
 
     /// Forgets files that nobody can reach any more, not even after a crash.
     fn sweep(&mut self) {
-        let names = &self.names;
-        self.files.retain(|number, file| file.handles > 0 || names.knows(*number));
+        let known = self.names.known();
+        self.files.retain(|number, file| file.handles > 0 || known.contains(number));
     }
 
     /// How many of so many octets find space.
@@ -288,7 +297,7 @@ impl Drop for MemoryFile {
         let mut state = self.disk.state.lock();
         let Some(file) = state.files.get_mut(&self.number) else { return };
         file.handles -= 1;
-        if file.handles == 0 && !state.names.knows(self.number) {
+        if file.handles == 0 && !state.names.known().contains(&self.number) {
             state.files.remove(&self.number);
         }
     }

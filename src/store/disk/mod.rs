@@ -11,10 +11,14 @@
 
 use std::{fmt::Debug, io, sync::Arc};
 
+mod faulty;
 mod memory;
 mod path;
 mod real;
+#[cfg(test)]
+mod tests;
 
+pub use faulty::{FaultyDisk, Operation, Rule, When};
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
 

@@ -166,3 +166,90 @@ impl DiskFile for RealFile {
         Ok(self.file.metadata()?.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn disk() -> (tempfile::TempDir, RealDisk) {
+        let root = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(root.path().to_owned());
+        (root, disk)
+    }
+
+    #[test]
+    fn files_are_written_read_listed_renamed_and_removed() {
+        let (root, disk) = disk();
+        assert!(disk.list("log").unwrap().is_empty(), "a missing directory is empty");
+        disk.create_directory("log/deep").unwrap();
+        disk.create_directory("log/deep").unwrap();
+        let file = disk.open("log/2", Open::CreateNew).unwrap();
+        file.write_all_at(b"hello", 3).unwrap();
+        file.sync().unwrap();
+        disk.open("log/1", Open::CreateNew).unwrap();
+        disk.sync_directory("log").unwrap();
+        assert_eq!(disk.list("log").unwrap(), ["1", "2"], "files only, sorted");
+        disk.rename("log/2", "log/1").unwrap();
+        let mut octets = [9; 16];
+        let found = disk.open("log/1", Open::ReadOnly).unwrap();
+        assert_eq!(found.read_at(&mut octets, 0).unwrap(), 8);
+        assert_eq!(&octets[..8], b"\0\0\0hello");
+        assert_eq!(found.read_at(&mut octets, 8).unwrap(), 0, "the end");
+        assert!(found.write_at(b"x", 0).is_err(), "it only reads");
+        disk.remove("log/1").unwrap();
+        assert!(disk.list("log").unwrap().is_empty());
+        assert_eq!(read_dir(root.path().join("log")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn opening_says_what_is_there() {
+        let (root, disk) = disk();
+        let kind = |mode| disk.open("a", mode).map(drop).map_err(|error| error.kind());
+        assert_eq!(kind(Open::Existing), Err(io::ErrorKind::NotFound));
+        assert_eq!(kind(Open::ReadOnly), Err(io::ErrorKind::NotFound));
+        assert_eq!(kind(Open::CreateNew), Ok(()));
+        assert_eq!(kind(Open::CreateNew), Err(io::ErrorKind::AlreadyExists));
+        assert_eq!(kind(Open::Existing), Ok(()));
+        let mode = fs::metadata(root.path().join("a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o137, 0, "{mode:o}: only the owner writes, and the group at most reads");
+        let outside = disk.open("../a", Open::Existing).unwrap_err();
+        assert_eq!(outside.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn space_is_taken_given_back_and_measured() {
+        let (_root, disk) = disk();
+        let file = disk.open("a", Open::CreateNew).unwrap();
+        file.write_all_at(&[1; 8192], 0).unwrap();
+        file.allocate(4096, 1 << 20).unwrap();
+        file.allocate(0, 0).unwrap();
+        assert_eq!(file.length().unwrap(), 4096 + (1 << 20));
+        let mut octets = [9; 8192];
+        file.read_exact_at(&mut octets, 4096).unwrap();
+        assert_eq!((octets[4095], octets[4096]), (1, 0), "what was there stays, the rest is zeros");
+        file.discard(0, 0).unwrap();
+        file.discard(0, 4096).unwrap();
+        assert_eq!(file.length().unwrap(), 4096 + (1 << 20), "a hole is no cut");
+        file.set_length(10).unwrap();
+        assert_eq!(file.length().unwrap(), 10);
+        assert_eq!(file.allocate(u64::MAX, 2).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let space = disk.space().unwrap();
+        assert!(space.free <= space.total && space.total > 0, "{space:?}");
+    }
+
+    #[test]
+    fn where_space_cannot_be_taken_it_is_written() {
+        let (root, disk) = disk();
+        fs::write(root.path().join("a"), b"kept").unwrap();
+        let file =
+            RealFile { file: OpenOptions::new().read(true).write(true).open(root.path().join("a")).unwrap() };
+        file.write_zeros(ZEROS as u64 * 2 + 5).unwrap();
+        file.write_zeros(7).unwrap();
+        let octets = fs::read(root.path().join("a")).unwrap();
+        assert_eq!(octets.len(), ZEROS * 2 + 5);
+        assert!(octets.starts_with(b"kept\0") && octets[4..].iter().all(|octet| *octet == 0));
+        drop(disk);
+    }
+}

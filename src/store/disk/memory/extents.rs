@@ -36,6 +36,9 @@ impl Extents {
 
     /// Takes a range out.
     pub fn remove(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
         let cut: Vec<(u64, u64)> = self
             .0
             .range(..range.end)

@@ -165,6 +165,12 @@ impl Inode {
         self.unsynced = 0;
     }
 
+    /// Drops the changes from what will ever be durable, while programs go on seeing them.
+    pub fn lose_unsynced(&mut self) {
+        self.changes.clear();
+        self.unsynced = 0;
+    }
+
     /// Whether something would be lost at a power loss.
     pub fn is_dirty(&self) -> bool {
         !self.changes.is_empty()

@@ -123,12 +123,10 @@ impl Names {
         }
     }
 
-    /// Whether a file still has a name, had one that may come back, or will have one.
-    pub fn knows(&self, number: Number) -> bool {
-        let named = |table: &Table| table.values().any(|known| *known == number);
-        named(&self.live)
-            || named(&self.durable)
-            || self.pending.iter().any(|change| change.act.number() == Some(number))
+    /// The files that have a name, or may have one after a crash.
+    pub fn known(&self) -> BTreeSet<Number> {
+        let pending = self.pending.iter().filter_map(|change| change.act.number());
+        self.live.values().chain(self.durable.values()).copied().chain(pending).collect()
     }
 
     /// The names after a power loss: each change survives or not, but none that builds on a lost one.
