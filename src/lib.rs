@@ -22,4 +22,4 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 
-pub use server::{Broker, BrokerBuilder, Config};
+pub use server::{Broker, BrokerBuilder, Config, LimitReport};

@@ -9,8 +9,8 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, ConnectionId, ConsumerOutlet, Inbox, LoginGuard, QueueRef, Refused, Replies, Signal,
-    Timers, Vhost, dead_letters,
+    Access, Alarms, Allowances, ConnectionId, ConsumerOutlet, Inbox, LoginGuard, Occupancy, QueueRef,
+    Refusals, Refused, Replies, Signal, Timers, Vhost, dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -27,6 +27,8 @@ pub struct NodeSettings {
     pub vhosts: Vec<String>,
     /// Octets of messages in memory above which publishers wait.
     pub memory_limit: u64,
+    /// How many connections and channels there may be.
+    pub allowances: Allowances,
     /// Sixteen octets that nobody can guess, for generated names.
     pub random: fn() -> u128,
 }
@@ -41,12 +43,15 @@ pub struct Node {
     pub alarms: Alarms,
     pub timers: Timers,
     pub replies: Replies,
+    pub occupancy: Arc<Occupancy>,
+    pub refusals: Arc<Refusals>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
 
 impl Node {
     pub fn new(settings: NodeSettings) -> Node {
+        let refusals = Arc::new(Refusals::default());
         let node = Node {
             vhosts: DashMap::default(),
             connections: DashMap::default(),
@@ -54,7 +59,9 @@ impl Node {
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit),
             timers: Timers::default(),
-            replies: Replies::default(),
+            replies: Replies::new(refusals.clone()),
+            occupancy: Occupancy::new(settings.allowances),
+            refusals,
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };

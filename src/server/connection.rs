@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{clock::Clock, door::Place};
 use crate::{
-    amqp::{FrameHead, FrameKind},
+    amqp::{FrameHead, FrameKind, Limit},
     broker::Millis,
     session::{Hold, SLICES_MAX, Session},
 };
@@ -126,9 +126,13 @@ impl Driver {
             End::Lost(None) if running => tracing::warn!("{who}: client unexpectedly closed TCP connection"),
             End::Lost(Some(error)) if running => tracing::warn!("{who}: connection lost: {error}"),
             End::Lost(_) => tracing::debug!("{who}: closed before it was open"),
-            End::Crowded => tracing::warn!("{who}: dropped, too much was sent before logins"),
+            End::Crowded => {
+                let what = format_args!("dropped, too much was sent before logins");
+                self.session.ran_into(Limit::UnauthenticatedBytes, what, now);
+            }
             End::Stalled => {
-                tracing::warn!("{who}: dropped, it took none of its output for {} ms", self.stall);
+                let what = format_args!("dropped, it took none of its output for {} ms", self.stall);
+                self.session.ran_into(Limit::OutputStall, what, now);
             }
         }
         let leave_open = Duration::from_millis(self.session.leave_open());

@@ -9,12 +9,13 @@ use super::{
     clock::Clock,
     data_dir::{DataDir, DataDirError},
     door::{Door, DoorLimits},
+    limits::{LimitReport, Limits},
     listener::{self, Shared},
     memory,
 };
 use crate::{
     amqp::{Failure, ReplyCode},
-    engine::{Access, LoginGuard, Node, NodeSettings, QueueRef},
+    engine::{Access, Allowances, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
     protocol,
     session::SessionSettings,
 };
@@ -47,7 +48,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
     /// Closes when the last connection's task is gone.
     alive: tokio::sync::mpsc::Receiver<()>,
-    door: Arc<Door>,
+    limits: Limits,
     /// Its lock keeps other processes out.
     _data_dir: Option<DataDir>,
 }
@@ -96,6 +97,17 @@ impl Broker {
         self.node.connection_count()
     }
 
+    /// Every limit that a client can run into: where it stands and how often it refused something.
+    pub fn limits(&self) -> Vec<LimitReport> {
+        self.limits.report()
+    }
+
+    /// Counts of connections and channels, and the limits of single users and virtual hosts, which can be
+    /// changed while the broker runs.
+    pub fn occupancy(&self) -> &Occupancy {
+        &self.node.occupancy
+    }
+
     /// Moves the memory watermark, in octets of messages held (ALM-01).
     pub fn set_memory_limit(&self, octets: u64) {
         self.node.alarms.set_memory_limit(octets);
@@ -120,7 +132,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.stop_listening();
         self.tasks.drain(..).for_each(|task| task.abort());
-        self.door.close();
+        self.limits.door.close();
     }
 }
 
@@ -148,17 +160,17 @@ impl BrokerBuilder {
         let clock = Clock::start();
         let node = Arc::new(Node::new(node_settings(&config)));
         let limits = &config.limits;
-        let connections_max = limits.connections_max.unwrap_or_else(descriptor_limit);
         let door = Door::new(DoorLimits {
-            connections: connections_max,
+            sockets: descriptor_limit(),
             waiting: limits.unauthenticated_max,
             waiting_per_address: limits.unauthenticated_per_ip_max,
             waiting_bytes: limits.unauthenticated_bytes_max,
         });
         let (alive, gone) = tokio::sync::mpsc::channel(1);
+        let settings = Arc::new(session_settings(&config));
         let shared = Shared {
             node: node.clone(),
-            settings: Arc::new(session_settings(&config)),
+            settings: settings.clone(),
             clock,
             door: door.clone(),
             stall: limits.output_stall,
@@ -177,13 +189,14 @@ impl BrokerBuilder {
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         let tasks =
             vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
+        let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
         if data_dir.is_some() {
             tracing::warn!(
                 "this version keeps messages and definitions in memory only: nothing survives a restart"
             );
         }
-        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, door, _data_dir: data_dir })
+        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, _data_dir: data_dir })
     }
 }
 
@@ -203,6 +216,12 @@ fn node_settings(config: &Config) -> NodeSettings {
         guard: LoginGuard::new(config.limits.login_failures_free, u64::try_from(delay).unwrap_or(u64::MAX)),
         vhosts,
         memory_limit: memory::watermark(config.limits.memory),
+        allowances: Allowances {
+            connections: config.limits.connections_max,
+            connections_per_vhost: config.limits.connections_per_vhost_max,
+            connections_per_user: config.limits.connections_per_user_max,
+            channels_per_user: config.limits.channels_per_user_max,
+        },
         random,
     }
 }
