@@ -41,6 +41,8 @@ limits! {
     Consumers = "amqp.consumers_per_channel_max",
     /// Age of an unacknowledged delivery.
     ConsumerTimeout = "amqp.consumer_timeout",
+    /// Octets of output that a client has not taken; above, its input waits.
+    Output = "limits.output_max",
     /// Time without progress of a client's output.
     OutputStall = "limits.output_stall",
     /// Octets of direct replies that wait for a requester; later ones are dropped.

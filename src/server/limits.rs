@@ -64,6 +64,7 @@ impl Limits {
             | Limit::TableDepth
             | Limit::Consumers
             | Limit::ConsumerTimeout
+            | Limit::Output
             | Limit::OutputStall
             | Limit::DirectReplies
             | Limit::VhostConnections
@@ -88,6 +89,7 @@ impl Limits {
             Limit::TableDepth => Some(count(wire.table_depth_max)),
             Limit::Consumers => Some(u64::from(settings.consumers_per_channel_max)),
             Limit::ConsumerTimeout => settings.consumer_timeout,
+            Limit::Output => Some(count(settings.output_max)),
             Limit::OutputStall => Some(millis(config.output_stall)),
             Limit::DirectReplies => Some(REPLY_BYTES_MAX),
             Limit::Memory => Some(self.node.alarms.memory_limit()),

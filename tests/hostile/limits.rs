@@ -88,10 +88,7 @@ async fn every_refusal_is_counted_under_its_limit() {
 async fn refusals_before_the_login_are_counted() {
     let target = Target::configured(|config| {
         config.amqp.handshake_timeout = Duration::from_millis(200);
-        config.limits.unauthenticated_max = 3;
         config.limits.unauthenticated_per_ip_max = 2;
-        config.limits.login_failures_free = 1;
-        config.limits.login_delay = Duration::from_millis(1);
     })
     .await;
     let connect = |last| Attacker::connect_from(Ipv4Addr::new(127, 0, 6, last), target.address());
@@ -109,6 +106,13 @@ async fn refusals_before_the_login_are_counted() {
     // It gets in for the rest of its time if the first of the others goes early enough.
     assert_eq!(in_vain + timed_out, 4, "{in_vain} in vain, {timed_out} timed out");
 
+    let target = Target::configured(|config| {
+        config.limits.unauthenticated_max = 3;
+        config.limits.login_failures_free = 1;
+        config.limits.login_delay = Duration::from_millis(1);
+    })
+    .await;
+    let connect = |last| Attacker::connect_from(Ipv4Addr::new(127, 0, 6, last), target.address());
     let mut crowd = Vec::new();
     for last in 3..=6 {
         crowd.push(connect(last).await);
@@ -130,7 +134,11 @@ async fn what_is_sent_before_logins_is_bounded_for_all_together() {
     const BUDGET: u64 = 1 << 20;
     const SENT: usize = 100_000;
     const SOCKETS: usize = 80;
-    let target = Target::configured(|config| config.limits.unauthenticated_bytes_max = BUDGET as usize).await;
+    let target = Target::configured(|config| {
+        config.limits.unauthenticated_bytes_max = BUDGET as usize;
+        config.amqp.handshake_timeout = Duration::from_secs(60);
+    })
+    .await;
     let veteran = Innocent::start(&target.uri()).await;
     let part = [HEADER, &head(METHOD, 0, 128 << 10), &[0, 10, 0, 11], &vec![b'x'; SENT]].concat();
     let mut crowd = Vec::new();
@@ -167,7 +175,7 @@ async fn what_is_sent_before_logins_is_bounded_for_all_together() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_keeps_hitting_a_limit_is_logged_once_a_minute() {
-    const TIMES: usize = 25;
+    const TIMES: usize = 10;
     let child = Child::start(&["amqp.channel_max=1"]);
     let innocent = Innocent::start(&child.uri()).await;
     let one = Ipv4Addr::new(127, 0, 8, 1);

@@ -135,6 +135,7 @@ async fn a_client_that_only_asks_is_dropped() {
     assert!(sent < most);
     eventually("the end of the asker", || target.broker.connection_count() == 1).await;
     eventually("it is counted", || target.refusals("limits.output_stall") == 1).await;
+    assert!(1 <= target.refusals("limits.output_max"), "and before that, that its input waited");
     innocent.unharmed().await;
 }
 
