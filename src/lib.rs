@@ -24,4 +24,4 @@ pub mod server;
 pub mod session;
 pub mod store;
 
-pub use server::{Broker, BrokerBuilder, Config};
+pub use server::{Broker, BrokerBuilder, Config, LimitReport};

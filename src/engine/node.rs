@@ -9,8 +9,8 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, ConnectionId, ConsumerOutlet, Inbox, Journal, LoginGuard, QueueRef, Refused, Replies,
-    Signal, Timers, Vhost, add_notes, dead_letters,
+    Access, Alarms, Allowances, ConnectionId, ConsumerOutlet, Inbox, Journal, LoginGuard, Occupancy,
+    QueueRef, Refusals, Refused, Replies, Signal, Timers, Vhost, add_notes, dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -32,6 +32,8 @@ pub struct NodeSettings {
     /// Whose memory the messages are; the node closes it.
     pub account: Account,
     pub journal: Journal,
+    /// How many connections and channels there may be.
+    pub allowances: Allowances,
     /// Sixteen octets that nobody can guess, for generated names.
     pub random: fn() -> u128,
 }
@@ -47,12 +49,15 @@ pub struct Node {
     pub timers: Timers,
     pub replies: Replies,
     pub journal: Arc<Journal>,
+    pub occupancy: Arc<Occupancy>,
+    pub refusals: Arc<Refusals>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
 
 impl Node {
     pub fn new(settings: NodeSettings) -> Node {
+        let refusals = Arc::new(Refusals::default());
         let node = Node {
             vhosts: DashMap::default(),
             connections: DashMap::default(),
@@ -60,8 +65,10 @@ impl Node {
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
-            replies: Replies::default(),
             journal: Arc::new(settings.journal),
+            replies: Replies::new(refusals.clone()),
+            occupancy: Occupancy::new(settings.allowances),
+            refusals,
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };

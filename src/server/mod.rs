@@ -5,6 +5,7 @@ pub(crate) mod config;
 mod connection;
 mod data_dir;
 mod door;
+mod limits;
 mod listener;
 pub(crate) mod logging;
 mod memory;
@@ -12,4 +13,5 @@ mod start;
 mod storage;
 
 pub use config::{Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Memory, Storage};
+pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

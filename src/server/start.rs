@@ -8,6 +8,7 @@ use super::{
     Config, ConfigError,
     clock::Clock,
     door::{Door, DoorLimits},
+    limits::{LimitReport, Limits},
     listener::{self, Shared},
     memory,
     storage::{Storage, StorageError},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::memory::Account,
-    engine::{Access, Journal, LoginGuard, Node, NodeSettings, QueueRef, Restored},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef, Restored},
     protocol,
     session::SessionSettings,
 };
@@ -50,7 +51,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
     /// Closes when the last connection's task is gone.
     alive: tokio::sync::mpsc::Receiver<()>,
-    door: Arc<Door>,
+    limits: Limits,
     storage: Option<Storage>,
 }
 
@@ -98,6 +99,17 @@ impl Broker {
         self.node.connection_count()
     }
 
+    /// Every limit that a client can run into: where it stands and how often it refused something.
+    pub fn limits(&self) -> Vec<LimitReport> {
+        self.limits.report()
+    }
+
+    /// Counts of connections and channels, and the limits of single users and virtual hosts, which can be
+    /// changed while the broker runs.
+    pub fn occupancy(&self) -> &Occupancy {
+        &self.node.occupancy
+    }
+
     /// Moves the memory watermark, in octets of messages held (ALM-01).
     pub fn set_memory_limit(&self, octets: u64) {
         self.node.alarms.set_memory_limit(octets);
@@ -141,7 +153,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.stop_listening();
         self.tasks.drain(..).for_each(|task| task.abort());
-        self.door.close();
+        self.limits.door.close();
     }
 }
 
@@ -188,17 +200,17 @@ impl BrokerBuilder {
             }
         }
         let limits = &config.limits;
-        let connections_max = limits.connections_max.unwrap_or_else(descriptor_limit);
         let door = Door::new(DoorLimits {
-            connections: connections_max,
+            sockets: descriptor_limit(),
             waiting: limits.unauthenticated_max,
             waiting_per_address: limits.unauthenticated_per_ip_max,
             waiting_bytes: limits.unauthenticated_bytes_max,
         });
         let (alive, gone) = tokio::sync::mpsc::channel(1);
+        let settings = Arc::new(session_settings(&config));
         let shared = Shared {
             node: node.clone(),
-            settings: Arc::new(session_settings(&config)),
+            settings: settings.clone(),
             clock,
             door: door.clone(),
             stall: limits.output_stall,
@@ -217,8 +229,9 @@ impl BrokerBuilder {
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         let tasks =
             vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
+        let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
-        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, door, storage })
+        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, storage })
     }
 }
 
@@ -240,6 +253,12 @@ fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSet
         memory_limit: memory::watermark(config.limits.memory),
         account,
         journal,
+        allowances: Allowances {
+            connections: config.limits.connections_max,
+            connections_per_vhost: config.limits.connections_per_vhost_max,
+            connections_per_user: config.limits.connections_per_user_max,
+            channels_per_user: config.limits.channels_per_user_max,
+        },
         random,
     }
 }

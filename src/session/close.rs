@@ -28,6 +28,9 @@ impl Core {
         self.log(false);
         self.forget_awaited(id);
         self.channels.remove(&id);
+        if let Some(seat) = &mut self.seat {
+            seat.close_channel();
+        }
         self.dirty.retain(|dirty| *dirty != id);
         for (_, consumer) in gone {
             if let Source::Queue { queue, .. } = &consumer.source {
@@ -107,6 +110,7 @@ impl Core {
             gone.extend(self.detach_consumers(*id));
         }
         self.return_undelivered(&gone);
+        self.log_dropped_replies();
         self.taken.deliveries.clear();
         self.taken.signals.clear();
         for id in ids {
@@ -133,6 +137,7 @@ impl Core {
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();
+        self.seat = None;
         self.node.forget_connection(self.id);
     }
 }

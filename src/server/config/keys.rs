@@ -159,8 +159,26 @@ pub static KEYS: &[Key] = &[
     key!(
         "limits.connections_max",
         limits.connections_max,
-        Maybe(Count(1..=usize::MAX)),
-        "Connections in all; none = as many as there are file descriptors, less a reserve."
+        Maybe(Count(1..=u64::MAX)),
+        "Open connections in all; none = as many as there are file descriptors, less a reserve."
+    ),
+    key!(
+        "limits.connections_per_vhost_max",
+        limits.connections_per_vhost_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Open connections of each virtual host; none = no limit."
+    ),
+    key!(
+        "limits.connections_per_user_max",
+        limits.connections_per_user_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Open connections of each user; none = no limit."
+    ),
+    key!(
+        "limits.channels_per_user_max",
+        limits.channels_per_user_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Channels that each user may have open on all its connections together; none = no limit."
     ),
     key!(
         "limits.unauthenticated_max",
