@@ -149,7 +149,10 @@ impl Driver {
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
-            if self.session.recheck_pressure(now, context.waker()) | self.session.recheck_alarms(now) {
+            if self.session.recheck_pressure(now, context.waker())
+                | self.session.recheck_get(now, context.waker())
+                | self.session.recheck_alarms(now)
+            {
                 self.held = true;
             }
             let mut progress = self.session.deliver(now, context.waker());
@@ -211,7 +214,7 @@ impl Driver {
         match hold {
             Hold::No => {}
             Hold::Pressure => return Ok(false),
-            Hold::Output | Hold::Alarm | Hold::Login => return self.read_held(context, now),
+            Hold::Output | Hold::Alarm | Hold::Login | Hold::Page => return self.read_held(context, now),
         }
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < self.read_size {

@@ -26,6 +26,7 @@ impl Core {
         self.return_undelivered(&gone);
         self.recover(id);
         self.channels.remove(&id);
+        self.pending_get.take_if(|get| get.channel == id);
         self.dirty.retain(|dirty| *dirty != id);
         for (_, consumer) in gone {
             if let Source::Queue { queue, .. } = &consumer.source {
@@ -125,6 +126,7 @@ impl Core {
         self.charge_partial(0);
         self.stop_waiting();
         self.pressed = None;
+        self.pending_get = None;
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();

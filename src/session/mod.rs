@@ -26,6 +26,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use basic::PendingGet;
 use channel::Channel;
 use deliver::Consumers;
 pub use output::{Output, SLICES_MAX};
@@ -75,6 +76,8 @@ pub enum Hold {
     Login,
     /// A queue has a backlog that its consumers will have worked off in a moment.
     Pressure,
+    /// The message that a basic.get asked for is being read from disk.
+    Page,
 }
 
 /// One connection of a client.
@@ -113,6 +116,8 @@ struct Core {
     partial_charged: i64,
     /// A queue with a backlog, and how long to wait for its consumers.
     pressed: Option<(QueueRef, Millis)>,
+    /// A basic.get that waits for its message.
+    pending_get: Option<PendingGet>,
     /// When to look for deliveries that wait for their settlement too long.
     check_settlements_at: Option<Millis>,
     /// Negotiated; known to everything that encodes contents.
@@ -147,6 +152,7 @@ impl Session {
             blocked: false,
             partial_charged: 0,
             pressed: None,
+            pending_get: None,
             check_settlements_at: None,
             tuned_frame_max: frame_max,
             now,
@@ -201,6 +207,8 @@ impl Session {
             Hold::Login
         } else if self.core.pressed.is_some() {
             Hold::Pressure
+        } else if self.core.pending_get.is_some() {
+            Hold::Page
         } else if self.core.blocked {
             Hold::Alarm
         } else {
@@ -340,6 +348,13 @@ impl Session {
             self.core.pressed = None;
         }
         over
+    }
+
+    /// Looks again for the message that a basic.get waits for; true when it waits no longer. `waker` is woken
+    /// when there is news.
+    pub fn recheck_get(&mut self, now: Millis, waker: &Waker) -> bool {
+        self.core.now = now;
+        self.core.retry_get(waker, &mut self.output)
     }
 
     /// Looks at the alarms again; true when a blocked session may go on.
