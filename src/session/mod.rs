@@ -16,6 +16,8 @@ mod publish;
 mod queues;
 mod routes;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod topology;
 mod transaction;
 mod unacked;

@@ -205,7 +205,7 @@ impl<O: Outlet> Queue<O> {
         Entry { message, sequence, deadline, returns: 0, redelivered: false, logged }
     }
 
-    /// Hands ready messages to consumers that have room.
+    /// Hands ready messages to consumers that have room; what is overdue does not stay at the head.
     fn dispatch(&mut self, now: Millis, effects: &mut Effects) {
         while self.consumers.somebody_has_room() {
             self.expire(effects, |deadline| deadline < now);
@@ -225,6 +225,7 @@ impl<O: Outlet> Queue<O> {
                 Handed::Nobody => break,
             }
         }
+        self.expire(effects, |deadline| deadline < now);
         self.ready.take_wanted(&mut effects.fetch);
     }
 

@@ -195,6 +195,12 @@ impl Model {
 
     fn dispatch(&mut self) {
         let now = self.now;
+        self.hand_out();
+        self.expire(|deadline| deadline < now);
+    }
+
+    fn hand_out(&mut self) {
+        let now = self.now;
         while let Some(index) = self.next_in_turn() {
             self.expire(|deadline| deadline < now);
             let Some(item) = self.front() else { return };
@@ -249,7 +255,7 @@ impl Model {
     pub fn cancel(&mut self, index: usize) {
         self.consumers[index].present = false;
         self.consumers[index].turn = None;
-        if self.active == Some(index) {
+        if self.settings.single_active_consumer && self.active == Some(index) {
             self.active = self.consumers.iter().position(|consumer| consumer.present);
             if let Some(next) = self.active {
                 self.line_up(next);
