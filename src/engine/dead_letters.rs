@@ -113,6 +113,7 @@ fn arrive(
     let deadline = {
         let mut state = target.state.lock();
         state.publish(messages, now, &mut effects, |_, _| ());
+        node.paging.note_length(target, state.resident_cost());
         state.next_deadline()
     };
     effects.wake_all();

@@ -235,7 +235,7 @@ impl Vhost {
             let counts = state.counts();
             check(counts.consumers, counts.ready)?;
             let outlets: Vec<_> = state.outlets().cloned().collect();
-            let ready = state.delete();
+            let ready = state.delete(&mut effects);
             state.relieve(&mut effects);
             (ready, outlets)
         };
