@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -19,7 +19,8 @@ use crate::{
     broker::memory::Account,
     engine::Restored,
     store::{
-        Committed, Durability, Log, LogSettings, Op, Recovered, RecoveryError, RecoveryOptions, Writer,
+        Committed, Durability, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions,
+        Writer,
         disk::{Disk, RealDisk},
         recover,
     },
@@ -53,6 +54,8 @@ pub enum StorageError {
     Damaged { path: PathBuf, error: RecoveryError },
     #[error("data directory {path}: the thread that writes the log cannot be started: {error}")]
     Thread { path: PathBuf, error: io::Error },
+    #[error("data directory {path}: the files of long queues cannot be opened: {error}")]
+    Pages { path: PathBuf, error: io::Error },
 }
 
 /// An open data directory.
@@ -66,6 +69,15 @@ pub struct Storage {
     _data_dir: DataDir,
 }
 
+/// What opening a data directory gives.
+#[derive(Debug)]
+pub struct Opened {
+    pub storage: Storage,
+    pub restored: Restored,
+    /// Gets ranges of page files that the log needs no more.
+    pub freed: mpsc::Receiver<Vec<PageRange>>,
+}
+
 impl Storage {
     /// Opens a data directory and reads what is in it. Takes as long as that takes.
     pub fn open(
@@ -73,7 +85,7 @@ impl Storage {
         path: &Path,
         account: Account,
         clock: Clock,
-    ) -> Result<(Storage, Restored), StorageError> {
+    ) -> Result<Opened, StorageError> {
         let data_dir = DataDir::open(path)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.to_owned()));
         let options = RecoveryOptions {
@@ -104,14 +116,15 @@ impl Storage {
             tracing::info!("replayed {} records, {} octets, in {millis} ms", report.records, report.bytes);
         }
         let (tell, failed) = watch::channel(None);
+        let (free, freed) = mpsc::channel();
         let thread = {
             let log = log.clone();
-            let write = move || write(writer, &log, clock, &tell);
+            let write = move || write(writer, &log, clock, &tell, &free);
             std::thread::Builder::new().name("leveret-log".to_owned()).spawn(write)
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        Ok((storage, Restored { definitions, queues, was_clean }))
+        Ok(Opened { storage, restored: Restored { definitions, queues, was_clean }, freed })
     }
 
     pub fn log(&self) -> &Arc<Log> {
@@ -156,9 +169,19 @@ fn log_settings(disk: &dyn Disk, sync: Durability) -> LogSettings {
 }
 
 /// The thread that writes the log.
-fn write(mut writer: Writer, log: &Log, clock: Clock, failed: &watch::Sender<Option<Arc<str>>>) {
+fn write(
+    mut writer: Writer,
+    log: &Log,
+    clock: Clock,
+    failed: &watch::Sender<Option<Arc<str>>>,
+    freed: &mpsc::Sender<Vec<PageRange>>,
+) {
     let mut was_full = false;
     loop {
+        let ranges = writer.take_freed();
+        if !ranges.is_empty() {
+            let _nobody_pages = freed.send(ranges);
+        }
         match writer.commit(Some(PATIENCE), clock.now()) {
             Ok(Committed::Closed) => break,
             Ok(Committed::Done) => {

@@ -161,7 +161,8 @@ impl PageFiles {
         if !fits || !batch::read_records(&*file.file, location.offset, &header, &mut octets)? {
             return Err(missing());
         }
-        let (mut entries, mut scratch) = (Vec::with_capacity(octets.len().min(header.records as usize)), Vec::new());
+        let (mut entries, mut scratch) =
+            (Vec::with_capacity(octets.len().min(header.records as usize)), Vec::new());
         for body in batch::bodies(&header, &octets) {
             if let Body::Good(body) = body
                 && let Ok(entry) = entry(body, account, &mut scratch)

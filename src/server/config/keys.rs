@@ -157,6 +157,13 @@ pub static KEYS: &[Key] = &[
          memory (\"60%\") or a size (\"2GiB\")."
     ),
     key!(
+        "limits.resident_max",
+        limits.resident_max,
+        Size(0..=u64::MAX),
+        "With more octets of messages in memory than this, or than 40% of limits.memory, the rest of long\n\
+         queues goes to disk until it is needed."
+    ),
+    key!(
         "limits.connections_max",
         limits.connections_max,
         Maybe(Count(1..=u64::MAX)),

@@ -63,6 +63,8 @@ pub struct Amqp {
 pub struct Limits {
     /// Above this, publishers are blocked. Default 60 % of RAM or of the container's limit.
     pub memory: Memory,
+    /// Octets of messages in memory beyond which the rest of long queues goes to disk.
+    pub resident_max: u64,
     /// Open connections; `None` = file descriptor limit minus a reserve.
     pub connections_max: Option<u64>,
     /// Open connections of each virtual host. Default no limit.
@@ -180,6 +182,7 @@ impl Default for Config {
             },
             limits: Limits {
                 memory: Memory::Relative(0.6),
+                resident_max: 512 << 20,
                 connections_max: None,
                 connections_per_vhost_max: None,
                 connections_per_user_max: None,
