@@ -187,7 +187,7 @@ impl Node {
     }
 
     #[cold]
-    fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
+    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
         let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(queue.clone(), page));
         let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(queue.clone(), page));
         self.paging.request(fetch.chain(dropped));

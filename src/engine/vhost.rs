@@ -248,7 +248,8 @@ impl Vhost {
             .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
         drop(topology);
         effects.wake_all();
-        self.paging.request(ready.pages_away().map(|page| PageRequest::Drop(queue.clone(), page)));
+        let dropped = effects.dropped_pages.drain(..);
+        self.paging.request(dropped.map(|page| PageRequest::Drop(queue.clone(), page)));
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }

@@ -12,7 +12,7 @@ use super::{
     listener::{self, Shared},
     memory,
     pager::{KnownPages, Pager, PagerSettings},
-    storage::{Opened, Storage, StorageError},
+    storage::{FreeSpace, Opened, Storage, StorageError},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
@@ -242,8 +242,11 @@ impl BrokerBuilder {
             sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let listeners =
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
-        let tasks =
-            vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
+        let space = storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), limits.disk_free));
+        let tasks = vec![
+            tokio::spawn(run_timers(node.clone(), clock)),
+            tokio::spawn(watch_alarms(node.clone(), space)),
+        ];
         let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
         Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, pager, storage })
@@ -360,11 +363,14 @@ async fn run_timers(node: Arc<Node>, clock: Clock) {
 }
 
 /// Wakes blocked connections when the alarm is over.
-async fn watch_alarms(node: Arc<Node>) {
+async fn watch_alarms(node: Arc<Node>, space: Option<FreeSpace>) {
     let mut raised = false;
     loop {
         tokio::time::sleep(ALARM_INTERVAL).await;
         node.log_wanted_definitions();
+        if let Some(space) = &space {
+            node.alarms.set_disk(space.is_low());
+        }
         let reason = node.alarms.reason();
         // Also after an alarm too short to be seen here.
         if reason.is_none() && (raised || node.alarms.has_waiting()) {

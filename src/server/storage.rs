@@ -33,6 +33,9 @@ const SEGMENT_MIN: u64 = 1 << 20;
 const SEGMENT_SHARE: u64 = 64;
 /// Segments that the log may have however little lives in it.
 const SEGMENTS_FREE: u64 = 6;
+/// Free space that should be left: this much, or this part of a small disk.
+const DISK_FREE_MAX: u64 = 1 << 30;
+const DISK_FREE_SHARE: u64 = 20;
 /// How long the writer waits for work before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it waits for space on a full disk.
@@ -159,6 +162,26 @@ impl Storage {
 impl Drop for Storage {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Watches the space on the disk.
+#[derive(Debug)]
+pub struct FreeSpace {
+    disk: Arc<dyn Disk>,
+    min: u64,
+}
+
+impl FreeSpace {
+    /// `min` in octets; without it the default for a disk of this size.
+    pub fn new(disk: Arc<dyn Disk>, min: Option<u64>) -> FreeSpace {
+        let total = disk.space().map_or(u64::MAX, |space| space.total);
+        FreeSpace { disk, min: min.unwrap_or_else(|| DISK_FREE_MAX.min(total / DISK_FREE_SHARE)) }
+    }
+
+    /// Whether less is left than should be. What cannot be asked is taken for enough: writing will tell.
+    pub fn is_low(&self) -> bool {
+        self.disk.space().is_ok_and(|space| space.free < self.min)
     }
 }
 

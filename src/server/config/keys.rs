@@ -164,6 +164,13 @@ pub static KEYS: &[Key] = &[
          queues goes to disk until it is needed."
     ),
     key!(
+        "limits.disk_free",
+        limits.disk_free,
+        Maybe(Size(0..=u64::MAX)),
+        "With less space than this on the disk of the data directory publishers are blocked; none = 1GiB, or 5%\n\
+         of the disk if that is less."
+    ),
+    key!(
         "limits.connections_max",
         limits.connections_max,
         Maybe(Count(1..=u64::MAX)),

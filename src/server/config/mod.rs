@@ -65,6 +65,8 @@ pub struct Limits {
     pub memory: Memory,
     /// Octets of messages in memory beyond which the rest of long queues goes to disk.
     pub resident_max: u64,
+    /// Octets of free disk below which publishers wait; `None` = 1 GiB, or 5 % of a small disk.
+    pub disk_free: Option<u64>,
     /// Open connections; `None` = file descriptor limit minus a reserve.
     pub connections_max: Option<u64>,
     /// Open connections of each virtual host. Default no limit.
@@ -183,6 +185,7 @@ impl Default for Config {
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,
+                disk_free: None,
                 connections_max: None,
                 connections_per_vhost_max: None,
                 connections_per_user_max: None,
