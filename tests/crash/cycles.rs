@@ -62,7 +62,10 @@ pub async fn verify(broker: &Broker, shared: &Shared, ending: Ending, cycle: u64
     let found = look(broker).await;
     let violations = judge(&mut shared.model(), &found, ending);
     let (messages, dead) = (found.queues.values().map(Vec::len).sum::<usize>(), found.dead.len());
-    eprintln!("cycle {cycle}, {ending:?}: {messages} messages, {dead} dead letters, {} wrong", violations.len());
+    eprintln!(
+        "cycle {cycle}, {ending:?}: {messages} messages, {dead} dead letters, {} wrong",
+        violations.len()
+    );
     let shown: Vec<&String> = violations.iter().take(50).collect();
     assert!(violations.is_empty(), "cycle {cycle}, {ending:?}: {} wrong: {shown:#?}", violations.len());
     trim(broker, shared).await;

@@ -338,6 +338,8 @@ mod tests {
         let mut back = found(&[]);
         back.exchanges.insert("x".to_owned());
         let wrong = verdict(gone, back);
-        assert!(wrong.contains("queue \"q\" is there again") && wrong.contains("exchange \"x\" is there again"));
+        assert!(
+            wrong.contains("queue \"q\" is there again") && wrong.contains("exchange \"x\" is there again")
+        );
     }
 }

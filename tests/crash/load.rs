@@ -65,7 +65,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    async fn connect(uri: &str, shared: Shared, random: Random) -> lapin::Result<Peer> {
+    pub async fn connect(uri: &str, shared: Shared, random: Random) -> lapin::Result<Peer> {
         let connection = Connection::connect(uri, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         Ok(Peer { _connection: connection, channel, shared, random })
@@ -84,7 +84,9 @@ impl Load {
         let mut load = Load { tasks: JoinSet::new(), uri: uri.to_owned(), shared: shared.clone() };
         let any = Window::Sizes(1..200);
         load.spawn("direct 1", random, |peer| publishers::run(peer, 1, &ROUTES[0..1], Window::Sizes(1..2)));
-        load.spawn("direct 10", random, |peer| publishers::run(peer, 2, &ROUTES[1..2], Window::Sizes(10..11)));
+        load.spawn("direct 10", random, |peer| {
+            publishers::run(peer, 2, &ROUTES[1..2], Window::Sizes(10..11))
+        });
         load.spawn("fanout", random, |peer| publishers::run(peer, 3, &ROUTES[3..4], Window::Sizes(100..101)));
         load.spawn("topic", random, {
             let any = any.clone();
@@ -109,8 +111,12 @@ impl Load {
         load
     }
 
-    fn spawn<F>(&mut self, name: &'static str, random: &mut Random, work: impl FnOnce(Peer) -> F + Send + 'static)
-    where
+    fn spawn<F>(
+        &mut self,
+        name: &'static str,
+        random: &mut Random,
+        work: impl FnOnce(Peer) -> F + Send + 'static,
+    ) where
         F: Future<Output = lapin::Result<()>> + Send,
     {
         let (uri, shared, random) = (self.uri.clone(), self.shared.clone(), random.fork());

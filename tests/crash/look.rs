@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_lite::StreamExt;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer, ExchangeKind, options::*, types::FieldTable};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, Consumer, ExchangeKind, options::*, types::FieldTable,
+};
 
 use crate::{
     churn,

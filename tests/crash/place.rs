@@ -1,7 +1,7 @@
 //! The built binary on a data directory that outlives it, and the ways to end it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -20,25 +20,18 @@ use crate::patience::{PATIENCE, within};
 pub struct Place {
     directory: Option<TempDir>,
     data: PathBuf,
-    settings: Vec<String>,
 }
 
 impl Place {
     pub fn new() -> Place {
         let directory = tempfile::Builder::new().prefix("leveret-crash-").tempdir().unwrap();
         let data = directory.path().join("data");
-        Place { directory: Some(directory), data, settings: Vec::new() }
+        Place { directory: Some(directory), data }
     }
 
     /// The same, with the data elsewhere.
     pub fn with_data(mut self, data: &Path) -> Place {
         self.data = data.to_owned();
-        self
-    }
-
-    /// The same, with a setting such as `amqp.heartbeat=10`.
-    pub fn with_setting(mut self, setting: &str) -> Place {
-        self.settings.push(setting.to_owned());
         self
     }
 
@@ -76,9 +69,6 @@ impl Place {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);
-        for setting in &self.settings {
-            command.args(["--set", setting]);
-        }
         let mut process = command.spawn().unwrap();
         let ready = first_line(process.stdout.take().unwrap());
         let address = ready.split("AMQP on ").nth(1).and_then(|rest| rest.split(';').next());
@@ -167,11 +157,6 @@ impl Broker {
         };
         within("the end of the broker", ended).await
     }
-
-    /// Whether it runs still.
-    pub fn runs(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
-    }
 }
 
 impl Drop for Broker {
@@ -180,9 +165,4 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// An empty file of this length that takes no room yet.
-pub fn sparse_file(path: &Path, octets: u64) {
-    File::create(path).unwrap().set_len(octets).unwrap();
 }

@@ -24,18 +24,11 @@ pub enum Window {
 }
 
 /// Publishes as `publisher` along any of these routes.
-pub async fn run(
-    peer: Peer,
-    publisher: u16,
-    routes: &'static [Route],
-    window: Window,
-) -> lapin::Result<()> {
+pub async fn run(peer: Peer, publisher: u16, routes: &'static [Route], window: Window) -> lapin::Result<()> {
     match window {
         Window::Sizes(sizes) => {
             peer.channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            let mut waiting = VecDeque::new();
-            let end = with_confirms(peer, publisher, routes, sizes, &mut waiting).await;
-            end.map(drop)
+            with_confirms(peer, publisher, routes, sizes).await
         }
         Window::Unconfirmed => unconfirmed(peer, publisher, routes).await,
     }
@@ -46,8 +39,8 @@ async fn with_confirms(
     publisher: u16,
     routes: &'static [Route],
     sizes: Range<u32>,
-    waiting: &mut VecDeque<(Id, PublisherConfirm)>,
 ) -> lapin::Result<()> {
+    let mut waiting = VecDeque::new();
     let mut end = Ok(());
     for _ in 0..MESSAGES_MAX {
         match publish(&mut peer, publisher, routes).await {

@@ -91,8 +91,7 @@ async fn publish(
 ) -> bool {
     within("confirm.select-ok", channel.confirm_select(ConfirmSelectOptions::default())).await.unwrap();
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-    let publish =
-        channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties);
+    let publish = channel.basic_publish(exchange.into(), key.into(), options, body.as_bytes(), properties);
     match within("a confirm", within("a publish", publish).await.unwrap()).await.unwrap() {
         Confirmation::Ack(returned) => returned.is_none(),
         other => panic!("{body} is answered with {other:?}"),
@@ -133,7 +132,8 @@ async fn count(broker: &Broker, queue: &str) -> Option<u32> {
 
 #[tokio::test]
 async fn rst_01_durable_queues_survive_as_they_were_declared() {
-    let arguments = || table([("x-max-length", AMQPValue::LongInt(7)), ("x-overflow", text("reject-publish"))]);
+    let arguments =
+        || table([("x-max-length", AMQPValue::LongInt(7)), ("x-overflow", text("reject-publish"))]);
     for ending in BOTH {
         across(
             ending,
@@ -275,9 +275,14 @@ async fn rst_07_bindings_between_durable_ends_survive() {
                 for key in ["a.#", "b.*", "unbound.*"] {
                     bind(&channel, "topic", "q", key, FieldTable::default()).await;
                 }
-                bind(&channel, "headers", "q", "", table([("x-match", text("all")), ("is", text("so"))])).await;
-                let unbind =
-                    channel.queue_unbind("q".into(), "topic".into(), "unbound.*".into(), FieldTable::default());
+                bind(&channel, "headers", "q", "", table([("x-match", text("all")), ("is", text("so"))]))
+                    .await;
+                let unbind = channel.queue_unbind(
+                    "q".into(),
+                    "topic".into(),
+                    "unbound.*".into(),
+                    FieldTable::default(),
+                );
                 within("queue.unbind-ok", unbind).await.unwrap();
                 let (options, none) = (ExchangeBindOptions::default(), FieldTable::default());
                 let bind = channel.exchange_bind("topic".into(), "to topic".into(), "".into(), options, none);
@@ -340,11 +345,14 @@ async fn rst_08_bindings_with_a_transient_end_are_gone() {
 #[tokio::test]
 async fn rst_09_persistent_messages_survive_octet_for_octet() {
     let properties = || {
-        let nested = FieldTable::from(table([("deep", AMQPValue::Boolean(true))]));
+        let nested = table([("deep", AMQPValue::Boolean(true))]);
         persistent()
             .with_content_type("text/plain".into())
             .with_content_encoding("utf-8".into())
-            .with_headers(table([("nested", AMQPValue::FieldTable(nested)), ("n", AMQPValue::LongLongInt(-1))]))
+            .with_headers(table([
+                ("nested", AMQPValue::FieldTable(nested)),
+                ("n", AMQPValue::LongLongInt(-1)),
+            ]))
             .with_priority(3)
             .with_correlation_id("correlation".into())
             .with_reply_to("reply".into())
@@ -511,9 +519,8 @@ async fn rst_17_time_to_live_runs_on_while_the_broker_is_away() {
         let prepare = async |broker: &Broker| {
             let channel = broker.channel().await;
             durable(&channel, "dead").await;
-            let to_dead = || {
-                [("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text("dead"))]
-            };
+            let to_dead =
+                || [("x-dead-letter-exchange", text("")), ("x-dead-letter-routing-key", text("dead"))];
             declare(&channel, "by message", durable_queue(), table(to_dead())).await;
             let [exchange, key] = to_dead();
             let ttl = ("x-message-ttl", AMQPValue::LongInt(2000));

@@ -57,9 +57,9 @@ async fn publish(peer: &Peer, tx: Tx, publisher: u16, route: Route, length: u32)
     let id = peer.shared.model().send(publisher, length, route.queues, Some(tx));
     let options = BasicPublishOptions::default();
     let (exchange, key) = (route.exchange.into(), route.key.into());
-    // Not in confirm mode: there is nothing to await.
-    let _ = peer.channel.basic_publish(exchange, key, options, &id.body(), id.properties()).await?;
-    Ok(())
+    let publish = peer.channel.basic_publish(exchange, key, options, &id.body(), id.properties()).await;
+    // Not in confirm mode: there is nothing more to await.
+    publish.map(drop)
 }
 
 async fn take(peer: &Peer, queue: &str) -> lapin::Result<Option<(u64, Id)>> {
