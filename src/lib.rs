@@ -7,6 +7,7 @@
 //! | [`amqp`] | wire vocabulary and frame codec, built on `amq-protocol` |
 //! | [`protocol`] | one connection as a machine without I/O: handshake, frames, contents, heartbeats |
 //! | [`broker`] | exchanges, bindings, queues, messages: pure logic, time as an argument |
+//! | [`store`] | what outlives the process, on a disk that may fail or lose power |
 //! | [`engine`] | who owns what and behind which lock: vhosts, shared queues, inboxes, alarms |
 //! | [`session`] | methods meet broker: replies, delivery tags, unacked, confirms, tx |
 //! | [`server`] | sockets, tasks, timers, configuration |
@@ -21,5 +22,6 @@ pub mod engine;
 pub mod protocol;
 pub mod server;
 pub mod session;
+pub mod store;
 
-pub use server::{Broker, BrokerBuilder, Config};
+pub use server::{Broker, BrokerBuilder, Config, LimitReport};

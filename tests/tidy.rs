@@ -12,8 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("protocol", &["amqp"]),
     ("broker", &["amqp"]),
     ("store", &["amqp", "broker"]),
-    ("engine", &["amqp", "broker"]),
-    ("session", &["amqp", "protocol", "broker", "engine"]),
+    ("engine", &["amqp", "broker", "store"]),
+    ("session", &["amqp", "protocol", "broker", "store", "engine"]),
     ("server", &["amqp", "protocol", "broker", "store", "engine", "session"]),
     ("http", &["amqp", "protocol", "broker", "store", "engine", "session", "server"]),
     ("cli", &["amqp", "protocol", "broker", "store", "engine", "session", "server", "http"]),
@@ -37,6 +37,21 @@ const LOCKS: &[&str] = &["Mutex", "RwLock", "parking_lot", "Condvar"];
 /// The modules without I/O and clock, and whether they may lock.
 const PURE: &[(&str, bool)] =
     &[("amqp", false), ("protocol", false), ("broker", false), ("session", false), ("engine", true)];
+
+/// What the store must not mention: time arrives as an argument, and connections are none of its business.
+const STORE_NEVER: &[&str] = &[
+    "Instant",
+    "SystemTime",
+    "tokio::time",
+    "tokio::net",
+    "tokio::fs",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+];
+/// I/O of the store, which only the real disk does; all else goes through the trait `Disk`.
+const STORE_IO: &[&str] = &["std::fs", "std::os", "std::path", "rustix::"];
+const STORE_IO_FILE: &str = "store/disk/real.rs";
 
 const LINES_MAX: usize = 600;
 const UNFINISHED: &[&str] = &["todo!", "unimplemented!", "FIXME", "XXX"];
@@ -144,6 +159,16 @@ fn heads(line: &str, root: &str) -> Vec<String> {
     modules
 }
 
+/// Which of some words a statement mentions; `std::x` also as an item of a group, `use std::{x, y}`.
+fn mentions(statement: &str, words: &[&str]) -> Vec<String> {
+    let heads = heads(statement, "std::");
+    let mentioned = |word: &&&str| match word.strip_prefix("std::") {
+        Some(module) => heads.iter().any(|head| head == module),
+        None => statement.contains(**word),
+    };
+    words.iter().filter(mentioned).map(|word| (*word).to_owned()).collect()
+}
+
 /// The first identifier of each item of a group, nested groups skipped.
 fn group_heads(group: &str) -> Vec<String> {
     let (mut heads, mut depth, mut fresh) = (Vec::new(), 0, true);
@@ -244,6 +269,25 @@ fn the_core_has_no_clock_no_io_and_no_locks() {
 }
 
 #[test]
+fn the_store_has_no_clock_and_touches_files_in_one_place() {
+    let mut violations = Vec::new();
+    let sources = sources();
+    for source in sources.iter().filter(|source| source.module() == "store" && !source.is_test()) {
+        for (at, statement) in statements(source).into_iter().filter(|_| !source.excused("pure")) {
+            let mut found = mentions(&statement, STORE_NEVER);
+            if source.path != STORE_IO_FILE {
+                found.extend(mentions(&statement, STORE_IO));
+            }
+            violations.extend(found.iter().map(|word| format!("{}:{at}: {word}", source.path)));
+        }
+    }
+    report("a clock, sockets or hidden I/O in the store", &violations);
+    let real = sources.iter().find(|source| source.path == STORE_IO_FILE).expect("the real disk");
+    let seen: Vec<String> = statements(real).iter().flat_map(|(_, text)| mentions(text, STORE_IO)).collect();
+    assert!(seen.contains(&"std::fs".to_owned()), "the rule does not see the I/O that is there: {seen:?}");
+}
+
+#[test]
 fn every_file_says_its_job_first() {
     let violations: Vec<String> = sources()
         .iter()
@@ -305,6 +349,13 @@ fn the_reader_of_imports_reads_what_rust_allows() {
         heads("use std::{collections::{HashMap, hash_map}, net::SocketAddr};", "std::"),
         ["collections", "net"]
     );
+    let words = ["std::fs", "rustix::", "Instant"];
+    assert_eq!(mentions("use std::{io, fs::{File, read_dir}};", &words), ["std::fs"]);
+    assert_eq!(
+        mentions("let now = time::Instant::now(); rustix::fs::sync()", &words),
+        ["rustix::", "Instant"]
+    );
+    assert_eq!(mentions("use std::io; my_std::fs::x()", &words), Vec::<String>::new());
     assert_eq!(without_comment("let x = 1; // crate::server"), "let x = 1; ");
     assert_eq!(without_comment("\"amqp://host\" // why"), "\"amqp://host\" ");
     let text = "use crate::{\n    amqp::Method,\n    server::Config,\n};\nfn f() {}\n\n#[cfg(test)]\nmod tests {\n}\n";

@@ -1,6 +1,6 @@
 //! What goes wrong on the wire, named by whom it closes.
 
-use super::{MethodId, ReplyCode};
+use super::{Limit, MethodId, ReplyCode};
 
 /// Octets of a reply-text, a short string (CON-140).
 const REPLY_TEXT_MAX: usize = 255;
@@ -24,6 +24,8 @@ pub struct Failure {
     pub text: String,
     /// The method at fault; zeros when no method was (CON-141).
     pub method: MethodId,
+    /// The limit that the peer ran into, if it was one.
+    pub limit: Option<Limit>,
 }
 
 impl Failure {
@@ -39,7 +41,7 @@ impl Failure {
 
     fn new(scope: Scope, code: ReplyCode, explanation: &str) -> Failure {
         let text = reply_text(code, explanation);
-        Failure { scope, code, text, method: MethodId::NONE }
+        Failure { scope, code, text, method: MethodId::NONE, limit: None }
     }
 
     /// Names the method at fault, unless one is named already.
@@ -47,6 +49,12 @@ impl Failure {
         if self.method == MethodId::NONE {
             self.method = method;
         }
+        self
+    }
+
+    /// Names the limit that the peer ran into.
+    pub fn over(mut self, limit: Limit) -> Failure {
+        self.limit = Some(limit);
         self
     }
 }

@@ -10,7 +10,7 @@ use amq_protocol::{
 use nom::{Parser, combinator::all_consuming};
 
 use super::{
-    ChannelId, Failure, ReplyCode,
+    ChannelId, Failure, Limit, ReplyCode,
     frame::{END, FrameKind},
     reader::{Reader, Truncated},
     table::{TableError, check_table},
@@ -152,7 +152,8 @@ pub fn cannot_decode(payload: &[u8]) -> Failure {
 
 /// The answer to a field table that cannot be read (CON-99, CON-100).
 pub fn bad_table(error: &TableError) -> Failure {
-    Failure::connection(ReplyCode::SyntaxError, format!("malformed field table: {error}"))
+    let failure = Failure::connection(ReplyCode::SyntaxError, format!("malformed field table: {error}"));
+    if *error == TableError::TooDeep { failure.over(Limit::TableDepth) } else { failure }
 }
 
 /// `all octets = <<...>>` or `first 16 octets = <<...>>` (chapter 1.9).

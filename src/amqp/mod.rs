@@ -8,6 +8,7 @@ pub mod encode;
 pub mod error;
 pub mod frame;
 pub mod hot;
+pub mod limit;
 pub mod method;
 pub mod properties;
 pub mod reader;
@@ -20,6 +21,7 @@ pub use amq_protocol::{
 };
 pub use error::{Failure, Scope};
 pub use frame::{FrameHead, FrameKind};
+pub use limit::Limit;
 pub use method::MethodId;
 pub use reply::ReplyCode;
 

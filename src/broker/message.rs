@@ -44,6 +44,15 @@ struct Secrets<'a> {
     hidden_keys: &'a [u8],
 }
 
+/// What a restart gives back of a message beside its [`Parts`] and its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Recovered<'a> {
+    /// As [`Message::has_deaths`] said.
+    pub has_deaths: bool,
+    /// As [`Message::hidden_keys`] gave them.
+    pub hidden_keys: &'a [u8],
+}
+
 #[derive(Clone)]
 struct Beside {
     pieces: Box<[Bytes]>,
@@ -88,6 +97,22 @@ impl Message {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
         let beside = Box::new(Beside { pieces: pieces.into(), length });
         Message::build(parts, Some(beside), &[], Secrets::default(), scratch)
+    }
+
+    /// A message that was stored.
+    pub fn recovered(
+        parts: &Parts<'_>,
+        recovered: Recovered<'_>,
+        body: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Message {
+        let Recovered { has_deaths, hidden_keys } = recovered;
+        let secrets = Secrets { has_deaths, hidden_keys };
+        if body.len() <= INLINE_BODY_MAX {
+            return Message::build(parts, None, body, secrets, scratch);
+        }
+        let beside = Beside { pieces: [Bytes::copy_from_slice(body)].into(), length: body.len() as u64 };
+        Message::build(parts, Some(Box::new(beside)), &[], secrets, scratch)
     }
 
     /// The message under new names and with new properties, after a queue gave it up. The x-death header
@@ -216,6 +241,12 @@ impl Message {
     /// The pieces of a body that is not inline.
     pub fn pieces(&self) -> &[Bytes] {
         self.head().beside.as_ref().map_or(&[], |beside| &beside.pieces)
+    }
+
+    /// Tells it from every other living message; clones have the same.
+    #[inline]
+    pub fn address(&self) -> usize {
+        std::ptr::from_ref(self.head()).addr()
     }
 
     /// Whose memory it is.

@@ -58,7 +58,14 @@ async fn run(settings: Settings, launched: Instant) -> Result<(), String> {
     };
     announce(addresses, launched);
 
-    let name = signals.next().await;
+    let name = tokio::select! {
+        name = signals.next() => name,
+        reason = broker.failed() => {
+            // Connections get a moment to hear of it.
+            broker.shutdown().await;
+            return Err(format!("the message log cannot be written: {reason}"));
+        }
+    };
     info!("stopping on {name}");
     tokio::select! {
         () = broker.shutdown() => info!("stopped"),

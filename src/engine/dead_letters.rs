@@ -3,14 +3,17 @@
 //! A target may give messages up in turn, because they are too many or have no time to live. That is worked
 //! off from a list, one queue's lock at a time; nothing recurses.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem::take};
 
-use super::{Node, QueueRef, Vhost};
-use crate::broker::{
-    Message, Millis,
-    death::{DeadLetters, Demise, dead_letter, extras, is_cycle},
-    queue::{Death, Effects, Entry},
-    topology::RoutingKeys,
+use super::{Node, QueueRef, Vhost, add_kept, add_notes};
+use crate::{
+    broker::{
+        Message, Millis,
+        death::{DeadLetters, Demise, dead_letter, extras, is_cycle},
+        queue::{Death, Effects, Entry},
+        topology::RoutingKeys,
+    },
+    store::Op,
 };
 
 /// Messages that are routed before their targets are told, so that a long backlog is never copied as a whole.
@@ -24,23 +27,43 @@ type Arrivals = Vec<(QueueRef, Vec<Message>)>;
 
 /// Publishes dead messages of `queue` to its dead-letter exchange. A missing exchange or route drops them
 /// (DLX-06). No lock may be held.
-pub fn bury(node: &Node, queue: &QueueRef, dead: Vec<(Entry, Death)>, now: Millis) {
+///
+/// What the log must learn is added to `ops`: the copies first, then that the originals are gone, so that no
+/// crash finds neither.
+pub fn bury(node: &Node, queue: &QueueRef, dead: Vec<(Entry, Death)>, now: Millis, ops: &mut Vec<Op>) {
     let mut arrivals_left = dead.len().saturating_mul(ARRIVALS_PER_DEATH_MAX);
     let mut work = VecDeque::from([(queue.clone(), dead)]);
     let mut scratch = Vec::new();
     while let Some((source, dead)) = work.pop_front() {
         let Some(vhost) = node.vhost(&source.vhost) else { return };
+        let mut gone = Vec::new();
+        forget(&mut gone, &source, &dead);
         let mut dead = dead.into_iter().peekable();
         while dead.peek().is_some() {
             let batch = dead.by_ref().take(BATCH_MAX);
             for (target, messages) in route(&vhost, &source, batch, now, &mut scratch) {
                 arrivals_left = arrivals_left.saturating_sub(messages.len());
-                let dead_again = arrive(node, &target, messages, now);
-                if !dead_again.is_empty() && 0 < arrivals_left {
+                let dead_again = arrive(node, &target, messages, now, ops);
+                if dead_again.is_empty() {
+                    continue;
+                }
+                if 0 < arrivals_left {
                     work.push_back((target, dead_again));
+                } else {
+                    forget(ops, &target, &dead_again);
                 }
             }
         }
+        ops.append(&mut gone);
+    }
+}
+
+/// Tells the log that dead messages are gone from their queue.
+fn forget(ops: &mut Vec<Op>, queue: &QueueRef, dead: &[(Entry, Death)]) {
+    let logged = dead.iter().filter(|(entry, _)| entry.logged);
+    let sequences: Vec<u64> = logged.map(|(entry, _)| entry.sequence).collect();
+    if !sequences.is_empty() {
+        ops.push(Op::Settled { queue: queue.number, sequences });
     }
 }
 
@@ -78,8 +101,15 @@ fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
 
 /// Publishes to one queue; says what it gave up for that. What it refuses is lost, unless it dead-letters
 /// that, too (LEN-05, LEN-06): nobody waits for a confirm.
-fn arrive(node: &Node, target: &QueueRef, messages: Vec<Message>, now: Millis) -> Vec<(Entry, Death)> {
+fn arrive(
+    node: &Node,
+    target: &QueueRef,
+    messages: Vec<Message>,
+    now: Millis,
+    ops: &mut Vec<Op>,
+) -> Vec<(Entry, Death)> {
     let mut effects = Effects::default();
+    let copies = if node.journal.is_on() && target.is_durable() { messages.clone() } else { Vec::new() };
     let deadline = {
         let mut state = target.state.lock();
         state.publish(messages, now, &mut effects, |_, _| ());
@@ -89,5 +119,7 @@ fn arrive(node: &Node, target: &QueueRef, messages: Vec<Message>, now: Millis) -
     if let Some(deadline) = deadline {
         node.timers.arm(&target.0, deadline);
     }
+    add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
+    add_notes(ops, target.number, &mut effects.log);
     effects.dead
 }

@@ -21,7 +21,7 @@ use crate::{
 
 /// Octets of direct replies that wait for a requester that does not read; later ones are dropped, as
 /// replies are never stored (BAS-84).
-const REPLY_BYTES_MAX: u64 = 16 << 20;
+pub const REPLY_BYTES_MAX: u64 = 16 << 20;
 
 /// Names a consumer of a connection. Never reused within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,8 @@ pub enum Signal {
 pub struct Taken {
     pub deliveries: VecDeque<Delivery>,
     pub signals: Vec<Signal>,
+    /// Direct replies that were dropped since the last time.
+    pub dropped_replies: u64,
 }
 
 impl Taken {
@@ -98,6 +100,7 @@ impl Inbox {
         let mut state = self.state.lock();
         taken.deliveries.append(&mut state.taken.deliveries);
         taken.signals.append(&mut state.taken.signals);
+        taken.dropped_replies += std::mem::take(&mut state.taken.dropped_replies);
         state.reply_bytes = 0;
     }
 
@@ -109,13 +112,14 @@ impl Inbox {
         }
     }
 
-    /// Leaves a signal and wakes the connection.
-    pub fn signal(&self, signal: Signal) {
+    /// Leaves a signal and wakes the connection. False when it is a reply too many, which is dropped.
+    pub fn signal(&self, signal: Signal) -> bool {
         let waker = {
             let mut state = self.state.lock();
             if let Signal::Reply { message, .. } = &signal {
                 if REPLY_BYTES_MAX < state.reply_bytes {
-                    return;
+                    state.taken.dropped_replies += 1;
+                    return false;
                 }
                 // Bookkeeping counts too, so that empty replies are bounded as well.
                 state.reply_bytes += message.body_length() + 256;
@@ -126,6 +130,7 @@ impl Inbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+        true
     }
 
     /// Wakes the connection to look at what changed elsewhere.

@@ -9,15 +9,17 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, ConnectionId, ConsumerOutlet, Inbox, LoginGuard, QueueRef, Refused, Replies, Signal,
-    Timers, Vhost, dead_letters,
+    Access, Alarms, Allowances, ConnectionId, ConsumerOutlet, Inbox, Journal, LoginGuard, Occupancy,
+    QueueRef, Refusals, Refused, Replies, Signal, Timers, Vhost, add_notes, dead_letters,
 };
 use crate::{
     amqp::Failure,
     broker::{
         Millis,
+        memory::Account,
         queue::{Effects, Queue},
     },
+    store::{Definition, Op},
 };
 
 /// What a node is made with.
@@ -27,6 +29,11 @@ pub struct NodeSettings {
     pub vhosts: Vec<String>,
     /// Octets of messages in memory above which publishers wait.
     pub memory_limit: u64,
+    /// Whose memory the messages are; the node closes it.
+    pub account: Account,
+    pub journal: Journal,
+    /// How many connections and channels there may be.
+    pub allowances: Allowances,
     /// Sixteen octets that nobody can guess, for generated names.
     pub random: fn() -> u128,
 }
@@ -41,28 +48,51 @@ pub struct Node {
     pub alarms: Alarms,
     pub timers: Timers,
     pub replies: Replies,
+    pub journal: Arc<Journal>,
+    pub occupancy: Arc<Occupancy>,
+    pub refusals: Arc<Refusals>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
 
 impl Node {
     pub fn new(settings: NodeSettings) -> Node {
+        let refusals = Arc::new(Refusals::default());
         let node = Node {
             vhosts: DashMap::default(),
             connections: DashMap::default(),
             access: settings.access,
             guard: settings.guard,
-            alarms: Alarms::new(settings.memory_limit),
+            alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
-            replies: Replies::default(),
+            journal: Arc::new(settings.journal),
+            replies: Replies::new(refusals.clone()),
+            occupancy: Occupancy::new(settings.allowances),
+            refusals,
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };
         for name in settings.vhosts {
-            let vhost = Arc::new(Vhost::new(&name));
-            node.vhosts.insert(vhost.name.clone(), vhost);
+            node.add_vhost(&name);
         }
         node
+    }
+
+    /// The vhost with this name, which is made if it is not there.
+    pub fn add_vhost(&self, name: &str) -> Arc<Vhost> {
+        let new = || Arc::new(Vhost::new(name, self.journal.clone()));
+        self.vhosts.entry(name.into()).or_insert_with(new).clone()
+    }
+
+    /// Appends the definitions to the log that it wants once more, so that it can throw old ones away.
+    pub fn log_wanted_definitions(&self) {
+        for name in self.journal.take_wanted_definitions() {
+            match self.vhost(&name) {
+                Some(vhost) => vhost.log_definitions(),
+                // A vhost that is gone has no definitions.
+                None => self.journal.define([Definition::Reset { vhost: name }]),
+            }
+        }
     }
 
     pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
@@ -113,6 +143,22 @@ impl Node {
         now: Millis,
         operation: impl FnOnce(&mut Queue<ConsumerOutlet>, &mut Effects) -> R,
     ) -> R {
+        let mut ops = Vec::new();
+        let result = self.with_queue_logging(queue, now, &mut ops, operation);
+        self.journal.append(&mut ops, false);
+        result
+    }
+
+    /// As [`Node::with_queue`], for an operation that is logged together with others: what the log must learn
+    /// of it is added to `ops`, but for the messages it kept.
+    #[inline]
+    pub fn with_queue_logging<R>(
+        &self,
+        queue: &QueueRef,
+        now: Millis,
+        ops: &mut Vec<Op>,
+        operation: impl FnOnce(&mut Queue<ConsumerOutlet>, &mut Effects) -> R,
+    ) -> R {
         let mut effects = Effects::default();
         let (result, deadline) = {
             let mut state = queue.state.lock();
@@ -124,8 +170,11 @@ impl Node {
         if let Some(deadline) = deadline {
             self.timers.arm(&queue.0, deadline);
         }
+        if !effects.log.is_empty() {
+            add_notes(ops, queue.number, &mut effects.log);
+        }
         if !effects.dead.is_empty() {
-            dead_letters::bury(self, queue, effects.dead, now);
+            dead_letters::bury(self, queue, effects.dead, now, ops);
         }
         result
     }

@@ -34,7 +34,7 @@ pub struct QueueProperties {
 /// A queue that connections share.
 #[derive(Debug)]
 pub struct SharedQueue {
-    /// Unique within the process.
+    /// Unique within the node, and in its log for ever.
     pub number: u64,
     pub name: Arc<str>,
     pub vhost: Arc<str>,
@@ -47,15 +47,15 @@ pub struct SharedQueue {
 
 impl SharedQueue {
     pub(super) fn new(
+        number: u64,
         name: &str,
         vhost: &Arc<str>,
         properties: QueueProperties,
         settings: QueueSettings,
         now: Millis,
     ) -> SharedQueue {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
         SharedQueue {
-            number: NUMBER.fetch_add(1, Relaxed),
+            number,
             name: name.into(),
             vhost: vhost.clone(),
             properties,
@@ -71,6 +71,12 @@ impl SharedQueue {
 
     pub(super) fn disarm(&self) {
         self.armed.store(Millis::MAX, Relaxed);
+    }
+
+    /// Whether it survives a restart (RST-01 to RST-03).
+    #[inline]
+    pub fn is_durable(&self) -> bool {
+        self.properties.durable && self.properties.owner.is_none()
     }
 
     /// Whether another connection owns it (CH-44).

@@ -8,8 +8,8 @@ use std::sync::{
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
-use super::{ConsumerId, Inbox, Signal};
-use crate::broker::Message;
+use super::{ConsumerId, Inbox, Refusals, Signal};
+use crate::{amqp::Limit, broker::Message};
 
 /// The pseudo queue that requesters consume from.
 pub const REPLY_TO: &str = "amq.rabbitmq.reply-to";
@@ -17,10 +17,11 @@ pub const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 const PREFIX: &[u8] = b"amq.rabbitmq.reply-to.";
 
 /// The requesters of a node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Replies {
     requesters: DashMap<Box<[u8]>, Requester, RandomState>,
     serial: AtomicU64,
+    refusals: Arc<Refusals>,
 }
 
 #[derive(Debug)]
@@ -31,6 +32,11 @@ struct Requester {
 }
 
 impl Replies {
+    /// Replies that are dropped are counted in `refusals`; the requester's connection logs them.
+    pub fn new(refusals: Arc<Refusals>) -> Replies {
+        Replies { requesters: DashMap::default(), serial: AtomicU64::new(0), refusals }
+    }
+
     /// Registers a requester; the name is as unguessable as `secret` (BAS-82).
     pub fn register(
         &self,
@@ -68,7 +74,9 @@ impl Replies {
             return false;
         }
         let signal = Signal::Reply { consumer: requester.consumer, message };
-        requester.inbox.signal(signal);
+        if !requester.inbox.signal(signal) {
+            self.refusals.add(Limit::DirectReplies);
+        }
         true
     }
 }

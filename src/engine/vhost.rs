@@ -11,16 +11,25 @@ use std::{
 use parking_lot::RwLock;
 use smallvec::SmallVec;
 
-use super::{ConnectionId, QueueProperties, QueueRef, Refused, SharedQueue, Signal};
+use super::{
+    ConnectionId, Journal, QueueProperties, QueueRef, Refused, SharedQueue, Signal,
+    definitions::{self, End},
+};
 use crate::{
-    amqp::{FieldTable, table::TableRef},
+    amqp::{
+        FieldTable,
+        table::{TableRef, parse_field_table},
+    },
     broker::{
         Millis,
         queue::{Effects, QueueSettings},
         queue_arguments::{QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
         queue_type::QueueType,
-        topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError},
+        topology::{
+            Bound, Declared, Exchange, ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError,
+        },
     },
+    store::{BindingDefinition, Definition, Definitions},
 };
 
 /// Names that only the server gives (CH-42).
@@ -49,11 +58,14 @@ pub struct Vhost {
     topology: RwLock<Topology<QueueRef>>,
     /// Moves on with every change that a cached route might miss.
     generation: AtomicU64,
+    /// Told of every change under the lock of `topology`, so that it learns of them in their order.
+    journal: Arc<Journal>,
 }
 
 impl Vhost {
-    pub fn new(name: &str) -> Vhost {
-        Vhost { name: name.into(), topology: RwLock::new(Topology::new(name)), generation: AtomicU64::new(1) }
+    pub fn new(name: &str, journal: Arc<Journal>) -> Vhost {
+        let topology = RwLock::new(Topology::new(name));
+        Vhost { name: name.into(), topology, generation: AtomicU64::new(1), journal }
     }
 
     /// Routes found under an earlier generation must be found again.
@@ -149,12 +161,17 @@ impl Vhost {
             return Err(Refused::QueueType { name, vhost, kind });
         }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
-        let settings = settings(&arguments);
+        let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
         let owner = exclusive.then_some(connection);
         let properties = QueueProperties { durable, auto_delete, owner, arguments };
-        let queue = QueueRef(Arc::new(SharedQueue::new(name, &self.name, properties, settings, now)));
+        let number = self.journal.next_queue();
+        let shared = SharedQueue::new(number, name, &self.name, properties, settings, now);
+        let queue = QueueRef(Arc::new(shared));
         let inserted = topology.insert_queue(name, queue.clone(), durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
+        if queue.is_durable() {
+            self.journal.define([definitions::declare_queue(&queue)]);
+        }
         Ok((queue, true))
     }
 
@@ -222,8 +239,12 @@ impl Vhost {
             state.relieve(&mut effects);
             (ready, outlets)
         };
-        topology.remove_queue(&queue.name);
+        let removed = topology.remove_queue(&queue.name);
         self.routes_changed();
+        let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
+        let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
+        self.journal
+            .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
         drop(topology);
         effects.wake_all();
         for outlet in outlets {
@@ -244,7 +265,17 @@ impl Vhost {
     }
 
     pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
-        self.change(|topology| topology.declare_exchange(name, declare)).map(drop)
+        self.change(|topology| {
+            let durable = declare.durable;
+            let declared = topology.declare_exchange(name, declare)?;
+            if durable
+                && declared == Declared::Created
+                && let Some(exchange) = topology.exchange(name)
+            {
+                self.journal.define([definitions::declare_exchange(&self.name, exchange)]);
+            }
+            Ok(())
+        })
     }
 
     pub fn check_exchange(&self, name: &str) -> Result<(), TopologyError> {
@@ -252,7 +283,14 @@ impl Vhost {
     }
 
     pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<(), TopologyError> {
-        self.change(|topology| topology.delete_exchange(name, if_unused)).map(drop)
+        self.change(|topology| {
+            let deleted = topology.delete_exchange(name, if_unused)?;
+            if deleted.existed {
+                let names = std::iter::once(name).chain(deleted.auto_deleted.iter().map(String::as_str));
+                self.journal.define(definitions::delete_exchanges(&self.name, names));
+            }
+            Ok(())
+        })
     }
 
     pub fn bind_queue(
@@ -262,7 +300,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        self.change(|topology| topology.bind_queue(source, queue, routing_key, arguments)).map(drop)
+        self.bind(End { source, destination: queue, to_queue: true, routing_key }, arguments)
     }
 
     pub fn unbind_queue(
@@ -272,7 +310,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        self.change(|topology| topology.unbind_queue(source, queue, routing_key, arguments)).map(drop)
+        self.unbind(End { source, destination: queue, to_queue: true, routing_key }, arguments)
     }
 
     pub fn bind_exchange(
@@ -282,7 +320,7 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        self.change(|topology| topology.bind_exchange(source, destination, routing_key, arguments)).map(drop)
+        self.bind(End { source, destination, to_queue: false, routing_key }, arguments)
     }
 
     pub fn unbind_exchange(
@@ -292,13 +330,114 @@ impl Vhost {
         routing_key: &str,
         arguments: FieldTable,
     ) -> Result<(), TopologyError> {
-        self.change(|topology| topology.unbind_exchange(source, destination, routing_key, arguments))
-            .map(drop)
+        self.unbind(End { source, destination, to_queue: false, routing_key }, arguments)
+    }
+
+    fn bind(&self, ends: End<'_>, arguments: FieldTable) -> Result<(), TopologyError> {
+        let End { source, destination, to_queue, routing_key } = ends;
+        self.change(|topology| {
+            let definition =
+                (self.journal.is_on() && survives(topology, &ends)).then(|| ends.definition(&arguments));
+            let bound = if to_queue {
+                topology.bind_queue(source, destination, routing_key, arguments)?
+            } else {
+                topology.bind_exchange(source, destination, routing_key, arguments)?
+            };
+            if bound == Bound::Created
+                && let Some(binding) = definition
+            {
+                self.journal.define([Definition::Bind { vhost: self.name.to_string(), binding }]);
+            }
+            Ok(())
+        })
+    }
+
+    fn unbind(&self, ends: End<'_>, arguments: FieldTable) -> Result<(), TopologyError> {
+        let End { source, destination, to_queue, routing_key } = ends;
+        self.change(|topology| {
+            let definition =
+                (self.journal.is_on() && survives(topology, &ends)).then(|| ends.definition(&arguments));
+            let unbound = if to_queue {
+                topology.unbind_queue(source, destination, routing_key, arguments)?
+            } else {
+                topology.unbind_exchange(source, destination, routing_key, arguments)?
+            };
+            let vhost = self.name.to_string();
+            let unbinding =
+                definition.filter(|_| unbound.existed).map(|binding| Definition::Unbind { vhost, binding });
+            let auto_deleted = unbound.auto_deleted.iter().map(String::as_str);
+            self.journal
+                .define(unbinding.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
+            Ok(())
+        })
+    }
+
+    /// Appends everything durable in the vhost to the log, so that older definitions are not needed.
+    pub fn log_definitions(&self) {
+        let topology = self.topology.read();
+        self.journal.define(definitions::all(&self.name, &topology));
+    }
+
+    /// Declares what a restart found. What cannot be declared is reported and left out: the rest is worth it.
+    pub(super) fn restore(&self, definitions: Definitions, now: Millis) -> Vec<QueueRef> {
+        let mut topology = self.topology.write();
+        let mut queues = Vec::new();
+        for exchange in &definitions.exchanges {
+            if let Err(reason) = definitions::restore_exchange(&mut topology, exchange) {
+                tracing::error!(
+                    "exchange '{}' in vhost '{}' is not restored: {reason}",
+                    exchange.name,
+                    self.name
+                );
+            }
+        }
+        for queue in &definitions.queues {
+            let arguments = match parse_field_table(&queue.arguments) {
+                Ok(table) => QueueArguments::stored(table),
+                Err(reason) => {
+                    tracing::error!(
+                        "queue '{}' in vhost '{}' is not restored: {reason}",
+                        queue.name,
+                        self.name
+                    );
+                    continue;
+                }
+            };
+            let settings = settings(&arguments, self.journal.is_on());
+            let properties =
+                QueueProperties { durable: true, auto_delete: queue.auto_delete, owner: None, arguments };
+            let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
+            let queue = QueueRef(Arc::new(shared));
+            if topology.insert_queue(&queue.name, queue.clone(), true) {
+                queues.push(queue);
+            }
+        }
+        for binding in &definitions.bindings {
+            if let Err(reason) = definitions::restore_binding(&mut topology, binding) {
+                let BindingDefinition { source, destination, .. } = binding;
+                tracing::error!("the binding of '{destination}' to '{source}' is not restored: {reason}");
+            }
+        }
+        drop(topology);
+        self.routes_changed();
+        queues
     }
 }
 
-fn settings(arguments: &QueueArguments) -> QueueSettings {
+/// Whether both ends of a binding are durable (RST-07, RST-08).
+fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
+    let exchange = |name| topology.exchange(name).is_some_and(Exchange::durable);
+    let destination = if ends.to_queue {
+        topology.queue(ends.destination).is_some_and(|queue| queue.is_durable())
+    } else {
+        exchange(ends.destination)
+    };
+    destination && exchange(ends.source)
+}
+
+fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
     QueueSettings {
+        durable,
         message_ttl: arguments.message_ttl_ms,
         expires: arguments.expires_ms,
         max_length: arguments.max_length,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{Body, Content};
-use crate::amqp::{Failure, FrameKind, MethodId, ReplyCode, hot::Publish, properties::ContentHeader};
+use crate::amqp::{Failure, FrameKind, Limit, MethodId, ReplyCode, hot::Publish, properties::ContentHeader};
 
 /// The class of contents: basic.
 const BASIC: u16 = 60;
@@ -175,12 +175,14 @@ pub fn check_header(payload: &[u8], size_max: u64) -> Result<ContentHeader<'_>, 
     let size = header.body_size;
     if BODY_SIZE_CAP < size {
         let text = format!("content body size {size} exceeds maximum allowed size {BODY_SIZE_CAP}");
-        return Err(Failure::connection(ReplyCode::FrameError, text).at(MethodId::PUBLISH));
+        let failure = Failure::connection(ReplyCode::FrameError, text).at(MethodId::PUBLISH);
+        return Err(failure.over(Limit::MessageSize));
     }
     if size_max < size {
         let limit = if size_max == BODY_SIZE_CAP { "max size" } else { "configured max size" };
         let text = format!("message size {size} is larger than {limit} {size_max}");
-        return Err(Failure::channel(ReplyCode::PreconditionFailed, text).at(MethodId::PUBLISH));
+        let failure = Failure::channel(ReplyCode::PreconditionFailed, text).at(MethodId::PUBLISH);
+        return Err(failure.over(Limit::MessageSize));
     }
     Ok(header)
 }

@@ -3,8 +3,8 @@
 use super::{Connection, Event, Heartbeat, Phase, REFUSAL_WAIT, step::check_heartbeat};
 use crate::{
     amqp::{
-        AMQPClass, AMQPValue, ChannelId, Failure, FieldTable, FrameKind, MethodId, ReplyCode, connection,
-        frame::FRAME_MAX_FLOOR, method,
+        AMQPClass, AMQPValue, ChannelId, Failure, FieldTable, FrameKind, Limit, MethodId, ReplyCode,
+        connection, frame::FRAME_MAX_FLOOR, method,
     },
     protocol::Millis,
 };
@@ -251,26 +251,29 @@ impl Connection {
 
     /// Zero means "whatever the server says"; anything above the offer is refused (CON-41, CON-42).
     fn tune(&mut self, tune_ok: &connection::TuneOk) -> Result<(), Failure> {
-        let refuse = |text: String| Err(Failure::connection(ReplyCode::NotAllowed, text));
+        let refuse = |limit, text: String| Err(Failure::connection(ReplyCode::NotAllowed, text).over(limit));
         let frame_max = if tune_ok.frame_max == 0 { self.limits.frame_max } else { tune_ok.frame_max };
         let channel_max =
             if tune_ok.channel_max == 0 { self.limits.channel_max } else { tune_ok.channel_max };
         if self.limits.frame_max < frame_max {
-            return refuse(format!(
+            let text = format!(
                 "negotiated frame_max = {frame_max} is higher than the maximum allowed value ({})",
                 self.limits.frame_max
-            ));
+            );
+            return refuse(Limit::FrameSize, text);
         }
         if frame_max < FRAME_MAX_FLOOR {
-            return refuse(format!(
+            let text = format!(
                 "negotiated frame_max = {frame_max} is lower than the minimum allowed value ({FRAME_MAX_FLOOR})"
-            ));
+            );
+            return refuse(Limit::FrameSize, text);
         }
         if self.limits.channel_max < channel_max {
-            return refuse(format!(
+            let text = format!(
                 "negotiated channel_max = {channel_max} is higher than the maximum allowed value ({})",
                 self.limits.channel_max
-            ));
+            );
+            return refuse(Limit::Channels, text);
         }
         self.tuned.frame_max = frame_max;
         self.tuned.channel_max = channel_max;

@@ -26,8 +26,8 @@ use heartbeat::Heartbeat;
 pub use handshake::{Identity, Login, Mechanism};
 
 use crate::amqp::{
-    AMQPClass, ChannelId, Failure, MethodId, ReplyCode, Scope, channel, connection, encode, hot::Settle,
-    method,
+    AMQPClass, ChannelId, Failure, Limit, MethodId, ReplyCode, Scope, channel, connection, encode,
+    hot::Settle, method,
 };
 
 /// Milliseconds on a steady clock.
@@ -66,8 +66,8 @@ pub enum Event<'a> {
     Open { vhost: String },
     /// connection.update-secret; the machine has answered it.
     SecretUpdated,
-    /// channel.open; the machine has answered it.
-    ChannelOpened(ChannelId),
+    /// channel.open; answer with [`Connection::accept_channel`] or a failure.
+    ChannelOpen(ChannelId),
     /// channel.close; clean up, then call [`Connection::channel_closed`].
     ChannelClose(ChannelId),
     /// connection.close; clean up, then call [`Connection::closed_by_peer`].
@@ -354,7 +354,7 @@ impl Connection {
         }
     }
 
-    fn open_channel(&mut self, channel: ChannelId, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn open_channel(&mut self, channel: ChannelId) -> Result<(), Failure> {
         let id = MethodId { class: 20, method: 10 };
         if self.channels.contains_key(&channel) {
             let failure = Failure::connection(ReplyCode::ChannelError, "second 'channel.open' seen");
@@ -367,12 +367,16 @@ impl Connection {
                 "number of channels opened ({}) has reached the negotiated channel_max ({max})",
                 self.channels.len()
             );
-            return Err(Failure::connection(ReplyCode::NotAllowed, text));
+            return Err(Failure::connection(ReplyCode::NotAllowed, text).over(Limit::Channels));
         }
         self.channels.insert(channel, ChannelPhase::Open(Assembly::Idle));
+        Ok(())
+    }
+
+    /// Answers a channel.open that nothing speaks against.
+    pub fn accept_channel(&self, channel: ChannelId, out: &mut Vec<u8>) {
         let open_ok = channel::AMQPMethod::OpenOk(channel::OpenOk {});
         method::encode(out, channel, AMQPClass::Channel(open_ok));
-        Ok(())
     }
 }
 

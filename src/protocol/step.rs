@@ -7,7 +7,8 @@ use super::{
     assembly::{self, Assembly},
 };
 use crate::amqp::{
-    AMQPClass, ChannelId, Failure, FrameHead, FrameKind, MethodId, ReplyCode, basic, channel, connection,
+    AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, MethodId, ReplyCode, basic, channel,
+    connection,
     frame::{END, HEAD},
     hot, method,
     reader::Reader,
@@ -50,7 +51,8 @@ fn split_frame(input: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)
 fn too_large(head: FrameHead, frame_max: u32) -> Unreadable {
     let (kind, size) = (head.kind.octet(), head.size);
     let text = format!("type {kind}, all octets = <<>>: {{frame_too_large,{size},{}}}", frame_max - 8);
-    Box::new((Failure::connection(ReplyCode::FrameError, text), head.frame_size()))
+    let failure = Failure::connection(ReplyCode::FrameError, text).over(Limit::FrameSize);
+    Box::new((failure, head.frame_size()))
 }
 
 #[cold]
@@ -212,8 +214,8 @@ impl Connection {
             return Err(unimplemented());
         }
         if let AMQPClass::Channel(channel::AMQPMethod::Open(_)) = class {
-            self.open_channel(frame.channel, out)?;
-            return Ok(Some(Event::ChannelOpened(frame.channel)));
+            self.open_channel(frame.channel)?;
+            return Ok(Some(Event::ChannelOpen(frame.channel)));
         }
         if !self.channels.contains_key(&frame.channel) {
             // After crossing closes the answer to ours comes when the channel is gone already (CH-02).
@@ -245,7 +247,7 @@ impl Connection {
             }
             // Both sides closed at once. The number is free when the peer has our answer (CON-130).
             Some(MethodId { class: 20, method: 40 }) => self.channel_closed(frame.channel, out),
-            Some(MethodId { class: 20, method: 10 }) => self.open_channel(frame.channel, out)?,
+            Some(MethodId { class: 20, method: 10 }) => self.open_channel(frame.channel)?,
             _ => {}
         }
         Ok(None)
@@ -289,7 +291,7 @@ impl Connection {
         let only_one = self.partial == assembly.held();
         if self.limits.partial_content_max < self.partial && !only_one {
             let text = "too many octets in contents that are not complete";
-            return Err(Failure::connection(ReplyCode::ResourceError, text));
+            return Err(Failure::connection(ReplyCode::ResourceError, text).over(Limit::PartialContent));
         }
         Ok(content?.map(|content| Event::Content(frame.channel, content)))
     }

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{clock::Clock, door::Place};
 use crate::{
-    amqp::{FrameHead, FrameKind},
+    amqp::{FrameHead, FrameKind, Limit},
     broker::Millis,
     session::{Hold, SLICES_MAX, Session},
 };
@@ -57,6 +57,8 @@ pub struct Driver {
     rest: Vec<u8>,
     /// The session held input back, so that `rest` may hold complete frames.
     held: bool,
+    /// Input waits because the peer does not read.
+    choked: bool,
     /// Octets at the start of `rest` that hold no close of the peer.
     searched: usize,
     timer: Pin<Box<Sleep>>,
@@ -102,6 +104,7 @@ impl Driver {
             clock,
             rest: Vec::new(),
             held: false,
+            choked: false,
             searched: 0,
             timer: Box::pin(tokio::time::sleep(Duration::MAX)),
             timer_at: None,
@@ -126,9 +129,13 @@ impl Driver {
             End::Lost(None) if running => tracing::warn!("{who}: client unexpectedly closed TCP connection"),
             End::Lost(Some(error)) if running => tracing::warn!("{who}: connection lost: {error}"),
             End::Lost(_) => tracing::debug!("{who}: closed before it was open"),
-            End::Crowded => tracing::warn!("{who}: dropped, too much was sent before logins"),
+            End::Crowded => {
+                let what = format_args!("dropped, too much was sent before logins");
+                self.session.ran_into(Limit::UnauthenticatedBytes, what, now);
+            }
             End::Stalled => {
-                tracing::warn!("{who}: dropped, it took none of its output for {} ms", self.stall);
+                let what = format_args!("dropped, it took none of its output for {} ms", self.stall);
+                self.session.ran_into(Limit::OutputStall, what, now);
             }
         }
         let leave_open = Duration::from_millis(self.session.leave_open());
@@ -149,7 +156,11 @@ impl Driver {
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
-            if self.session.recheck_pressure(now, context.waker()) | self.session.recheck_alarms(now) {
+            self.session.check_log();
+            if self.session.recheck_pressure(now, context.waker())
+                | self.session.recheck_alarms(now)
+                | self.session.recheck_log(context.waker())
+            {
                 self.held = true;
             }
             let mut progress = self.session.deliver(now, context.waker());
@@ -179,7 +190,7 @@ impl Driver {
         let mut any = false;
         loop {
             let output = self.session.output();
-            if output.is_empty() {
+            if !output.is_writable() {
                 return Ok(any);
             }
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -208,9 +219,10 @@ impl Driver {
 
     fn read_more(&mut self, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
         let hold = self.session.hold();
+        self.note_choked(hold == Hold::Output, now);
         match hold {
             Hold::No => {}
-            Hold::Pressure => return Ok(false),
+            Hold::Pressure | Hold::Log => return Ok(false),
             Hold::Output | Hold::Alarm | Hold::Login => return self.read_held(context, now),
         }
         BUFFER.with_borrow_mut(|buffer| {
@@ -266,6 +278,15 @@ impl Driver {
         })
     }
 
+    /// Says once that the peer is not read because it does not read either.
+    fn note_choked(&mut self, choked: bool, now: Millis) {
+        if choked && !self.choked {
+            let what = format_args!("its input waits until it takes its output");
+            self.session.ran_into(Limit::Output, what, now);
+        }
+        self.choked = choked;
+    }
+
     /// Whoever has logged in is not among those that are dropped when too many wait.
     fn note_login(&mut self) {
         if !self.session.is_unauthenticated() {
@@ -307,7 +328,7 @@ impl Driver {
 
     /// Sets the timer for the next thing that is due.
     fn sleep(&mut self, context: &mut Context<'_>, now: Millis) -> Poll<End> {
-        let stalled_at = (!self.session.output().is_empty()).then(|| self.moved_at + self.stall);
+        let stalled_at = self.session.output().is_writable().then(|| self.moved_at + self.stall);
         match self.release_at {
             Some(at) if at <= now => self.release(now),
             None if self.active_at == now => self.release_at = Some(now + RELEASE_AFTER),

@@ -12,15 +12,22 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{sync::Notify, task::AbortHandle};
 
+use crate::amqp::Limit;
+
+/// Octets that may be kept for any socket before its login, however many others sent: honest logins that arrive
+/// in two pieces must not pay for what attackers send.
+const KEPT_ALWAYS: usize = 4 << 10;
+
 /// How many may come in.
 #[derive(Debug, Clone, Copy)]
 pub struct DoorLimits {
-    pub connections: usize,
+    /// Sockets, whatever they do.
+    pub sockets: usize,
     /// Sockets that have not logged in.
     pub waiting: usize,
     /// The same for one address.
     pub waiting_per_address: usize,
-    /// Octets kept for all sockets that have not logged in.
+    /// Octets kept for all sockets that have not logged in, beside a little for each.
     pub waiting_bytes: usize,
 }
 
@@ -28,7 +35,7 @@ pub struct DoorLimits {
 #[derive(Debug)]
 pub struct Door {
     limits: DoorLimits,
-    connections: AtomicUsize,
+    sockets: AtomicUsize,
     /// Octets kept for sockets that have not logged in.
     waiting_bytes: AtomicUsize,
     state: Mutex<Waiting>,
@@ -81,13 +88,13 @@ impl Drop for Turn<'_> {
 /// Why somebody was turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TurnedAway {
-    #[error("the connection limit is reached")]
+    #[error("too many sockets are open")]
     Full,
     #[error("too many connections of this address have not logged in")]
     AddressCrowded,
 }
 
-/// A place among the connections; dropping it gives the place back.
+/// A place among the sockets; dropping it gives the place back.
 #[derive(Debug)]
 pub struct Place {
     door: Arc<Door>,
@@ -95,13 +102,25 @@ pub struct Place {
     waiting: bool,
     /// Octets kept for it, while it waits.
     kept: usize,
+    /// Whose socket had to go for it.
+    dropped: Option<IpAddr>,
+}
+
+impl TurnedAway {
+    /// The limit that was reached.
+    pub fn limit(self) -> Limit {
+        match self {
+            TurnedAway::Full => Limit::Sockets,
+            TurnedAway::AddressCrowded => Limit::UnauthenticatedOfAddress,
+        }
+    }
 }
 
 impl Door {
     pub fn new(limits: DoorLimits) -> Arc<Door> {
         Arc::new(Door {
             limits,
-            connections: AtomicUsize::new(0),
+            sockets: AtomicUsize::new(0),
             waiting_bytes: AtomicUsize::new(0),
             state: Mutex::default(),
             queued: AtomicUsize::new(0),
@@ -115,13 +134,13 @@ impl Door {
         if state.by_address.get(&address).is_some_and(|count| self.limits.waiting_per_address <= *count) {
             return Err(TurnedAway::AddressCrowded);
         }
-        if self.limits.connections <= self.connections.load(Relaxed) {
+        if self.limits.sockets <= self.sockets.load(Relaxed) {
             return Err(TurnedAway::Full);
         }
-        self.connections.fetch_add(1, Relaxed);
-        let oldest = state.by_age.first_key_value().map(|(number, _)| *number);
+        self.sockets.fetch_add(1, Relaxed);
+        let oldest = state.by_age.first_key_value().map(|(number, address)| (*number, *address));
         let oldest = oldest.filter(|_| self.limits.waiting <= state.by_age.len());
-        let dropped = oldest.and_then(|oldest| {
+        let dropped = oldest.and_then(|(oldest, _)| {
             state.logged_in(oldest);
             state.tasks.remove(&oldest).flatten()
         });
@@ -134,7 +153,8 @@ impl Door {
         if let Some(task) = dropped {
             task.abort();
         }
-        Ok(Place { door: self.clone(), number, waiting: true, kept: 0 })
+        let dropped = oldest.map(|(_, address)| address);
+        Ok(Place { door: self.clone(), number, waiting: true, kept: 0, dropped })
     }
 
     /// As [`Door::enter`], but waits while the address is crowded: an honest burst of connections logs in
@@ -151,6 +171,25 @@ impl Door {
                 other => return other,
             }
         }
+    }
+
+    /// Sockets that are open now.
+    pub fn sockets(&self) -> usize {
+        self.sockets.load(Relaxed)
+    }
+
+    /// How many of them have not logged in.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().by_age.len()
+    }
+
+    /// Octets kept for those.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes.load(Relaxed)
+    }
+
+    pub fn limits(&self) -> DoorLimits {
+        self.limits
     }
 
     /// Drops everybody: the broker is gone.
@@ -174,8 +213,13 @@ impl Place {
         self.number
     }
 
+    /// The address of the socket that had to go for this one, if one had to.
+    pub fn dropped(&self) -> Option<IpAddr> {
+        self.dropped
+    }
+
     /// Notes how many octets are kept for this socket. False when those of all that have not logged in are
-    /// too many, and this one has a part in it.
+    /// too many, and this one has more than a small part in it.
     #[must_use]
     pub fn keep(&mut self, octets: usize) -> bool {
         if !self.waiting || octets == self.kept {
@@ -185,7 +229,7 @@ impl Place {
         bytes.fetch_sub(self.kept, Relaxed);
         self.kept = octets;
         let sum = bytes.fetch_add(octets, Relaxed) + octets;
-        octets == 0 || sum <= self.door.limits.waiting_bytes
+        octets <= KEPT_ALWAYS || sum <= self.door.limits.waiting_bytes
     }
 
     /// The login succeeded.
@@ -205,7 +249,7 @@ impl Drop for Place {
         state.logged_in(self.number);
         state.tasks.remove(&self.number);
         drop(state);
-        self.door.connections.fetch_sub(1, Relaxed);
+        self.door.sockets.fetch_sub(1, Relaxed);
         self.door.freed.notify_waiters();
     }
 }
@@ -217,21 +261,22 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-    fn door(connections: usize, waiting: usize, waiting_per_address: usize) -> Arc<Door> {
-        Door::new(DoorLimits { connections, waiting, waiting_per_address, waiting_bytes: 100 })
+    fn door(sockets: usize, waiting: usize, waiting_per_address: usize) -> Arc<Door> {
+        Door::new(DoorLimits { sockets, waiting, waiting_per_address, waiting_bytes: 100_000 })
     }
 
     #[test]
     fn what_is_kept_before_logins_is_bounded_for_all_together() {
         let door = door(10, 10, 10);
         let (mut one, mut two) = (door.enter(HERE).unwrap(), door.enter(THERE).unwrap());
-        assert!(one.keep(60) && two.keep(40));
-        assert!(!two.keep(41), "101 octets for both");
+        assert!(one.keep(60_000) && two.keep(40_000));
+        assert!(!two.keep(40_001), "100,001 octets for both");
+        assert!(two.keep(0) && one.keep(99_999) && two.keep(KEPT_ALWAYS), "who has little may keep it");
         one.logged_in();
-        assert!(one.keep(1_000), "who has logged in is counted elsewhere");
-        assert!(two.keep(100));
+        assert!(one.keep(1_000_000), "who has logged in is counted elsewhere");
+        assert!(two.keep(100_000));
         drop(two);
-        assert!(door.enter(THERE).unwrap().keep(100));
+        assert!(door.enter(THERE).unwrap().keep(100_000));
     }
 
     #[test]
@@ -259,7 +304,8 @@ mod tests {
         let oldest = door.enter(HERE).unwrap();
         let task = tokio::spawn(std::future::pending::<()>());
         door.set_task(oldest.number(), task.abort_handle());
-        let _newest = door.enter(THERE).unwrap();
+        let newest = door.enter(THERE).unwrap();
+        assert_eq!((newest.dropped(), door.waiting(), door.sockets()), (Some(HERE), 1, 2));
         assert!(task.await.unwrap_err().is_cancelled());
     }
 }

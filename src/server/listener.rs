@@ -1,6 +1,11 @@
 //! Accepting sockets.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +16,7 @@ use super::{
     door::{Door, Place, TurnedAway},
 };
 use crate::{
+    amqp::Limit,
     engine::Node,
     session::{Peer, Session, SessionSettings},
 };
@@ -69,16 +75,33 @@ fn admit(stream: TcpStream, address: SocketAddr, shared: &Shared) {
                 let turn = shared.door.enter_in_turn(ip);
                 match tokio::time::timeout(shared.handshake_timeout, turn).await {
                     Ok(Ok(place)) => start(stream, address, place, &shared),
-                    Ok(Err(turned_away)) => tracing::debug!("refused {address}: {turned_away}"),
-                    Err(_) => tracing::debug!("refused {address}: {}", TurnedAway::AddressCrowded),
+                    Ok(Err(turned_away)) => refuse(address, turned_away, &shared),
+                    Err(_) => refuse(address, TurnedAway::AddressCrowded, &shared),
                 }
             });
         }
-        Err(turned_away) => tracing::debug!("refused a connection from {address}: {turned_away}"),
+        Err(turned_away) => refuse(address, turned_away, shared),
+    }
+}
+
+fn refuse(address: SocketAddr, turned_away: TurnedAway, shared: &Shared) {
+    let what = format_args!("refused a connection from {address}: {turned_away}");
+    ran_into(turned_away.limit(), address.ip().to_canonical(), what, shared);
+}
+
+/// Counts that an address ran into a limit before there was a session to say so.
+fn ran_into(limit: Limit, address: IpAddr, what: fmt::Arguments<'_>, shared: &Shared) {
+    match shared.node.refusals.note(limit, address, shared.clock.now()) {
+        Some(notice) => tracing::warn!("{what} ({notice})"),
+        None => tracing::debug!("{what}"),
     }
 }
 
 fn start(stream: TcpStream, address: SocketAddr, place: Place, shared: &Shared) {
+    if let Some(dropped) = place.dropped() {
+        let what = format_args!("dropped the oldest connection without a login, of {dropped}: too many wait");
+        ran_into(Limit::Unauthenticated, dropped, what, shared);
+    }
     if shared.nodelay
         && let Err(error) = stream.set_nodelay(true)
     {

@@ -5,10 +5,13 @@ pub(crate) mod config;
 mod connection;
 mod data_dir;
 mod door;
+mod limits;
 mod listener;
 pub(crate) mod logging;
 mod memory;
 mod start;
+mod storage;
 
 pub use config::{Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Memory, Storage};
+pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

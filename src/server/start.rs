@@ -7,14 +7,16 @@ use tokio::task::JoinHandle;
 use super::{
     Config, ConfigError,
     clock::Clock,
-    data_dir::{DataDir, DataDirError},
     door::{Door, DoorLimits},
+    limits::{LimitReport, Limits},
     listener::{self, Shared},
     memory,
+    storage::{Storage, StorageError},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
-    engine::{Access, LoginGuard, Node, NodeSettings, QueueRef},
+    broker::memory::Account,
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef, Restored},
     protocol,
     session::SessionSettings,
 };
@@ -33,8 +35,10 @@ pub enum StartError {
     Listen { address: SocketAddr, error: io::Error },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("reading the data directory ended in a panic; please report what the log says")]
+    Panicked,
     #[error(transparent)]
-    DataDir(#[from] DataDirError),
+    Storage(#[from] StorageError),
 }
 
 /// A running broker. Dropping it stops it at once; [`Broker::shutdown`] says goodbye to clients first.
@@ -47,9 +51,8 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
     /// Closes when the last connection's task is gone.
     alive: tokio::sync::mpsc::Receiver<()>,
-    door: Arc<Door>,
-    /// Its lock keeps other processes out.
-    _data_dir: Option<DataDir>,
+    limits: Limits,
+    storage: Option<Storage>,
 }
 
 /// Builds a [`Broker`]. The defaults suit tests: one listener on a free port of 127.0.0.1, no disk.
@@ -96,6 +99,17 @@ impl Broker {
         self.node.connection_count()
     }
 
+    /// Every limit that a client can run into: where it stands and how often it refused something.
+    pub fn limits(&self) -> Vec<LimitReport> {
+        self.limits.report()
+    }
+
+    /// Counts of connections and channels, and the limits of single users and virtual hosts, which can be
+    /// changed while the broker runs.
+    pub fn occupancy(&self) -> &Occupancy {
+        &self.node.occupancy
+    }
+
     /// Moves the memory watermark, in octets of messages held (ALM-01).
     pub fn set_memory_limit(&self, octets: u64) {
         self.node.alarms.set_memory_limit(octets);
@@ -108,7 +122,26 @@ impl Broker {
         self.stop_listening();
         let text = "broker forced connection closure with reason 'shutdown'";
         self.node.close_connections(&Failure::connection(ReplyCode::ConnectionForced, text));
-        let _all_gone_or_timed_out = tokio::time::timeout(SHUTDOWN_GRACE, self.alive.recv()).await;
+        let all_gone = tokio::time::timeout(SHUTDOWN_GRACE, self.alive.recv()).await.is_ok();
+        if let Some(mut storage) = self.storage.take() {
+            // While connections are left, what they hold has not been given back.
+            if all_gone {
+                storage.note_clean_stop();
+            }
+            let _ended = tokio::task::spawn_blocking(move || storage.close()).await;
+        }
+    }
+
+    /// Ends when the message log cannot be written any more, with the reason: nothing is confirmed from then
+    /// on, and the broker should be stopped. Never ends for a broker without a disk.
+    pub async fn failed(&self) -> Arc<str> {
+        if let Some(storage) = &self.storage
+            && let Ok(reason) = storage.failed().wait_for(Option::is_some).await
+            && let Some(reason) = reason.clone()
+        {
+            return reason;
+        }
+        std::future::pending().await
     }
 
     fn stop_listening(&mut self) {
@@ -120,7 +153,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.stop_listening();
         self.tasks.drain(..).for_each(|task| task.abort());
-        self.door.close();
+        self.limits.door.close();
     }
 }
 
@@ -144,21 +177,40 @@ impl BrokerBuilder {
     pub async fn start(self) -> Result<Broker, StartError> {
         let config = self.config;
         config.validate()?;
-        let data_dir = config.storage.data_dir.as_deref().map(DataDir::open).transpose()?;
         let clock = Clock::start();
-        let node = Arc::new(Node::new(node_settings(&config)));
+        let account = Account::open();
+        let (storage, restored) = match config.storage.data_dir.clone() {
+            None => (None, None),
+            Some(path) => {
+                let settings = config.storage.clone();
+                // Reading a long log takes a while, and no worker of the runtime should be kept by it.
+                let open = move || Storage::open(&settings, &path, account, clock);
+                let opened = tokio::task::spawn_blocking(open).await;
+                let (storage, restored) = opened.map_err(|_| StartError::Panicked)??;
+                (Some(storage), Some(restored))
+            }
+        };
+        let log = storage.as_ref().map(|storage| storage.log().clone());
+        let journal = Journal::new(log, restored.as_ref().map_or(1, Restored::next_queue));
+        let node = Arc::new(Node::new(node_settings(&config, journal, account)));
+        if let Some(restored) = restored {
+            let (queues, messages) = node.restore(restored, clock.now());
+            if queues != 0 {
+                tracing::info!("restored {queues} queues with {messages} messages");
+            }
+        }
         let limits = &config.limits;
-        let connections_max = limits.connections_max.unwrap_or_else(descriptor_limit);
         let door = Door::new(DoorLimits {
-            connections: connections_max,
+            sockets: descriptor_limit(),
             waiting: limits.unauthenticated_max,
             waiting_per_address: limits.unauthenticated_per_ip_max,
             waiting_bytes: limits.unauthenticated_bytes_max,
         });
         let (alive, gone) = tokio::sync::mpsc::channel(1);
+        let settings = Arc::new(session_settings(&config));
         let shared = Shared {
             node: node.clone(),
-            settings: Arc::new(session_settings(&config)),
+            settings: settings.clone(),
             clock,
             door: door.clone(),
             stall: limits.output_stall,
@@ -177,17 +229,13 @@ impl BrokerBuilder {
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         let tasks =
             vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
+        let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
-        if data_dir.is_some() {
-            tracing::warn!(
-                "this version keeps messages and definitions in memory only: nothing survives a restart"
-            );
-        }
-        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, door, _data_dir: data_dir })
+        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, storage })
     }
 }
 
-fn node_settings(config: &Config) -> NodeSettings {
+fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
     let mut access = Access::default();
     let bootstrap = &config.bootstrap;
     let first = (bootstrap.user.clone(), bootstrap.password.clone());
@@ -203,6 +251,14 @@ fn node_settings(config: &Config) -> NodeSettings {
         guard: LoginGuard::new(config.limits.login_failures_free, u64::try_from(delay).unwrap_or(u64::MAX)),
         vhosts,
         memory_limit: memory::watermark(config.limits.memory),
+        account,
+        journal,
+        allowances: Allowances {
+            connections: config.limits.connections_max,
+            connections_per_vhost: config.limits.connections_per_vhost_max,
+            connections_per_user: config.limits.connections_per_user_max,
+            channels_per_user: config.limits.channels_per_user_max,
+        },
         random,
     }
 }
@@ -281,6 +337,7 @@ async fn watch_alarms(node: Arc<Node>) {
     let mut raised = false;
     loop {
         tokio::time::sleep(ALARM_INTERVAL).await;
+        node.log_wanted_definitions();
         let reason = node.alarms.reason();
         // Also after an alarm too short to be seen here.
         if reason.is_none() && (raised || node.alarms.has_waiting()) {

@@ -11,7 +11,7 @@ use super::{
     unacked::Unacked,
 };
 use crate::{
-    amqp::{ChannelId, Failure, ReplyCode, basic, confirm, encode},
+    amqp::{ChannelId, Failure, Limit, ReplyCode, basic, confirm, encode},
     broker::{
         consumer_arguments::ConsumerArguments,
         queue::{Acknowledges, ConsumeError, ConsumerSettings},
@@ -88,7 +88,7 @@ impl Core {
         }
         if max <= channel.consumers.len() {
             let text = format!("reached maximum ({max}) of consumers per channel");
-            return Err(Failure::connection(ReplyCode::NotAllowed, text));
+            return Err(Failure::connection(ReplyCode::NotAllowed, text).over(Limit::Consumers));
         }
         if tag.is_empty() {
             tag = generated_name("amq.ctag-", self.node.random());

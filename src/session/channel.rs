@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::{
     deliver::Source,
     transaction::Transaction,
-    unacked::{Ledger, OriginIndex},
+    unacked::{Ledger, OriginIndex, Unacked},
 };
 use crate::{
     broker::queue::{ConsumerKey, SharedPrefetch},
@@ -25,6 +25,8 @@ pub struct Origin {
     pub outstanding: u32,
     /// Settled since the last flush; told to the queue in one go.
     pub settled: u32,
+    /// Those of them that the log knows, by sequence.
+    pub settled_logged: Vec<u64>,
     /// Whether a consumer still delivers through this origin.
     pub live: bool,
 }
@@ -44,7 +46,9 @@ pub struct Confirms {
     pub published: u64,
     /// Everything up to here is confirmed or refused.
     pub answered: u64,
-    /// Refused publishes after `answered`.
+    /// Everything up to here is answered or waits for the log to be.
+    pub promised: u64,
+    /// Refused publishes after `promised`.
     pub refused: Vec<u64>,
 }
 
@@ -108,7 +112,7 @@ impl Channel {
     /// A place for deliveries of a queue, for a consumer or for basic.get.
     pub fn add_origin(&mut self, queue: QueueRef, consumer: Option<ConsumerKey>) -> OriginIndex {
         let live = consumer.is_some();
-        let origin = Origin { queue, consumer, outstanding: 0, settled: 0, live };
+        let origin = Origin { queue, consumer, outstanding: 0, settled: 0, settled_logged: Vec::new(), live };
         let index = self.free_origins.pop().unwrap_or_else(|| {
             self.origins.push(None);
             (self.origins.len() - 1) as OriginIndex
@@ -154,8 +158,12 @@ impl Channel {
 
     /// Notes a settlement; the queue is told at the next flush.
     #[inline]
-    pub fn note_settled(&mut self, index: OriginIndex) {
+    pub fn note_settled(&mut self, unacked: &Unacked) {
+        let index = unacked.origin;
         if let Some(Some(origin)) = self.origins.get_mut(index as usize) {
+            if unacked.entry.logged {
+                origin.settled_logged.push(unacked.entry.sequence);
+            }
             origin.outstanding = origin.outstanding.saturating_sub(1);
             if origin.settled == 0 {
                 self.settled_origins.push(index);

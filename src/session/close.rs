@@ -25,7 +25,12 @@ impl Core {
         let gone = self.detach_consumers(id);
         self.return_undelivered(&gone);
         self.recover(id);
+        self.log(false);
+        self.forget_awaited(id);
         self.channels.remove(&id);
+        if let Some(seat) = &mut self.seat {
+            seat.close_channel();
+        }
         self.dirty.retain(|dirty| *dirty != id);
         for (_, consumer) in gone {
             if let Source::Queue { queue, .. } = &consumer.source {
@@ -105,6 +110,7 @@ impl Core {
             gone.extend(self.detach_consumers(*id));
         }
         self.return_undelivered(&gone);
+        self.log_dropped_replies();
         self.taken.deliveries.clear();
         self.taken.signals.clear();
         for id in ids {
@@ -122,12 +128,16 @@ impl Core {
         for queue in std::mem::take(&mut self.exclusive) {
             self.node.delete_exclusive(&queue);
         }
+        self.log(false);
+        self.awaited.clear();
+        self.log_is_full = false;
         self.charge_partial(0);
         self.stop_waiting();
         self.pressed = None;
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();
+        self.seat = None;
         self.node.forget_connection(self.id);
     }
 }

@@ -104,6 +104,7 @@ impl Core {
             self.deliver_run(consumer, &mut deliveries, out, limit);
         }
         self.taken.deliveries = deliveries;
+        self.log_dropped_replies();
         let mut close = None;
         let mut signals = std::mem::take(&mut self.taken.signals);
         for signal in signals.drain(..) {

@@ -3,7 +3,7 @@
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::topology::TopologyError,
-    engine::Refused,
+    engine::{Full, Refused},
 };
 
 /// A refusal of exchanges and bindings.
@@ -40,6 +40,11 @@ pub fn of_queue(error: Refused) -> Failure {
         Refused::Topology(error) => return of_topology(error.clone()),
     };
     Failure::channel(code, error.to_string())
+}
+
+/// Another connection or channel than there may be (CON-54 to CON-56, CON-129).
+pub fn of_full(full: &Full) -> Failure {
+    Failure::connection(ReplyCode::NotAllowed, full.to_string()).over(full.limit())
 }
 
 /// A method that only servers send, or that belongs elsewhere (CON-123).

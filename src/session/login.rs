@@ -1,8 +1,12 @@
 //! Who the client is: login, connection.open, blocking, and what the log says of it.
 
-use super::{Core, Output, Session};
+use std::fmt;
+
+use super::{Core, Output, Session, errors};
 use crate::{
-    amqp::{AMQPValue, ChannelId, Failure, FieldTable, ReplyCode, Scope, connection, method},
+    amqp::{
+        AMQPValue, ChannelId, Failure, FieldTable, Limit, MethodId, ReplyCode, Scope, connection, method,
+    },
     broker::Millis,
     protocol::{Login, Mechanism},
 };
@@ -58,6 +62,7 @@ impl Session {
         if delay == 0 {
             self.try_login(&login);
         } else {
+            self.core.ran_into(Limit::LoginFailures, format_args!("login delayed by {delay} ms"));
             self.core.pending_login =
                 Some(PendingLogin { at: self.core.now + delay, login: Box::new(login) });
         }
@@ -95,11 +100,16 @@ impl Session {
 
     pub(super) fn on_open(&mut self, vhost: &str) -> Result<(), Failure> {
         let core = &mut self.core;
-        let Some(found) = core.node.vhost(vhost) else {
+        let open = MethodId { class: 10, method: 40 };
+        let found = core.node.vhost(vhost);
+        let name = found.as_ref().map(|vhost| &vhost.name);
+        let seat = core.node.occupancy.enter(&core.user, name);
+        let seat = seat.map_err(|full| errors::of_full(&full).at(open))?;
+        let Some(found) = found else {
             let text = format!("vhost {vhost} not found");
-            let open = crate::amqp::MethodId { class: 10, method: 40 };
             return Err(Failure::connection(ReplyCode::NotAllowed, text).at(open));
         };
+        core.seat = Some(seat);
         core.vhost = Some(found);
         core.tuned_frame_max = self.machine.tuned().frame_max;
         core.node.register_connection(core.id, core.inbox.clone());
@@ -126,9 +136,34 @@ impl Core {
     /// Logs what a client did wrong: once, where it is handled.
     pub(super) fn log_failure(&self, channel: ChannelId, failure: &Failure) {
         let text = failure.text.escape_debug();
+        if let Some(limit) = failure.limit {
+            return match failure.scope {
+                Scope::Channel => self.ran_into(limit, format_args!("closing channel {channel}: {text}")),
+                Scope::Connection => self.ran_into(limit, format_args!("closing connection: {text}")),
+            };
+        }
         match failure.scope {
             Scope::Channel => tracing::info!("{}: closing channel {channel}: {text}", self.describe()),
             Scope::Connection => tracing::warn!("{}: closing connection: {text}", self.describe()),
+        }
+    }
+
+    /// Counts that the client ran into a limit, and logs it: the first time, then once a minute.
+    pub(super) fn ran_into(&self, limit: Limit, what: fmt::Arguments<'_>) {
+        match self.node.refusals.note(limit, self.peer.address, self.now) {
+            Some(notice) => tracing::warn!("{}: {what} ({notice})", self.describe()),
+            None => tracing::debug!("{}: {what}", self.describe()),
+        }
+    }
+
+    /// Logs direct replies that this client did not read in time; they are counted already.
+    pub(super) fn log_dropped_replies(&mut self) {
+        let dropped = std::mem::take(&mut self.taken.dropped_replies);
+        if dropped == 0 {
+            return;
+        }
+        if let Some(notice) = self.node.refusals.line(Limit::DirectReplies, self.peer.address, self.now) {
+            tracing::warn!("{}: {dropped} direct replies dropped ({notice})", self.describe());
         }
     }
 
@@ -144,7 +179,7 @@ impl Core {
             let class = connection::AMQPMethod::Blocked(blocked);
             method::encode(out.buffer(), 0, crate::amqp::AMQPClass::Connection(class));
         }
-        tracing::info!("{}: blocked, {reason}", self.describe());
+        self.ran_into(Limit::Memory, format_args!("blocked, {reason}"));
     }
 
     /// Half-received contents count as memory of the node: `held` octets now.
@@ -170,6 +205,6 @@ impl Core {
             let class = connection::AMQPMethod::Unblocked(connection::Unblocked {});
             method::encode(out.buffer(), 0, crate::amqp::AMQPClass::Connection(class));
         }
-        tracing::info!("{}: unblocked", self.describe());
+        tracing::debug!("{}: unblocked", self.describe());
     }
 }

@@ -6,8 +6,10 @@
 //! argument.
 
 mod basic;
+mod batch;
 mod channel;
 mod close;
+mod confirms;
 mod deliver;
 mod errors;
 mod login;
@@ -20,23 +22,25 @@ mod topology;
 mod transaction;
 mod unacked;
 
-use std::{net::IpAddr, sync::Arc, task::Waker};
+use std::{collections::VecDeque, fmt, net::IpAddr, sync::Arc, task::Waker};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use batch::Batch;
 use channel::Channel;
+use confirms::Awaited;
 use deliver::Consumers;
 pub use output::{Output, SLICES_MAX};
-use publish::Batch;
 use routes::Routes;
 
 use crate::{
-    amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Scope, frame},
+    amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, Scope, frame},
     broker::Millis,
-    engine::{ConnectionId, Inbox, Node, QueueRef, Taken, Vhost},
+    engine::{ConnectionId, Inbox, Node, QueueRef, Seat, Taken, Vhost},
     protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+    store::Op,
 };
 
 /// Output above this many octets is written before more deliveries are encoded; messages and output of one
@@ -75,6 +79,8 @@ pub enum Hold {
     Login,
     /// A queue has a backlog that its consumers will have worked off in a moment.
     Pressure,
+    /// The log has more to write than it should.
+    Log,
 }
 
 /// One connection of a client.
@@ -95,6 +101,8 @@ struct Core {
     user: Arc<str>,
     /// Set by connection.open.
     vhost: Option<Arc<Vhost>>,
+    /// Its place among the open connections, from then on until it ends.
+    seat: Option<Seat>,
     inbox: Arc<Inbox>,
     /// Reused by every drain.
     taken: Taken,
@@ -103,6 +111,11 @@ struct Core {
     /// Exclusive queues, which end with the connection (QUE-10).
     exclusive: Vec<QueueRef>,
     batch: Batch,
+    /// What the log must learn at the next flush, as one.
+    ops: Vec<Op>,
+    /// Confirms that wait for the log, in order.
+    awaited: VecDeque<Awaited>,
+    log_is_full: bool,
     routes: Routes,
     /// Channels with confirms or settlements to pass on at the next flush.
     dirty: SmallVec<[ChannelId; 4]>,
@@ -134,12 +147,16 @@ impl Session {
             id,
             user: "".into(),
             vhost: None,
+            seat: None,
             inbox,
             taken: Taken::default(),
             channels: HashMap::default(),
             consumers: Consumers::default(),
             exclusive: Vec::new(),
             batch: Batch::default(),
+            ops: Vec::new(),
+            awaited: VecDeque::new(),
+            log_is_full: false,
             routes: Routes::default(),
             dirty: SmallVec::new(),
             client: login::Client::default(),
@@ -201,6 +218,8 @@ impl Session {
             Hold::Login
         } else if self.core.pressed.is_some() {
             Hold::Pressure
+        } else if self.core.log_is_full {
+            Hold::Log
         } else if self.core.blocked {
             Hold::Alarm
         } else {
@@ -234,6 +253,7 @@ impl Session {
                     let publishes = matches!(event, Event::Content(..));
                     self.on_event(event);
                     // The publish that meets the alarm is taken; what follows it waits (ALM-03).
+                    self.core.log_is_full |= publishes && self.core.node.journal.is_full_now();
                     if publishes && let Some(reason) = self.core.node.alarms.reason() {
                         self.core.block(reason, &mut self.output);
                         self.machine.pause_monitoring(true, now);
@@ -260,10 +280,7 @@ impl Session {
                 self.core.on_settle(channel, settle).map_err(|failure| (channel, failure.at(settle.id())))
             }
             Event::Method(channel, class) => self.on_method(channel, class),
-            Event::ChannelOpened(channel) => {
-                self.core.channels.insert(channel, Box::new(Channel::new()));
-                Ok(())
-            }
+            Event::ChannelOpen(channel) => self.open_channel(channel).map_err(|failure| (channel, failure)),
             Event::ChannelClose(channel) => {
                 self.core.flush(&mut self.output);
                 self.core.close_channel(channel);
@@ -286,6 +303,15 @@ impl Session {
         if let Err((channel, failure)) = result {
             self.on_failure(channel, &failure);
         }
+    }
+
+    fn open_channel(&mut self, channel: ChannelId) -> Result<(), Failure> {
+        if let Some(seat) = &mut self.core.seat {
+            seat.open_channel().map_err(|full| errors::of_full(&full))?;
+        }
+        self.core.channels.insert(channel, Box::new(Channel::new()));
+        self.machine.accept_channel(channel, self.output.buffer());
+        Ok(())
     }
 
     fn on_method(&mut self, channel: ChannelId, class: AMQPClass) -> Result<(), (ChannelId, Failure)> {
@@ -384,16 +410,26 @@ impl Session {
         }
         for channel in self.core.overdue_channels() {
             let timeout = self.core.settings.consumer_timeout.unwrap_or_default();
-            self.on_failure(channel, &settle::overdue(channel, timeout));
+            let failure = settle::overdue(channel, timeout).over(Limit::ConsumerTimeout);
+            self.on_failure(channel, &failure);
         }
         match self.machine.handle_timeout(now, self.output.buffer()) {
-            Some(Timeout::Handshake) => tracing::warn!("{}: handshake timeout", self.description()),
+            Some(Timeout::Handshake) => {
+                self.core.ran_into(Limit::Handshake, format_args!("handshake timeout"));
+            }
             Some(Timeout::Heartbeat) => {
                 let seconds = self.machine.tuned().heartbeat;
-                tracing::warn!("{}: missed heartbeats from client, timeout: {seconds}s", self.description());
+                let what = format_args!("missed heartbeats from client, timeout: {seconds}s");
+                self.core.ran_into(Limit::Heartbeat, what);
             }
             Some(Timeout::Close) | None => {}
         }
+    }
+
+    /// Counts and logs that the client ran into a limit which somebody else watches.
+    pub fn ran_into(&mut self, limit: Limit, what: fmt::Arguments<'_>, now: Millis) {
+        self.core.now = now;
+        self.core.ran_into(limit, what);
     }
 
     /// The socket is gone: everything the connection held goes back (CON-74).

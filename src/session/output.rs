@@ -11,6 +11,7 @@ use crate::{
         method,
     },
     broker::Message,
+    store::Position,
 };
 
 /// Pieces of a body from this many octets on are not copied but written from where they are.
@@ -29,6 +30,8 @@ pub struct Output {
     /// Large bodies: each belongs before the octet of `buffer` at its position.
     beside: VecDeque<(usize, Bytes)>,
     beside_length: usize,
+    /// From these octets of `buffer` on, everything waits for a position of the log.
+    holds: VecDeque<(usize, Position)>,
 }
 
 impl Output {
@@ -39,6 +42,43 @@ impl Output {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether anything may be written now.
+    pub fn is_writable(&self) -> bool {
+        let first_large = self.beside.front().map_or(usize::MAX, |(position, _)| *position);
+        !self.is_empty()
+            && self.holds.front().is_none_or(|(hold, _)| self.written < *hold || first_large <= *hold)
+    }
+
+    /// What is appended from here on waits until a position of the log is durable.
+    pub fn hold(&mut self, position: Position) {
+        if self.holds.back().is_none_or(|(_, last)| *last < position) {
+            self.holds.push_back((self.buffer.len(), position));
+        }
+    }
+
+    /// The position that the next part of the output waits for.
+    pub fn held_for(&self) -> Option<Position> {
+        self.holds.front().map(|(_, position)| *position)
+    }
+
+    /// Lets the next part go.
+    pub fn release(&mut self) {
+        self.holds.pop_front();
+    }
+
+    /// Throws away what waits for the log, for good: it would promise what is not.
+    pub fn forget_holds(&mut self) {
+        if let Some((hold, _)) = self.holds.front().copied() {
+            self.holds.clear();
+            self.buffer.truncate(hold);
+            while self.beside.back().is_some_and(|(position, _)| hold < *position) {
+                if let Some((_, large)) = self.beside.pop_back() {
+                    self.beside_length -= large.len();
+                }
+            }
+        }
     }
 
     /// The buffer to append small frames to.
@@ -104,19 +144,21 @@ impl Output {
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         let mut filled = 0;
         let mut at = self.written;
+        let end = self.holds.front().map_or(self.buffer.len(), |(hold, _)| *hold);
         let mut push = |octets: &'a [u8]| {
             if let Some(slice) = slices.get_mut(filled).filter(|_| !octets.is_empty()) {
                 *slice = IoSlice::new(octets);
                 filled += 1;
             }
         };
-        for (position, octets) in self.beside.iter().take(SLICES_MAX / 2) {
+        let free = self.beside.iter().take_while(|(position, _)| *position <= end);
+        for (position, octets) in free.take(SLICES_MAX / 2) {
             push(self.buffer.get(at..*position).unwrap_or_default());
             push(octets);
             at = *position;
         }
-        if self.beside.len() <= SLICES_MAX / 2 {
-            push(self.buffer.get(at..).unwrap_or_default());
+        if self.beside.get(SLICES_MAX / 2).is_none_or(|(position, _)| end < *position) {
+            push(self.buffer.get(at..end).unwrap_or_default());
         }
         filled
     }

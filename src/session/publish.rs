@@ -11,91 +11,13 @@ use crate::{
         properties::{Change, Properties, rewrite},
         table::{ArrayRef, FieldRef, TableIter, TableRef},
     },
-    broker::{
-        Message, Parts,
-        queue::{Accepted, Effects},
-        queue_arguments::Overflow,
-        topology::RoutingKeys,
-    },
+    broker::{Message, Parts, topology::RoutingKeys},
     engine::{QueueRef, REPLY_TO, Replies},
     protocol::{Body, Content},
 };
 
 /// The longest time to live, ten years in milliseconds (CH-68).
 const EXPIRATION_MAX: u64 = 315_360_000_000;
-/// Buckets looked through one by one before a map would be cheaper; larger batches are flushed instead.
-const BUCKETS_MAX: usize = 32;
-/// Messages gathered before their queues are told, so that consumers need not wait for a whole read.
-const BATCH_MAX: usize = 1024;
-
-/// How long a publisher waits for a queue's consumers, in milliseconds.
-const PRESSURE_WAIT: u64 = 10;
-
-/// Publishes gathered since the last flush, by queue.
-#[derive(Debug, Default)]
-pub struct Batch {
-    buckets: Vec<Bucket>,
-    /// The first so many buckets are in use.
-    used: usize,
-    messages: usize,
-    /// Reused memory for building messages.
-    scratch: Vec<u8>,
-}
-
-/// What one queue gets.
-#[derive(Debug)]
-struct Bucket {
-    queue: QueueRef,
-    messages: Vec<Message>,
-    /// Who to tell when the queue refuses, message by message; empty unless the queue may refuse.
-    confirms: Vec<Option<(ChannelId, u64)>>,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        BATCH_MAX <= self.messages || BUCKETS_MAX <= self.used
-    }
-
-    /// Adds a message for each of these queues, which are all different.
-    #[inline]
-    fn add_all(&mut self, queues: &[QueueRef], message: Message, confirm: Option<(ChannelId, u64)>) {
-        let Some((first, rest)) = queues.split_first() else { return };
-        // Looking for the bucket of each of very many queues would be quadratic. A queue may have two
-        // buckets: they are handed over in order, and the later one is found first.
-        let is_wide = BUCKETS_MAX < queues.len();
-        for queue in rest {
-            self.add(queue, message.clone(), confirm, is_wide);
-        }
-        self.add(first, message, confirm, is_wide);
-    }
-
-    #[inline]
-    fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>, is_new: bool) {
-        self.messages += 1;
-        let used = self.buckets.get(..self.used).unwrap_or_default();
-        // The one used last comes first to mind: most publishers stay with a queue.
-        let found = if is_new { None } else { used.iter().rposition(|bucket| bucket.queue == *queue) };
-        let at = found.unwrap_or_else(|| self.begin(queue));
-        let Some(bucket) = self.buckets.get_mut(at) else { return };
-        bucket.messages.push(message);
-        if bucket.queue.properties.arguments.overflow != Overflow::DropHead {
-            bucket.confirms.push(confirm);
-        }
-    }
-
-    /// Begins a bucket; returns its index.
-    fn begin(&mut self, queue: &QueueRef) -> usize {
-        if let Some(bucket) = self.buckets.get_mut(self.used) {
-            bucket.queue = queue.clone();
-        } else {
-            let (messages, confirms) = (Vec::new(), Vec::new());
-            self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
-        }
-        self.used += 1;
-        self.used - 1
-    }
-}
-
 /// Extra routing keys of a message.
 #[derive(Debug, Default)]
 struct Copies<'a> {
@@ -277,73 +199,6 @@ impl Core {
         self.batch.add_all(&publish.queues, publish.message, Some((id, serial)));
         if self.batch.is_full() { self.flush_batch() } else { Vec::new() }
     }
-
-    /// Hands every bucket to its queue and every settlement to its origin, and confirms.
-    ///
-    /// A queue in memory has a message once it took it, so the confirm follows at once; with a log on disk
-    /// this is where it will wait for the log's position.
-    #[inline]
-    pub(super) fn flush(&mut self, out: &mut Output) {
-        if self.batch.used != 0 {
-            let refused = self.flush_batch();
-            self.note_refused(&refused);
-        }
-        if !self.dirty.is_empty() {
-            self.flush_dirty(out);
-        }
-    }
-
-    /// Hands the batch over; returns the publishes that a queue refused.
-    pub(super) fn flush_batch(&mut self) -> Vec<(ChannelId, u64)> {
-        let mut refused = Vec::new();
-        let (node, now) = (&self.node, self.now);
-        for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
-            let Bucket { queue, messages, confirms } = bucket;
-            let pressed = node.with_queue(queue, now, |queue, effects: &mut Effects| {
-                queue.publish(messages.drain(..), now, effects, |index, accepted| {
-                    if accepted == Accepted::Refused {
-                        refused.extend(confirms.get(index).copied().flatten());
-                    }
-                });
-                queue.is_pressed()
-            });
-            if pressed && self.pressed.is_none() {
-                self.pressed = Some((queue.clone(), now + PRESSURE_WAIT));
-            }
-            messages.clear();
-            confirms.clear();
-        }
-        self.batch.used = 0;
-        self.batch.messages = 0;
-        refused
-    }
-
-    fn note_refused(&mut self, refused: &[(ChannelId, u64)]) {
-        for (id, number) in refused {
-            if let Some(Mode::Confirm(confirms)) = self.channels.get_mut(id).map(|channel| &mut channel.mode)
-            {
-                confirms.refused.push(*number);
-            }
-        }
-    }
-
-    fn flush_dirty(&mut self, out: &mut Output) {
-        for id in std::mem::take(&mut self.dirty) {
-            let Some(channel) = self.channels.get_mut(&id) else { continue };
-            channel.is_dirty = false;
-            if let Mode::Confirm(confirms) = &mut channel.mode {
-                send_confirms(out, id, confirms);
-            }
-            self.flush_settlements(id);
-        }
-    }
-
-    /// Lets go of what an idle connection does not need.
-    pub(super) fn release_batch(&mut self) {
-        if self.batch.used == 0 {
-            self.batch = Batch::default();
-        }
-    }
 }
 
 /// Destinations that the cache does not hold.
@@ -364,28 +219,6 @@ pub fn put_return(out: &mut Output, channel: ChannelId, message: &Message, frame
     };
     encode::basic_return(out.buffer(), channel, &fields);
     out.content(channel, message, frame_max);
-}
-
-/// Confirms everything published so far: refused ones singly, the rest as few as possible (CNF-03).
-fn send_confirms(out: &mut Output, id: ChannelId, confirms: &mut super::channel::Confirms) {
-    let mut refused = std::mem::take(&mut confirms.refused);
-    refused.sort_unstable();
-    // A message may be refused by several of its queues.
-    refused.dedup();
-    for number in refused {
-        confirm_up_to(out, id, confirms, number - 1);
-        encode::nack(out.buffer(), id, number);
-        confirms.answered = number;
-    }
-    confirm_up_to(out, id, confirms, confirms.published);
-}
-
-fn confirm_up_to(out: &mut Output, id: ChannelId, confirms: &mut super::channel::Confirms, number: u64) {
-    if confirms.answered < number {
-        let multiple = 1 < number - confirms.answered;
-        encode::ack(out.buffer(), id, number, multiple);
-        confirms.answered = number;
-    }
 }
 
 /// CC and BCC of a message (BAS-06, BAS-07).

@@ -86,6 +86,7 @@ impl Core {
             channel.last_queue = Some(queue.name.clone());
         }
         if !nowait {
+            self.promise_definitions(out);
             let counts = self.node.with_queue(&queue, self.now, |queue, _| queue.counts());
             self.declare_ok(id, &queue.name, counts.ready, counts.consumers, out);
         }
@@ -138,6 +139,7 @@ impl Core {
         }
         vhost.bind_queue(&source, &name, &key, bind.arguments)?;
         if !bind.nowait {
+            self.promise_definitions(out);
             out.method(id, queue::AMQPMethod::BindOk(queue::BindOk {}));
         }
         Ok(())
@@ -156,6 +158,7 @@ impl Core {
             return Err(locked);
         }
         vhost.unbind_queue(&source, &name, &key, unbind.arguments)?;
+        self.promise_definitions(out);
         out.method(id, queue::AMQPMethod::UnbindOk(queue::UnbindOk {}));
         Ok(())
     }
@@ -174,7 +177,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let name = self.named_queue(id, purge.queue.as_str())?;
         let queue = vhost.queue_for(&name, self.id)?;
-        let purged = self.node.with_queue(&queue, self.now, |queue, _| queue.purge());
+        let purged = self.node.with_queue(&queue, self.now, |queue, effects| queue.purge(effects));
         if !purge.nowait {
             let message_count = u32::try_from(purged.count()).unwrap_or(u32::MAX);
             out.method(id, queue::AMQPMethod::PurgeOk(queue::PurgeOk { message_count }));
@@ -197,6 +200,7 @@ impl Core {
             Err(refused) => return Err(refused),
         };
         if !delete.nowait {
+            self.promise_definitions(out);
             let message_count = u32::try_from(deleted).unwrap_or(u32::MAX);
             out.method(id, queue::AMQPMethod::DeleteOk(queue::DeleteOk { message_count }));
         }

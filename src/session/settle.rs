@@ -11,6 +11,7 @@ use super::{
 use crate::{
     amqp::{ChannelId, Failure, ReplyCode, hot::Settle},
     broker::{Millis, queue::Entry},
+    store::Op,
 };
 
 /// How often overdue deliveries are looked for at least, in milliseconds.
@@ -57,11 +58,11 @@ impl Core {
             let settled = channel.unacked.len();
             if multiple {
                 for unacked in channel.unacked.take_up_to(tag).ok_or_else(unknown)? {
-                    channel.note_settled(unacked.origin);
+                    channel.note_settled(&unacked);
                 }
             } else {
                 let unacked = channel.unacked.take(tag).ok_or_else(unknown)?;
-                channel.note_settled(unacked.origin);
+                channel.note_settled(&unacked);
             }
             if settled != channel.unacked.len() && !channel.is_dirty {
                 channel.is_dirty = true;
@@ -89,7 +90,7 @@ impl Core {
         for (verdict, run) in runs {
             if verdict == Verdict::Acknowledge {
                 if let Some(channel) = self.channels.get_mut(&id) {
-                    run.iter().for_each(|unacked| channel.note_settled(unacked.origin));
+                    run.iter().for_each(|unacked| channel.note_settled(unacked));
                 }
                 self.flush_settlements(id);
                 continue;
@@ -118,7 +119,7 @@ impl Core {
         if consumer.is_some() {
             shared.give_back(count);
         }
-        self.node.with_queue(&queue, now, |queue, effects| match verdict {
+        self.node.with_queue_logging(&queue, now, &mut self.ops, |queue, effects| match verdict {
             Verdict::Requeue => queue.requeue(consumer, entries, now, effects),
             Verdict::Acknowledge | Verdict::Discard => queue.reject(consumer, entries, now, effects),
         });
@@ -138,10 +139,14 @@ impl Core {
         for index in std::mem::take(&mut channel.settled_origins) {
             let Some(origin) = channel.origin_mut(index) else { continue };
             let (consumer, settled) = (origin.consumer, std::mem::take(&mut origin.settled));
+            if !origin.settled_logged.is_empty() {
+                let sequences = std::mem::take(&mut origin.settled_logged);
+                self.ops.push(Op::Settled { queue: origin.queue.number, sequences });
+            }
             if consumer.is_some() {
                 freed += settled;
             }
-            self.node.with_queue(&origin.queue, now, |queue, effects| {
+            self.node.with_queue_logging(&origin.queue, now, &mut self.ops, |queue, effects| {
                 queue.settle(consumer, settled, now, effects);
             });
             channel.drop_if_unused(index);

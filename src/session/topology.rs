@@ -82,6 +82,7 @@ impl Core {
         };
         result.map_err(errors::of_topology)?;
         if !nowait {
+            self.promise_definitions(out);
             out.method(id, reply);
         }
         Ok(())

@@ -98,6 +98,9 @@ impl Core {
         refused.extend(self.flush_batch());
         self.settle_all(id, settle::by_verdict(settlements));
         self.flush_settlements(id);
+        // All of it in one go: after a crash there is all or nothing.
+        let position = self.log(true);
+        self.promise(position, out);
         if refused.is_empty() {
             return Ok(());
         }

@@ -182,7 +182,14 @@ mod tests {
             account: crate::broker::memory::Account::UNCOUNTED,
         };
         let message = Message::new(&parts, b"", &mut Vec::new());
-        let entry = Entry { message, sequence: tag, deadline: u64::MAX, redelivered: false };
+        let entry = Entry {
+            message,
+            sequence: tag,
+            deadline: u64::MAX,
+            returns: 0,
+            redelivered: false,
+            logged: false,
+        };
         Unacked { tag, origin: 0, entry, since: 0 }
     }
 

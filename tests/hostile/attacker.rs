@@ -43,6 +43,14 @@ impl Frame {
         u16::from_be_bytes(*self.arguments().first_chunk().expect("a close has a reply code"))
     }
 
+    /// A close in words: `530 NOT_ALLOWED - why (10,40)`.
+    pub fn reason(&self) -> String {
+        let (_, rest) = self.arguments().split_at(2);
+        let (text, ids) = rest[1..].split_at(usize::from(rest[0]));
+        let (class, method) = (u16::from_be_bytes([ids[0], ids[1]]), u16::from_be_bytes([ids[2], ids[3]]));
+        format!("{} {} ({class},{method})", self.reply_code(), String::from_utf8_lossy(text))
+    }
+
     /// A short string at the start of the arguments.
     pub fn first_short(&self) -> Vec<u8> {
         let arguments = self.arguments();

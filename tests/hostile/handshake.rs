@@ -75,6 +75,7 @@ async fn of_too_many_silent_sockets_the_oldest_go() {
     for attacker in &mut silent[..SILENT - 1_000] {
         attacker.ended().await;
     }
+    assert!(60 <= target.refusals("limits.unauthenticated_max"));
     let mut youngest = silent.pop().unwrap();
     youngest.send(HEADER).await;
     youngest.expect((10, 10)).await;

@@ -37,6 +37,30 @@ async fn claimed_frames_before_the_login_cost_nothing() {
     innocent.unharmed().await;
 }
 
+/// Frames that begin and never end, before any login: all together stay within their budget.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_sent_frames_before_the_login_share_a_budget() {
+    const SOCKETS: usize = 500;
+    let child = Child::start(&["limits.unauthenticated_bytes_max=2MiB"]);
+    let veteran = Innocent::start(&child.uri()).await;
+    let before = child.resident();
+    let mut crowd = crowd(&child, SOCKETS).await;
+    let part = [HEADER, &head(METHOD, 0, 128 << 10), b"\x00\x0a\x00\x0b", &vec![b'x'; 120_000]].concat();
+    for attacker in &mut crowd {
+        // The broker may drop it before all is sent.
+        attacker.try_send(&part).await;
+    }
+    let newcomer = Innocent::start(&child.uri()).await;
+    // Sixty megabytes were sent.
+    assert_grown(&child, before, 20 << 20);
+    newcomer.unharmed().await;
+    veteran.unharmed().await;
+    drop(crowd);
+    let log = child.stop();
+    let lines = log.lines().filter(|line| line.contains("limits.unauthenticated_bytes_max")).count();
+    assert!((1..=6).contains(&lines), "a line for each of six addresses at most:\n{log}");
+}
+
 /// A login that is delayed keeps what it needs, not the client's whole self-portrait in memory: a table of
 /// 128 KiB takes megabytes once it is parsed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -134,6 +134,8 @@ async fn a_client_that_only_asks_is_dropped() {
     }
     assert!(sent < most);
     eventually("the end of the asker", || target.broker.connection_count() == 1).await;
+    eventually("it is counted", || target.refusals("limits.output_stall") == 1).await;
+    assert!(1 <= target.refusals("limits.output_max"), "and before that, that its input waited");
     innocent.unharmed().await;
 }
 
@@ -216,4 +218,8 @@ async fn replies_to_a_requester_that_never_reads_are_bounded() {
     let grown = child.peak().saturating_sub(before);
     assert!(grown < 48 << 20, "{} MiB of {} MiB of replies", grown >> 20, (REPLIES * BODY_SIZE) >> 20);
     Innocent::start(&child.uri()).await.unharmed().await;
+    requester.reset();
+    let log = child.stop();
+    let lines = log.lines().filter(|line| line.contains("direct replies dropped (limit direct_replies)"));
+    assert_eq!(lines.count(), 1, "{log}");
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use leveret::{Broker, Config};
+use leveret::{Broker, Config, LimitReport};
 
 /// How long any single event may take before a test fails; generous, since all tests run at once.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +35,17 @@ impl Target {
 
     pub fn address(&self) -> SocketAddr {
         self.broker.amqp_addr()
+    }
+
+    /// How often a limit refused something so far.
+    pub fn refusals(&self, limit: &str) -> u64 {
+        self.report(limit).refusals
+    }
+
+    /// Where a limit stands.
+    pub fn report(&self, limit: &str) -> LimitReport {
+        let found = self.broker.limits().into_iter().find(|report| report.name == limit);
+        found.unwrap_or_else(|| panic!("no limit has the name {limit}"))
     }
 
     pub fn uri(&self) -> String {

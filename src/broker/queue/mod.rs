@@ -5,88 +5,34 @@
 //! lock, a batch at a time, and performs what [`Effects`] collected after the lock is gone.
 
 mod consumers;
+mod departures;
+mod effects;
+mod entry;
 mod pressure;
 mod ready;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::task::Waker;
 
-use smallvec::SmallVec;
-
 pub use consumers::{
     Acknowledges, ConsumerKey, ConsumerSettings, SharedPrefetch, WINDOW_BYTES, WINDOW_MESSAGES,
 };
 use consumers::{Consumers, Handed};
+pub use effects::{Death, Effects, Kept, Notes, Wakes};
+pub use entry::Entry;
+use entry::NEVER;
 use pressure::Pressure;
 pub use ready::Ready;
+pub use settings::QueueSettings;
 
 use super::{Message, Millis, queue_arguments::Overflow};
-
-/// A deadline that never comes.
-const NEVER: Millis = Millis::MAX;
-
-/// Connections to wake once the lock is gone.
-pub type Wakes = SmallVec<[Waker; 4]>;
-
-/// A message's place in a queue.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    pub message: Message,
-    /// Ascending in order of arrival; its original position.
-    pub sequence: u64,
-    /// When it expires; fixed on arrival (TTL-01). `Millis::MAX` for never.
-    pub deadline: Millis,
-    /// Whether it was delivered to anybody before (BAS-64).
-    pub redelivered: bool,
-}
 
 /// Where a consumer's messages go: the inbox of its connection.
 pub trait Outlet {
     /// Takes the whole batch, in order, and adds whom to wake.
     fn deliver(&self, batch: &mut Vec<Entry>, wakes: &mut Wakes);
-}
-
-/// Why a message left without being consumed (DLX-01).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Death {
-    Rejected,
-    Expired,
-    MaxLength,
-}
-
-/// What an operation asks its caller to do once the lock is gone.
-#[derive(Debug, Default)]
-pub struct Effects {
-    pub wakes: Wakes,
-    /// Messages to publish to the dead-letter exchange, in queue order; empty without one.
-    pub dead: Vec<(Entry, Death)>,
-}
-
-impl Effects {
-    /// Wakes everybody who got something.
-    pub fn wake_all(&mut self) {
-        for waker in self.wakes.drain(..) {
-            waker.wake();
-        }
-    }
-}
-
-/// The rules that a queue applies by itself.
-#[derive(Debug, Clone, Default)]
-pub struct QueueSettings {
-    /// Time to live of every message, in milliseconds.
-    pub message_ttl: Option<Millis>,
-    /// The queue goes after so many milliseconds without use (QUE-70).
-    pub expires: Option<Millis>,
-    pub max_length: Option<u64>,
-    pub max_length_bytes: Option<u64>,
-    pub overflow: Overflow,
-    /// 0 for a queue without priorities.
-    pub max_priority: u8,
-    pub single_active_consumer: bool,
-    /// Whether dead messages go anywhere.
-    pub dead_letters: bool,
 }
 
 /// Why a consumer cannot be added.
@@ -124,6 +70,8 @@ pub struct Queue<O> {
     pressure: Pressure,
     unacknowledged: u64,
     next_sequence: u64,
+    /// Sequence numbers from here on are of the batch being published; `u64::MAX` at all other times.
+    fresh_from: u64,
     /// The last declare, get, or moment with a consumer; the clock of x-expires.
     last_used: Millis,
     had_consumer: bool,
@@ -139,6 +87,7 @@ impl<O: Outlet> Queue<O> {
             settings,
             unacknowledged: 0,
             next_sequence: 0,
+            fresh_from: u64::MAX,
             last_used: now,
             had_consumer: false,
             deleted: false,
@@ -200,18 +149,18 @@ impl<O: Outlet> Queue<O> {
             return;
         }
         self.expire(effects, |deadline| deadline < now);
+        self.fresh_from = self.next_sequence;
         let limited = self.settings.max_length.is_some() || self.settings.max_length_bytes.is_some();
         for (index, message) in batch.into_iter().enumerate() {
             if limited && self.settings.overflow != Overflow::DropHead && !self.fits(&message) {
                 fate(index, Accepted::Refused);
-                let dead_letter = self.settings.overflow == Overflow::RejectPublishDlx;
-                if dead_letter && self.settings.dead_letters {
-                    let entry = self.entry(message, now);
-                    effects.dead.push((entry, Death::MaxLength));
-                }
+                self.refuse(message, now, effects);
                 continue;
             }
             let entry = self.entry(message, now);
+            if entry.logged {
+                effects.log.keep(index, &entry);
+            }
             self.ready.push(entry);
             if limited {
                 self.dispatch(now, effects);
@@ -221,6 +170,7 @@ impl<O: Outlet> Queue<O> {
         self.dispatch(now, effects);
         // A time to live of zero gives a message one chance: a consumer that is ready now (TTL-03).
         self.expire(effects, |deadline| deadline <= now);
+        effects.log.forget_passing(std::mem::replace(&mut self.fresh_from, u64::MAX));
         self.consumers.flush(&mut effects.wakes);
     }
 
@@ -228,49 +178,24 @@ impl<O: Outlet> Queue<O> {
     fn entry(&mut self, message: Message, now: Millis) -> Entry {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let time_to_live = match (self.settings.message_ttl, message.expiration()) {
-            (None, None) => return Entry { message, sequence, deadline: NEVER, redelivered: false },
-            (Some(queue), Some(message)) => queue.min(message),
-            (Some(only), None) | (None, Some(only)) => only,
+        let deadline = match (self.settings.message_ttl, message.expiration()) {
+            (None, None) => NEVER,
+            (Some(queue), Some(message)) => now.saturating_add(queue.min(message)),
+            (Some(only), None) | (None, Some(only)) => now.saturating_add(only),
         };
-        Entry { message, sequence, deadline: now.saturating_add(time_to_live), redelivered: false }
+        let logged = self.settings.durable && message.is_persistent();
+        Entry { message, sequence, deadline, returns: 0, redelivered: false, logged }
     }
 
-    fn fits(&self, message: &Message) -> bool {
-        let count = self.ready.count() + 1;
-        let bytes = self.ready.bytes() + message.body_length();
-        self.settings.max_length.is_none_or(|max| count <= max)
-            && self.settings.max_length_bytes.is_none_or(|max| bytes <= max)
-    }
-
-    /// Drops from the head while over a limit (LEN-02). A queue that refuses publishes instead never drops
-    /// what it accepted, even when requeued messages take it over its limit.
-    fn enforce_limits(&mut self, effects: &mut Effects) {
-        if self.settings.overflow != Overflow::DropHead {
-            return;
+    /// Fills a new queue with what it held when the broker stopped, in ascending order; its limits apply from
+    /// the next operation on.
+    pub fn restore(&mut self, entries: Vec<Entry>, next_sequence: u64) {
+        debug_assert!(entries.is_sorted_by_key(|entry| entry.sequence), "entries come in order");
+        let behind_last = entries.last().map_or(0, |last| last.sequence + 1);
+        for entry in entries {
+            self.ready.push(entry);
         }
-        let (count_max, bytes_max) = (self.settings.max_length, self.settings.max_length_bytes);
-        while count_max.is_some_and(|max| max < self.ready.count())
-            || bytes_max.is_some_and(|max| max < self.ready.bytes())
-        {
-            let Some(entry) = self.ready.pop() else { return };
-            self.bury(entry, Death::MaxLength, effects);
-        }
-    }
-
-    fn bury(&self, entry: Entry, death: Death, effects: &mut Effects) {
-        if self.settings.dead_letters {
-            effects.dead.push((entry, death));
-        }
-    }
-
-    /// Expires from the head only, as classic queues do (TTL-02).
-    #[inline]
-    fn expire(&mut self, effects: &mut Effects, due: impl Fn(Millis) -> bool) {
-        while self.ready.front().is_some_and(|entry| entry.deadline != NEVER && due(entry.deadline)) {
-            let Some(entry) = self.ready.pop() else { return };
-            self.bury(entry, Death::Expired, effects);
-        }
+        self.next_sequence = self.next_sequence.max(next_sequence).max(behind_last);
     }
 
     /// Hands ready messages to consumers that have room.
@@ -281,8 +206,14 @@ impl<O: Outlet> Queue<O> {
                 return;
             }
             let ready = &mut self.ready;
-            match self.consumers.hand_over(|| ready.pop()) {
-                Handed::Settled => {}
+            let mut logged = None;
+            let handed = self.consumers.hand_over(|| {
+                let entry = ready.pop();
+                logged = entry.as_ref().filter(|entry| entry.logged).map(|entry| entry.sequence);
+                entry
+            });
+            match handed {
+                Handed::Settled => effects.log.gone.extend(logged),
                 Handed::Unacknowledged => self.unacknowledged += 1,
                 Handed::Nobody => return,
             }
@@ -333,89 +264,10 @@ impl<O: Outlet> Queue<O> {
         let entry = self.ready.pop()?;
         if acknowledges {
             self.unacknowledged += 1;
+        } else {
+            effects.log.lose(&entry);
         }
         Some((entry, self.ready.count()))
-    }
-
-    /// Deliveries are settled for good. `consumer` is `None` for those of basic.get.
-    pub fn settle(
-        &mut self,
-        consumer: Option<ConsumerKey>,
-        deliveries: u32,
-        now: Millis,
-        effects: &mut Effects,
-    ) {
-        self.release(consumer, deliveries);
-        self.dispatch_and_flush(now, effects);
-    }
-
-    fn release(&mut self, consumer: Option<ConsumerKey>, deliveries: u32) {
-        self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(deliveries));
-        if let Some(key) = consumer {
-            self.consumers.settled(key, deliveries);
-        }
-    }
-
-    /// Deliveries come back to their original places, marked as redelivered. Limits and deadlines apply to
-    /// them again (LEN-04, BAS-67).
-    pub fn requeue(
-        &mut self,
-        consumer: Option<ConsumerKey>,
-        entries: impl IntoIterator<Item = Entry>,
-        now: Millis,
-        effects: &mut Effects,
-    ) {
-        let mut deliveries = 0;
-        for entry in entries {
-            deliveries += 1;
-            if !self.deleted {
-                self.ready.put_back(Entry { redelivered: true, ..entry });
-            }
-        }
-        self.release(consumer, deliveries);
-        self.settle_returned(now, effects);
-    }
-
-    /// After messages came back: what is due expires, a consumer with room comes before the limits (LEN-03).
-    fn settle_returned(&mut self, now: Millis, effects: &mut Effects) {
-        self.expire(effects, |deadline| deadline <= now);
-        self.dispatch(now, effects);
-        self.enforce_limits(effects);
-        self.consumers.flush(&mut effects.wakes);
-    }
-
-    /// Deliveries of no-ack consumers that were never written come back; they were not unacknowledged.
-    pub fn take_back_unsent(
-        &mut self,
-        entries: impl IntoIterator<Item = Entry>,
-        now: Millis,
-        effects: &mut Effects,
-    ) {
-        if self.deleted {
-            return;
-        }
-        for entry in entries {
-            self.ready.put_back(entry);
-        }
-        self.settle_returned(now, effects);
-    }
-
-    /// Deliveries are settled as rejected without requeue; they die here (BAS-62).
-    pub fn reject(
-        &mut self,
-        consumer: Option<ConsumerKey>,
-        entries: impl IntoIterator<Item = Entry>,
-        now: Millis,
-        effects: &mut Effects,
-    ) {
-        let mut deliveries = 0;
-        for entry in entries {
-            deliveries += 1;
-            if !self.deleted {
-                self.bury(entry, Death::Rejected, effects);
-            }
-        }
-        self.settle(consumer, deliveries, now, effects);
     }
 
     /// A consumer's connection has written deliveries; more may follow.
@@ -438,11 +290,15 @@ impl<O: Outlet> Queue<O> {
     }
 
     /// Removes what is ready and hands it out to be counted and dropped (QUE-15).
-    pub fn purge(&mut self) -> Ready {
+    pub fn purge(&mut self, effects: &mut Effects) -> Ready {
+        if self.settings.durable {
+            self.ready.iter().for_each(|entry| effects.log.lose(entry));
+        }
         self.ready.take_all()
     }
 
-    /// Marks the queue deleted; hands out what was ready to be counted and dropped.
+    /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the
+    /// queue as a whole.
     pub fn delete(&mut self) -> Ready {
         self.deleted = true;
         self.ready.take_all()

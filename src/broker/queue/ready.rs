@@ -141,6 +141,11 @@ impl Ready {
         Some(entry)
     }
 
+    /// Everything, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.lanes.iter().flat_map(|lane| lane.returned.values().chain(&lane.fresh))
+    }
+
     /// Takes everything out. The caller drops it, once no lock is held: that takes time in a long queue.
     pub fn take_all(&mut self) -> Ready {
         let highest = u8::try_from(self.lanes.len() - 1).unwrap_or(u8::MAX);

@@ -123,8 +123,8 @@ fn con_09_a_pipelined_handshake_is_answered_in_order() {
         "> 0: 10.30",
         "open /",
         "> 0: 10.41",
+        "channel 1 opens",
         "> 1: 20.11",
-        "channel 1 opened",
     ];
     assert_eq!(Peer::new(limits()).send(&all.concat()), expected);
 }

@@ -133,6 +133,7 @@ impl Peer {
             Decision::Login(false) => self.machine.refuse_login(self.now, out),
             Decision::Open(None) => self.machine.accept_open(self.now, out),
             Decision::Open(Some(failure)) => self.machine.fail(0, &failure, self.now, out),
+            Decision::ChannelOpen(channel) => self.machine.accept_channel(channel, out),
             Decision::ChannelClose(channel) => self.machine.channel_closed(channel, out),
             Decision::Close => self.machine.closed_by_peer(out),
         }
@@ -162,6 +163,7 @@ enum Decision {
     Login(bool),
     /// `None` to accept.
     Open(Option<Failure>),
+    ChannelOpen(ChannelId),
     ChannelClose(ChannelId),
     Close,
 }
@@ -174,6 +176,7 @@ fn decision_on(event: &Event<'_>) -> Decision {
             let failure = Failure::connection(ReplyCode::NotAllowed, format!("vhost {vhost} not found"));
             Decision::Open(Some(failure.at(MethodId { class: 10, method: 40 })))
         }
+        Event::ChannelOpen(channel) => Decision::ChannelOpen(*channel),
         Event::ChannelClose(channel) => Decision::ChannelClose(*channel),
         Event::Close => Decision::Close,
         _ => Decision::None,
@@ -188,7 +191,7 @@ fn event_line(event: &Event<'_>) -> String {
         }
         Event::Open { vhost } => format!("open {vhost}"),
         Event::SecretUpdated => "secret updated".to_owned(),
-        Event::ChannelOpened(channel) => format!("channel {channel} opened"),
+        Event::ChannelOpen(channel) => format!("channel {channel} opens"),
         Event::ChannelClose(channel) => format!("channel {channel} closes"),
         Event::Close => "closes".to_owned(),
         Event::Content(channel, content) => format!("{channel}: publish {}", content_line(content)),
@@ -270,7 +273,7 @@ fn frame_line(frame: AMQPFrame) -> String {
 
 /// What opening a channel looks like.
 pub fn opened_lines(channel: ChannelId) -> [String; 2] {
-    [format!("> {channel}: 20.11"), format!("channel {channel} opened")]
+    [format!("channel {channel} opens"), format!("> {channel}: 20.11")]
 }
 
 pub fn frame(kind: u8, channel: ChannelId, payload: &[u8]) -> Vec<u8> {

@@ -9,7 +9,7 @@ use toml::Value;
 
 use super::kind::{
     Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Password, Size, Some1, Span, Switch,
-    User, Version, Watermark,
+    SyncMode, User, Version, Watermark,
 };
 use super::{Config, ConfigError};
 
@@ -159,8 +159,26 @@ pub static KEYS: &[Key] = &[
     key!(
         "limits.connections_max",
         limits.connections_max,
-        Maybe(Count(1..=usize::MAX)),
-        "Connections in all; none = as many as there are file descriptors, less a reserve."
+        Maybe(Count(1..=u64::MAX)),
+        "Open connections in all; none = as many as there are file descriptors, less a reserve."
+    ),
+    key!(
+        "limits.connections_per_vhost_max",
+        limits.connections_per_vhost_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Open connections of each virtual host; none = no limit."
+    ),
+    key!(
+        "limits.connections_per_user_max",
+        limits.connections_per_user_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Open connections of each user; none = no limit."
+    ),
+    key!(
+        "limits.channels_per_user_max",
+        limits.channels_per_user_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Channels that each user may have open on all its connections together; none = no limit."
     ),
     key!(
         "limits.unauthenticated_max",
@@ -251,6 +269,21 @@ pub static KEYS: &[Key] = &[
         storage.data_dir,
         Maybe(FilePath),
         "Where the broker keeps its data; none = use no disk at all (--ephemeral)."
+    ),
+    key!(
+        "storage.sync",
+        storage.sync,
+        SyncMode,
+        "What a confirm of a persistent message means:\n\
+         fsync = it is on disk and survives the loss of power;\n\
+         interval = the kernel has it and it is on disk within 100 ms: survives a crash of the broker only;\n\
+         os = the kernel has it and writes it when it likes."
+    ),
+    key!(
+        "storage.accept_loss",
+        storage.accept_loss,
+        Switch,
+        "Start although durable parts of the log are missing or cannot be read, without what was in them."
     ),
     key!(
         "log.level",

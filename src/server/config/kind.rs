@@ -8,6 +8,7 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, tim
 use toml::Value;
 
 use super::{LogFormat, Memory, listen, units};
+use crate::store::Durability;
 
 /// The word that stands for the absent value of an optional key, TOML having no null.
 pub const NONE: &str = "none";
@@ -234,6 +235,27 @@ impl Kind for Filter {
     }
     fn expected(&self) -> String {
         "one of off, error, warn, info, debug, trace, or 'warn,leveret=debug'".to_owned()
+    }
+}
+
+/// What durable means.
+pub struct SyncMode;
+
+const SYNC_MODES: [(&str, Durability); 3] =
+    [("fsync", Durability::Fsync), ("interval", Durability::Interval), ("os", Durability::Os)];
+
+impl Kind for SyncMode {
+    type Of = Durability;
+    fn read(&self, value: &Value) -> Option<Durability> {
+        let name = text(value)?;
+        SYNC_MODES.iter().find(|(known, _)| *known == name).map(|(_, mode)| *mode)
+    }
+    fn show(&self, value: &Durability) -> Value {
+        let known = SYNC_MODES.iter().find(|(_, mode)| mode == value);
+        Value::from(known.map_or("fsync", |(name, _)| name))
+    }
+    fn expected(&self) -> String {
+        "fsync, interval or os".to_owned()
     }
 }
 

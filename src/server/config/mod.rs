@@ -14,6 +14,8 @@ pub(crate) use nearest::nearest;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::store::Durability;
+
 /// Everything the broker can be told. Every field has a default that suits a first start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -61,8 +63,14 @@ pub struct Amqp {
 pub struct Limits {
     /// Above this, publishers are blocked. Default 60 % of RAM or of the container's limit.
     pub memory: Memory,
-    /// Total connections; `None` = file descriptor limit minus a reserve.
-    pub connections_max: Option<usize>,
+    /// Open connections; `None` = file descriptor limit minus a reserve.
+    pub connections_max: Option<u64>,
+    /// Open connections of each virtual host. Default no limit.
+    pub connections_per_vhost_max: Option<u64>,
+    /// Open connections of each user. Default no limit.
+    pub connections_per_user_max: Option<u64>,
+    /// Channels of each user, on all its connections. Default no limit.
+    pub channels_per_user_max: Option<u64>,
     /// Sockets that have not logged in yet. Default 1 000.
     pub unauthenticated_max: usize,
     /// The same for one peer address. Default 100.
@@ -118,6 +126,10 @@ pub struct Bootstrap {
 pub struct Storage {
     /// `None` = ephemeral, no disk at all.
     pub data_dir: Option<PathBuf>,
+    /// What a confirm means.
+    pub sync: Durability,
+    /// Start although parts of the log are missing.
+    pub accept_loss: bool,
 }
 
 /// `[log]`.
@@ -169,6 +181,9 @@ impl Default for Config {
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 connections_max: None,
+                connections_per_vhost_max: None,
+                connections_per_user_max: None,
+                channels_per_user_max: None,
                 unauthenticated_max: 1_000,
                 unauthenticated_per_ip_max: 100,
                 unauthenticated_bytes_max: 16 << 20,
@@ -187,7 +202,11 @@ impl Default for Config {
                 users: Vec::new(),
                 vhosts: Vec::new(),
             },
-            storage: Storage { data_dir: Some(PathBuf::from("leveret-data")) },
+            storage: Storage {
+                data_dir: Some(PathBuf::from("leveret-data")),
+                sync: Durability::Fsync,
+                accept_loss: false,
+            },
             log: Log { level: "info".to_owned(), format: LogFormat::Pretty },
             cluster_name: "leveret".to_owned(),
             port_file: None,

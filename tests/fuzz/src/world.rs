@@ -8,7 +8,7 @@ use std::{
 use leveret::{
     amqp::{AMQPClass, AMQPValue, ChannelId, Failure, FieldTable, ReplyCode, channel, connection, queue},
     broker::{Message, Parts, memory::Account, queue::Effects},
-    engine::{Access, LoginGuard, Node, NodeSettings, QueueRef},
+    engine::{Access, Allowances, LoginGuard, Node, NodeSettings, QueueRef},
     session::SessionSettings,
 };
 
@@ -102,6 +102,7 @@ impl World {
             guard: LoginGuard::new(u32::MAX, 0),
             vhosts: vec!["/".to_owned(), "other".to_owned()],
             memory_limit: u64::MAX,
+            allowances: Allowances::default(),
             random,
         }));
         let settings = Arc::new(SessionSettings {

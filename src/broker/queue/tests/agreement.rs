@@ -1,6 +1,9 @@
 //! Random histories: after each step the queue and its model must say the same.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use proptest::{collection::vec, option, prelude::*};
 
@@ -44,7 +47,13 @@ enum Verdict {
 fn draft() -> impl Strategy<Value = Draft> {
     let size = prop_oneof![4 => 0..4usize, 1 => Just(600_000)];
     let ttl = prop_oneof![4 => Just(None), 1 => Just(Some(0)), 2 => (1..60u64).prop_map(Some)];
-    (size, 0..6u8, ttl).prop_map(|(size, priority, ttl)| Draft { id: 0, size, priority, ttl })
+    (size, 0..6u8, ttl, any::<bool>()).prop_map(|(size, priority, ttl, persistent)| Draft {
+        id: 0,
+        size,
+        priority,
+        ttl,
+        persistent,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -79,9 +88,17 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
     let lengths = (option::of(0..6u64), option::weighted(0.3, 0..12u64), overflow);
     let times = (option::weighted(0.4, 0..80u64), option::weighted(0.3, 1..80u64));
     let max_priority = prop_oneof![Just(0), Just(4)];
-    (lengths, times, max_priority, prop::bool::weighted(0.3), any::<bool>()).prop_map(
-        |((max_length, max_length_bytes, overflow), (message_ttl, expires), max_priority, single, dead)| {
+    (lengths, times, max_priority, prop::bool::weighted(0.3), any::<bool>(), any::<bool>()).prop_map(
+        |(
+            (max_length, max_length_bytes, overflow),
+            (message_ttl, expires),
+            max_priority,
+            single,
+            dead,
+            durable,
+        )| {
             QueueSettings {
+                durable,
                 message_ttl,
                 expires,
                 max_length,
@@ -114,6 +131,7 @@ struct Pair {
     unwritten: Vec<(usize, Entry, Item)>,
     /// Where every message that was ever accepted ended.
     fates: BTreeMap<u32, u32>,
+    log: Ledger,
 }
 
 impl Pair {
@@ -129,6 +147,7 @@ impl Pair {
             held_by_shared_before: 0,
             unwritten: Vec::new(),
             fates: BTreeMap::new(),
+            log: Ledger::default(),
         }
     }
 
@@ -162,17 +181,24 @@ impl Pair {
             }
             Step::Tick => assert_eq!(self.bench.tick(), self.model.tick(), "expired"),
             Step::Purge => {
-                assert_eq!(self.bench.queue.purge().count(), self.model.ready.len() as u64);
+                let purged = self.bench.queue.purge(&mut self.bench.effects);
+                assert_eq!(purged.count(), self.model.ready.len() as u64);
                 self.model.ready.clear();
             }
             Step::Delete => {
                 assert_eq!(self.bench.queue.delete().count(), self.model.ready.len() as u64);
                 self.model.ready.clear();
                 self.model.deleted = true;
+                // The log forgets the queue as a whole.
+                self.log = Ledger::default();
+                for held in &mut self.held {
+                    (held.item.logged, held.entry.logged) = (false, false);
+                }
             }
         }
         self.collect();
         self.compare();
+        self.compare_log();
     }
 
     fn held_by_shared(&self) -> u32 {
@@ -194,6 +220,12 @@ impl Pair {
             refused.push(batch[index].id);
         });
         assert_eq!(refused, self.model.publish(&batch), "refused");
+        let here = || self.model.ready.iter().chain(self.model.delivered.iter().map(|(_, item)| item));
+        let stays = |sequence| here().find(|item| item.sequence == sequence);
+        for kept in &self.bench.effects.log.kept {
+            let item = stays(kept.sequence).expect("only what stays is kept");
+            assert_eq!((batch[kept.index as usize].id, kept.deadline), (item.id, item.deadline), "kept");
+        }
     }
 
     fn consume(&mut self, prefetch: Option<u16>, priority: i64, exclusive: bool, shared: bool) {
@@ -231,6 +263,7 @@ impl Pair {
             back.into_iter().map(|(_, entry, item)| (entry, item)).unzip();
         self.bench.queue.take_back_unsent(entries, self.bench.now, &mut self.bench.effects);
         if !self.model.deleted {
+            let items = items.into_iter().map(|item| Item { logged: false, ..item }).collect();
             self.model.come_back(items);
         }
     }
@@ -270,6 +303,7 @@ impl Pair {
         match verdict {
             Verdict::Acknowledge => {
                 queue.settle(key, count, now, effects);
+                self.log.settled(&entries);
                 self.model.settle(consumer, count);
             }
             Verdict::Requeue => {
@@ -313,8 +347,10 @@ impl Pair {
             let entries = sink.take();
             let expected: Vec<Item> =
                 delivered.iter().filter(|(of, _)| *of == index).map(|(_, item)| *item).collect();
-            let got: Vec<_> = entries.iter().map(|entry| (id_of(entry), entry.redelivered)).collect();
-            let wanted: Vec<_> = expected.iter().map(|item| (item.id, item.redelivered)).collect();
+            let got: Vec<_> =
+                entries.iter().map(|entry| (id_of(entry), entry.redelivered, entry.returns)).collect();
+            let wanted: Vec<_> =
+                expected.iter().map(|item| (item.id, item.redelivered, item.returns)).collect();
             assert_eq!(got, wanted, "delivered to consumer {index}");
             for (entry, item) in entries.into_iter().zip(expected) {
                 assert!(self.bench.now <= entry.deadline, "delivered after it expired");
@@ -328,6 +364,7 @@ impl Pair {
 
     fn compare(&mut self) {
         let dead = std::mem::take(&mut self.bench.effects.dead);
+        self.log.apply(std::mem::take(&mut self.bench.effects.log), &dead);
         for (entry, death) in &dead {
             assert!(*death != Death::Expired || entry.deadline <= self.bench.now, "expired early");
             *self.fates.entry(id_of(entry)).or_default() += 1;
@@ -350,6 +387,45 @@ impl Pair {
         }
         self.held_by_shared_before = self.held_by_shared();
         self.model.check();
+    }
+}
+
+impl Pair {
+    /// What the log knows is what would have to be there after a restart.
+    fn compare_log(&self) {
+        let ready = self.model.ready.iter().filter(|item| item.logged).map(|item| item.sequence);
+        let held = self.held.iter().filter(|held| held.item.logged).map(|held| held.item.sequence);
+        assert_eq!(self.log.living, ready.chain(held).collect(), "the log");
+    }
+}
+
+/// What the log would hold.
+#[derive(Debug, Default)]
+struct Ledger {
+    living: BTreeSet<u64>,
+    /// Everything that was ever kept.
+    known: BTreeSet<u64>,
+}
+
+impl Ledger {
+    fn apply(&mut self, notes: Notes, dead: &[(Entry, Death)]) {
+        for Kept { sequence, .. } in notes.kept {
+            assert!(self.known.insert(sequence), "kept twice: {sequence}");
+            self.living.insert(sequence);
+        }
+        for sequence in notes.returned {
+            assert!(self.living.contains(&sequence), "returned from the dead: {sequence}");
+        }
+        let logged = dead.iter().filter(|(entry, _)| entry.logged).map(|(entry, _)| entry.sequence);
+        for sequence in notes.gone.into_iter().chain(logged) {
+            assert!(self.living.remove(&sequence), "gone twice or never kept: {sequence}");
+        }
+    }
+
+    fn settled(&mut self, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.logged) {
+            assert!(self.living.remove(&entry.sequence), "settled, but not there: {entry:?}");
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod consumers;
 mod expiry;
 mod limits;
 mod model;
+mod notes;
 mod order;
 
 use std::{cell::RefCell, rc::Rc};
@@ -25,6 +26,7 @@ struct Draft {
     size: usize,
     priority: u8,
     ttl: Option<Millis>,
+    persistent: bool,
 }
 
 fn message(draft: Draft) -> Message {
@@ -33,7 +35,7 @@ fn message(draft: Draft) -> Message {
         exchange: b"",
         routing_key: id.as_bytes(),
         properties: &[0, 0],
-        persistent: false,
+        persistent: draft.persistent,
         priority: draft.priority,
         expiration: draft.ttl,
         account: crate::broker::memory::Account::UNCOUNTED,

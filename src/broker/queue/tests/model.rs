@@ -11,6 +11,8 @@ pub struct Item {
     pub sequence: u64,
     pub deadline: Millis,
     pub redelivered: bool,
+    pub returns: u32,
+    pub logged: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,8 @@ impl Model {
             sequence: self.next_sequence - 1,
             deadline: ttl.map_or(Millis::MAX, |ttl| self.now + ttl),
             redelivered: false,
+            returns: 0,
+            logged: self.settings.durable && draft.persistent,
         }
     }
 
@@ -271,7 +275,8 @@ impl Model {
 
     pub fn requeue(&mut self, consumer: Option<usize>, items: &[Item]) {
         self.release(consumer, items.len() as u32);
-        self.come_back(items.iter().map(|item| Item { redelivered: true, ..*item }).collect());
+        let again = |item: &Item| Item { redelivered: true, returns: item.returns + 1, ..*item };
+        self.come_back(items.iter().map(again).collect());
     }
 
     pub fn come_back(&mut self, items: Vec<Item>) {

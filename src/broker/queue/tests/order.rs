@@ -79,7 +79,7 @@ fn que_15_purging_leaves_what_is_unacknowledged() {
     let mut bench = Bench::new(mortal());
     bench.fill(4);
     let taken = bench.get();
-    assert_eq!(bench.queue.purge().count(), 3);
+    assert_eq!(bench.queue.purge(&mut bench.effects).count(), 3);
     bench.requeue(None, taken);
     assert_eq!((bench.drain(), bench.take_dead()), (vec![0], vec![]));
 }

@@ -1,0 +1,145 @@
+//! How messages leave a queue other than by delivery, and how deliveries end or come back.
+
+use super::{ConsumerKey, Death, Effects, Entry, Message, Millis, Outlet, Overflow, Queue, entry::NEVER};
+
+impl<O: Outlet> Queue<O> {
+    /// Whether a refusing queue has room for one more.
+    pub(super) fn fits(&self, message: &Message) -> bool {
+        let count = self.ready.count() + 1;
+        let bytes = self.ready.bytes() + message.body_length();
+        self.settings.max_length.is_none_or(|max| count <= max)
+            && self.settings.max_length_bytes.is_none_or(|max| bytes <= max)
+    }
+
+    /// What does not fit is at most dead-lettered (LEN-06); the log never hears of it.
+    pub(super) fn refuse(&mut self, message: Message, now: Millis, effects: &mut Effects) {
+        if self.settings.overflow == Overflow::RejectPublishDlx && self.settings.dead_letters {
+            let entry = Entry { logged: false, ..self.entry(message, now) };
+            effects.dead.push((entry, Death::MaxLength));
+        }
+    }
+
+    /// Drops from the head while over a limit (LEN-02). A queue that refuses publishes instead never drops
+    /// what it accepted, even when requeued messages take it over its limit.
+    pub(super) fn enforce_limits(&mut self, effects: &mut Effects) {
+        if self.settings.overflow != Overflow::DropHead {
+            return;
+        }
+        let (count_max, bytes_max) = (self.settings.max_length, self.settings.max_length_bytes);
+        while count_max.is_some_and(|max| max < self.ready.count())
+            || bytes_max.is_some_and(|max| max < self.ready.bytes())
+        {
+            let Some(entry) = self.ready.pop() else { return };
+            self.bury(entry, Death::MaxLength, effects);
+        }
+    }
+
+    fn bury(&self, mut entry: Entry, death: Death, effects: &mut Effects) {
+        if !self.settings.dead_letters {
+            effects.log.lose(&entry);
+            return;
+        }
+        if self.fresh_from <= entry.sequence {
+            // It is not kept after all, so that its death needs no note either.
+            effects.log.lose(&entry);
+            entry.logged = false;
+        }
+        effects.dead.push((entry, death));
+    }
+
+    /// Expires from the head only, as classic queues do (TTL-02).
+    #[inline]
+    pub(super) fn expire(&mut self, effects: &mut Effects, due: impl Fn(Millis) -> bool) {
+        while self.ready.front().is_some_and(|entry| entry.deadline != NEVER && due(entry.deadline)) {
+            let Some(entry) = self.ready.pop() else { return };
+            self.bury(entry, Death::Expired, effects);
+        }
+    }
+
+    /// Deliveries are settled for good. `consumer` is `None` for those of basic.get.
+    pub fn settle(
+        &mut self,
+        consumer: Option<ConsumerKey>,
+        deliveries: u32,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        self.release(consumer, deliveries);
+        self.dispatch_and_flush(now, effects);
+    }
+
+    fn release(&mut self, consumer: Option<ConsumerKey>, deliveries: u32) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(deliveries));
+        if let Some(key) = consumer {
+            self.consumers.settled(key, deliveries);
+        }
+    }
+
+    /// Deliveries come back to their original places, marked as redelivered. Limits and deadlines apply to
+    /// them again (LEN-04, BAS-67).
+    pub fn requeue(
+        &mut self,
+        consumer: Option<ConsumerKey>,
+        entries: impl IntoIterator<Item = Entry>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        let mut deliveries = 0;
+        for entry in entries {
+            deliveries += 1;
+            if self.deleted {
+                continue;
+            }
+            if entry.logged {
+                effects.log.returned.push(entry.sequence);
+            }
+            let returns = entry.returns.saturating_add(1);
+            self.ready.put_back(Entry { redelivered: true, returns, ..entry });
+        }
+        self.release(consumer, deliveries);
+        self.settle_returned(now, effects);
+    }
+
+    /// After messages came back: what is due expires, a consumer with room comes before the limits (LEN-03).
+    fn settle_returned(&mut self, now: Millis, effects: &mut Effects) {
+        self.expire(effects, |deadline| deadline <= now);
+        self.dispatch(now, effects);
+        self.enforce_limits(effects);
+        self.consumers.flush(&mut effects.wakes);
+    }
+
+    /// Deliveries of no-ack consumers that were never written come back; they were not unacknowledged. The
+    /// log was told that they are gone, and that stands.
+    pub fn take_back_unsent(
+        &mut self,
+        entries: impl IntoIterator<Item = Entry>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        if self.deleted {
+            return;
+        }
+        for entry in entries {
+            self.ready.put_back(Entry { logged: false, ..entry });
+        }
+        self.settle_returned(now, effects);
+    }
+
+    /// Deliveries are settled as rejected without requeue; they die here (BAS-62).
+    pub fn reject(
+        &mut self,
+        consumer: Option<ConsumerKey>,
+        entries: impl IntoIterator<Item = Entry>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        let mut deliveries = 0;
+        for entry in entries {
+            deliveries += 1;
+            if !self.deleted {
+                self.bury(entry, Death::Rejected, effects);
+            }
+        }
+        self.settle(consumer, deliveries, now, effects);
+    }
+}

@@ -1,0 +1,22 @@
+//! The rules that a queue was declared with.
+
+use crate::broker::{Millis, queue_arguments::Overflow};
+
+/// The rules that a queue applies by itself.
+#[derive(Debug, Clone, Default)]
+pub struct QueueSettings {
+    /// Whether it outlives the broker's process; its persistent messages do, too.
+    pub durable: bool,
+    /// Time to live of every message, in milliseconds.
+    pub message_ttl: Option<Millis>,
+    /// The queue goes after so many milliseconds without use (QUE-70).
+    pub expires: Option<Millis>,
+    pub max_length: Option<u64>,
+    pub max_length_bytes: Option<u64>,
+    pub overflow: Overflow,
+    /// 0 for a queue without priorities.
+    pub max_priority: u8,
+    pub single_active_consumer: bool,
+    /// Whether dead messages go anywhere.
+    pub dead_letters: bool,
+}

@@ -1,0 +1,58 @@
+//! A node as its log remembers it.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::{Node, QueueRef};
+use crate::{
+    broker::{Millis, queue::Entry},
+    store::{Definitions, QueueId, RecoveredMessage, RecoveredQueue},
+};
+
+/// What a recovery found.
+#[derive(Debug)]
+pub struct Restored {
+    pub definitions: BTreeMap<String, Definitions>,
+    pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// Without a clean stop every message may have been delivered before (RST-15).
+    pub was_clean: bool,
+}
+
+impl Restored {
+    /// Greater than every queue's id.
+    pub fn next_queue(&self) -> QueueId {
+        let ids = self.definitions.values().flat_map(Definitions::queue_ids);
+        ids.max().map_or(1, |highest| highest + 1)
+    }
+}
+
+impl Node {
+    /// Declares what was found and fills the queues; nobody is connected yet. Returns the numbers of queues
+    /// and messages.
+    pub fn restore(&self, restored: Restored, now: Millis) -> (usize, u64) {
+        let Restored { definitions, mut queues, was_clean } = restored;
+        let (mut count, mut messages) = (0, 0);
+        for (vhost, definitions) in definitions {
+            for queue in self.add_vhost(&vhost).restore(definitions, now) {
+                count += 1;
+                let recovered = queues.remove(&queue.number).unwrap_or_default();
+                messages += recovered.messages.len() as u64;
+                self.fill(&queue, recovered, was_clean, now);
+            }
+        }
+        (count, messages)
+    }
+
+    fn fill(&self, queue: &QueueRef, recovered: RecoveredQueue, was_clean: bool, now: Millis) {
+        let entry = |(sequence, message): (u64, RecoveredMessage)| {
+            let RecoveredMessage { message, deadline, returns } = message;
+            let redelivered = !was_clean || returns != 0;
+            Entry { message, sequence, deadline, returns, redelivered, logged: true }
+        };
+        let entries = recovered.messages.into_iter().map(entry).collect();
+        // What expired meanwhile goes at the first look, which this arms the timer for (RST-17).
+        self.with_queue(queue, now, |queue, _| queue.restore(entries, recovered.next_sequence));
+    }
+}

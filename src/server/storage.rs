@@ -1,0 +1,196 @@
+//! The data directory in use: its log, the thread that writes it, and what a start finds in it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    clock::Clock,
+    config,
+    data_dir::{DataDir, DataDirError},
+};
+use crate::{
+    broker::memory::Account,
+    engine::Restored,
+    store::{
+        Committed, Durability, Log, LogSettings, Op, Recovered, RecoveryError, RecoveryOptions, Writer,
+        disk::{Disk, RealDisk},
+        recover,
+    },
+};
+
+/// Octets of a segment of the log, on a disk with room for it.
+const SEGMENT_MAX: u64 = 64 << 20;
+const SEGMENT_MIN: u64 = 1 << 20;
+/// Parts of the disk that one segment may be.
+const SEGMENT_SHARE: u64 = 64;
+/// Segments that the log may have however little lives in it.
+const SEGMENTS_FREE: u64 = 6;
+/// How long the writer waits for work before it looks around.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it waits for space on a full disk.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+/// How often a long replay says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why a data directory cannot be used: one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("data directory {path}: {error}")]
+    Recovery { path: PathBuf, error: RecoveryError },
+    #[error(
+        "data directory {path}: {error}; restore it from a copy, or start with --accept-loss to go on with what \
+         can be read (`leveret check` lists it)"
+    )]
+    Damaged { path: PathBuf, error: RecoveryError },
+    #[error("data directory {path}: the thread that writes the log cannot be started: {error}")]
+    Thread { path: PathBuf, error: io::Error },
+}
+
+/// An open data directory.
+#[derive(Debug)]
+pub struct Storage {
+    log: Arc<Log>,
+    disk: Arc<dyn Disk>,
+    writer: Option<JoinHandle<()>>,
+    failed: watch::Receiver<Option<Arc<str>>>,
+    /// Its lock keeps other processes out until the writer has ended.
+    _data_dir: DataDir,
+}
+
+impl Storage {
+    /// Opens a data directory and reads what is in it. Takes as long as that takes.
+    pub fn open(
+        settings: &config::Storage,
+        path: &Path,
+        account: Account,
+        clock: Clock,
+    ) -> Result<(Storage, Restored), StorageError> {
+        let data_dir = DataDir::open(path)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.to_owned()));
+        let options = RecoveryOptions {
+            settings: log_settings(&*disk, settings.sync),
+            account,
+            accept_loss: settings.accept_loss,
+        };
+        let began = Instant::now();
+        let recovered = recover(&disk, options, progress()).map_err(|error| {
+            let path = path.to_owned();
+            match error {
+                RecoveryError::Damaged(_) => StorageError::Damaged { path, error },
+                _ => StorageError::Recovery { path, error },
+            }
+        })?;
+        let Recovered { log, writer, definitions, queues, was_clean, report } = recovered;
+        for damage in &report.damage {
+            tracing::error!("the log is damaged: {damage}");
+        }
+        if report.torn_bytes != 0 {
+            tracing::info!(
+                "cut {} octets off the end of the log that were being written when the broker stopped",
+                report.torn_bytes
+            );
+        }
+        if report.records != 0 {
+            let millis = began.elapsed().as_millis();
+            tracing::info!("replayed {} records, {} octets, in {millis} ms", report.records, report.bytes);
+        }
+        let (tell, failed) = watch::channel(None);
+        let thread = {
+            let log = log.clone();
+            let write = move || write(writer, &log, clock, &tell);
+            std::thread::Builder::new().name("leveret-log".to_owned()).spawn(write)
+        };
+        let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
+        let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
+        Ok((storage, Restored { definitions, queues, was_clean }))
+    }
+
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Gets the reason when the log fails.
+    pub fn failed(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.failed.clone()
+    }
+
+    /// Notes that the broker stops in order: all connections have ended.
+    pub fn note_clean_stop(&self) {
+        self.log.append(&mut vec![Op::CleanStop], true);
+    }
+
+    /// Waits until everything appended is on disk.
+    pub fn close(&mut self) {
+        self.log.close();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the thread that writes the log has panicked");
+        }
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn log_settings(disk: &dyn Disk, sync: Durability) -> LogSettings {
+    let total = disk.space().map_or(u64::MAX, |space| space.total);
+    let segment_size = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync }
+}
+
+/// The thread that writes the log.
+fn write(mut writer: Writer, log: &Log, clock: Clock, failed: &watch::Sender<Option<Arc<str>>>) {
+    let mut was_full = false;
+    loop {
+        match writer.commit(Some(PATIENCE), clock.now()) {
+            Ok(Committed::Closed) => break,
+            Ok(Committed::Done) => {
+                if std::mem::take(&mut was_full) {
+                    tracing::warn!("there is space on the disk again; the log goes on");
+                }
+            }
+            Ok(Committed::Full) => {
+                if !std::mem::replace(&mut was_full, true) {
+                    tracing::error!("the disk is full: nothing is confirmed until there is space");
+                }
+                std::thread::sleep(FULL_PAUSE);
+            }
+            Err(error) => {
+                let reason: Arc<str> = error.to_string().into();
+                tracing::error!("the log cannot be written, nothing more is confirmed: {reason}");
+                log.fail(&reason);
+                let _nobody_looks = failed.send(Some(reason));
+                return;
+            }
+        }
+    }
+}
+
+/// Says in the log how far a long replay is.
+fn progress() -> impl FnMut(u64, u64) {
+    let mut last = Instant::now();
+    move |done, total| {
+        if PROGRESS_INTERVAL <= last.elapsed() {
+            last = Instant::now();
+            let percent = done.saturating_mul(100) / total.max(1);
+            tracing::info!("replaying the log: {percent} % of {total} octets");
+        }
+    }
+}

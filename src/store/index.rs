@@ -1,0 +1,383 @@
+//! What of the log is still needed: for each queue the sequences that live in it, and its pages.
+//!
+//! The writer owns it. Nothing here does I/O; a batch is applied first and written after, so that messages
+//! that are settled within their own batch are never written.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::{
+    definition::{Definition, QueueId},
+    record::{PageRecord, Place, Places},
+    sequences::Sequences,
+};
+
+/// All queues.
+#[derive(Debug, Default)]
+pub struct Index {
+    queues: HashMap<QueueId, QueueIndex, FixedState>,
+    /// By vhost: the oldest segment with definitions that are still needed.
+    definitions: BTreeMap<String, u64>,
+    /// Queues with messages in the batch that is being applied.
+    touched: Vec<QueueId>,
+    live_bytes: u64,
+}
+
+/// What the log holds of one queue.
+#[derive(Debug, Default)]
+struct QueueIndex {
+    /// Live messages in the log itself.
+    live: Sequences,
+    /// Those of the batch that is being applied.
+    fresh: Sequences,
+    /// Octets of the records of `live`, about.
+    bytes: u64,
+    /// Settlements and returns that came before their messages: connections hand in their own at different
+    /// times.
+    early: HashMap<u64, Early, FixedState>,
+    /// Live messages that were given back, and how often.
+    returns: BTreeMap<u64, u32>,
+    pages: BTreeMap<u64, PageIndex>,
+    /// By lane and first sequence.
+    pages_by_first: BTreeMap<(u8, u64), u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Early {
+    Settled,
+    Returned(u32),
+}
+
+/// A page that holds live messages, or that its queue has not let go of yet.
+#[derive(Debug)]
+struct PageIndex {
+    record: PageRecord,
+    live: Sequences,
+    /// The segment with its newest record.
+    segment: u64,
+    /// Its queue does not need the file any more: everything was taken into memory or dropped.
+    released: bool,
+}
+
+/// The place of a page in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRange {
+    pub queue: QueueId,
+    pub file: u64,
+    pub offset: u64,
+    pub length: u64,
+}
+
+impl PageRange {
+    fn of(record: &PageRecord) -> PageRange {
+        let PageRecord { queue, file, offset, length, .. } = *record;
+        PageRange { queue, file, offset, length }
+    }
+}
+
+/// What became of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    /// Its message is in the log: the settlement must be, too.
+    Record,
+    /// Nothing needs to be written.
+    Nothing,
+}
+
+impl QueueIndex {
+    fn settle(&mut self, sequence: u64, freed: &mut Vec<PageRange>, live_bytes: &mut u64) -> Settled {
+        if !self.returns.is_empty() {
+            self.returns.remove(&sequence);
+        }
+        if self.fresh.remove(sequence) {
+            return Settled::Nothing;
+        }
+        let count = self.live.len();
+        if self.live.remove(sequence) {
+            let share = self.bytes / count.max(1);
+            self.bytes -= share;
+            *live_bytes = live_bytes.saturating_sub(share);
+            return Settled::Record;
+        }
+        if let Some(page) = self.page_of(sequence) {
+            self.settle_in_page(page, sequence, freed);
+            return Settled::Record;
+        }
+        self.early.insert(sequence, Early::Settled);
+        Settled::Nothing
+    }
+
+    /// The page in which a sequence lives.
+    fn page_of(&self, sequence: u64) -> Option<u64> {
+        if self.pages.is_empty() {
+            return None;
+        }
+        let mut lane = 0;
+        loop {
+            // The last page of the lane that begins at or before it.
+            let page = self.pages_by_first.range((lane, 0)..=(lane, sequence)).next_back();
+            if let Some((_, page)) = page
+                && self.pages.get(page).is_some_and(|page| page.live.contains(sequence))
+            {
+                return Some(*page);
+            }
+            lane =
+                self.pages_by_first.range((lane.checked_add(1)?, 0)..).next().map(|((lane, _), _)| *lane)?;
+        }
+    }
+
+    fn settle_in_page(&mut self, number: u64, sequence: u64, freed: &mut Vec<PageRange>) {
+        if let Some(page) = self.pages.get_mut(&number) {
+            page.live.remove(sequence);
+        }
+        self.drop_page_if_done(number, freed);
+    }
+
+    fn drop_page_if_done(&mut self, number: u64, freed: &mut Vec<PageRange>) {
+        let done = self.pages.get(&number).is_some_and(|page| page.released && page.live.is_empty());
+        if done && let Some(page) = self.pages.remove(&number) {
+            let first = page.record.live.first().map_or(0, |(first, _)| *first);
+            self.pages_by_first.remove(&(page.record.lane, first));
+            freed.push(PageRange::of(&page.record));
+        }
+    }
+
+    /// Takes a page in; what lived in the log lives in the page from now on. `None` when nothing lives in it.
+    fn add_page(&mut self, record: &PageRecord, segment: u64, recovering: bool) -> Option<PageRecord> {
+        let mut live = Sequences::default();
+        let before = self.live.len();
+        for (first, length) in &record.live {
+            for sequence in *first..first.saturating_add(*length) {
+                let was_here = self.live.remove(sequence) | self.fresh.remove(sequence);
+                if was_here || recovering {
+                    live.insert(sequence);
+                }
+            }
+        }
+        let moved = before - self.live.len();
+        self.bytes -= (self.bytes / before.max(1)).saturating_mul(moved).min(self.bytes);
+        if live.is_empty() {
+            return None;
+        }
+        let record = PageRecord { live: live.runs(), ..record.clone() };
+        let first = record.live.first().map_or(0, |(first, _)| *first);
+        if let Some(known) = self.pages.get(&record.page) {
+            let known_first = known.record.live.first().map_or(0, |(first, _)| *first);
+            self.pages_by_first.remove(&(known.record.lane, known_first));
+        }
+        self.pages_by_first.insert((record.lane, first), record.page);
+        let page = PageIndex { record: record.clone(), live, segment, released: false };
+        self.pages.insert(record.page, page);
+        Some(record)
+    }
+}
+
+impl Index {
+    /// Octets of live message records in the log, about.
+    pub fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    pub fn has_queue(&self, queue: QueueId) -> bool {
+        self.queues.contains_key(&queue)
+    }
+
+    /// A message arrives with the current batch: keeps the places that need a record, if it gets one.
+    pub fn arrive(&mut self, places: &mut Places) {
+        let (queues, touched) = (&mut self.queues, &mut self.touched);
+        places.retain(|place| {
+            let Some(queue) = queues.get_mut(&place.queue) else { return false };
+            if !queue.early.is_empty()
+                && let Some(early) = queue.early.remove(&place.sequence)
+            {
+                match early {
+                    Early::Settled => return false,
+                    Early::Returned(times) => place.returns = place.returns.saturating_add(times),
+                }
+            }
+            if place.returns != 0 {
+                queue.returns.insert(place.sequence, place.returns);
+            }
+            if queue.fresh.is_empty() {
+                touched.push(place.queue);
+            }
+            queue.fresh.insert(place.sequence);
+            true
+        });
+    }
+
+    /// Whether a message of the current batch must still be written for this place.
+    pub fn is_fresh(&self, place: &Place) -> bool {
+        self.queues.get(&place.queue).is_some_and(|queue| queue.fresh.contains(place.sequence))
+    }
+
+    /// A message of the current batch was written for this queue.
+    pub fn wrote(&mut self, queue: QueueId, octets: u64) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.bytes += octets;
+            self.live_bytes += octets;
+        }
+    }
+
+    /// The current batch is complete: what is left of it lives in the log.
+    pub fn end_batch(&mut self) {
+        for queue in self.touched.drain(..) {
+            if let Some(queue) = self.queues.get_mut(&queue) {
+                queue.live.absorb(&mut queue.fresh);
+            }
+        }
+    }
+
+    /// Messages are done with: keeps the sequences whose settlement needs a record.
+    pub fn settle(&mut self, queue: QueueId, sequences: &mut Vec<u64>, freed: &mut Vec<PageRange>) {
+        let Some(index) = self.queues.get_mut(&queue) else { return sequences.clear() };
+        let live_bytes = &mut self.live_bytes;
+        sequences.retain(|sequence| index.settle(*sequence, freed, live_bytes) == Settled::Record);
+    }
+
+    /// Deliveries were given back: keeps the sequences that need a record. Those of the current batch do not:
+    /// their message's own record will say it.
+    pub fn give_back(&mut self, queue: QueueId, sequences: &mut Vec<u64>) {
+        let Some(index) = self.queues.get_mut(&queue) else { return sequences.clear() };
+        sequences.retain(|sequence| {
+            let fresh = index.fresh.contains(*sequence);
+            if fresh || index.live.contains(*sequence) || index.page_of(*sequence).is_some() {
+                let times = index.returns.entry(*sequence).or_default();
+                *times = times.saturating_add(1);
+                return !fresh;
+            }
+            if let Early::Returned(times) = index.early.entry(*sequence).or_insert(Early::Returned(0)) {
+                *times = times.saturating_add(1);
+            }
+            false
+        });
+    }
+
+    /// How often a live message was given back.
+    pub fn returns(&self, place: &Place) -> u32 {
+        let queue = self.queues.get(&place.queue);
+        queue.and_then(|queue| queue.returns.get(&place.sequence)).copied().unwrap_or(0)
+    }
+
+    /// Whether the message of a record of the log is still needed for this place.
+    pub fn is_live(&self, place: &Place) -> bool {
+        self.queues.get(&place.queue).is_some_and(|queue| queue.live.contains(place.sequence))
+    }
+
+    /// A definition is written to this segment.
+    pub fn define(&mut self, definition: &Definition, segment: u64, freed: &mut Vec<PageRange>) {
+        match definition {
+            Definition::DeclareQueue { queue, .. } => {
+                self.queues.entry(queue.id).or_default();
+            }
+            Definition::DeleteQueue { id, .. } => self.delete_queue(*id, freed),
+            _ => {}
+        }
+        match definition {
+            Definition::Reset { vhost } => {
+                self.definitions.insert(vhost.clone(), segment);
+            }
+            other => {
+                if !self.definitions.contains_key(other.vhost()) {
+                    self.definitions.insert(other.vhost().to_owned(), segment);
+                }
+            }
+        }
+    }
+
+    fn delete_queue(&mut self, queue: QueueId, freed: &mut Vec<PageRange>) {
+        if let Some(queue) = self.queues.remove(&queue) {
+            self.live_bytes = self.live_bytes.saturating_sub(queue.bytes);
+            freed.extend(queue.pages.values().map(|page| PageRange::of(&page.record)));
+        }
+    }
+
+    /// Queues that are known; a restart forgets those that were never deleted but are not defined.
+    pub fn retain_queues(&mut self, keep: impl Fn(QueueId) -> bool) {
+        self.queues.retain(|queue, _| keep(*queue));
+    }
+
+    /// Vhosts whose definitions must be written again before this segment may go.
+    pub fn definitions_before(&self, segment: u64) -> Vec<String> {
+        let old = self.definitions.iter().filter(|(_, oldest)| **oldest < segment);
+        old.map(|(vhost, _)| vhost.clone()).collect()
+    }
+
+    /// A page was written; the record to write, unless nothing lives in it.
+    pub fn add_page(
+        &mut self,
+        record: &PageRecord,
+        segment: u64,
+        freed: &mut Vec<PageRange>,
+    ) -> Option<PageRecord> {
+        let kept = self.queues.get_mut(&record.queue).and_then(|queue| {
+            let before = queue.bytes;
+            let kept = queue.add_page(record, segment, false);
+            self.live_bytes = self.live_bytes.saturating_sub(before - queue.bytes);
+            kept
+        });
+        if kept.is_none() {
+            freed.push(PageRange::of(record));
+        }
+        kept
+    }
+
+    /// Its queue has taken a page's messages into memory, or dropped them.
+    pub fn release_page(&mut self, queue: QueueId, page: u64, freed: &mut Vec<PageRange>) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            if let Some(page) = queue.pages.get_mut(&page) {
+                page.released = true;
+            }
+            queue.drop_page_if_done(page, freed);
+        }
+    }
+
+    /// Whether a message of a page is still needed.
+    pub fn lives_in_page(&self, queue: QueueId, page: u64, sequence: u64) -> bool {
+        let page = self.queues.get(&queue).and_then(|queue| queue.pages.get(&page));
+        page.is_some_and(|page| page.live.contains(sequence))
+    }
+
+    /// The record of a page as it is now, if its newest one is in this segment or an older one; it is taken to
+    /// be written to `into`.
+    pub fn renew_page(&mut self, queue: QueueId, page: u64, segment: u64, into: u64) -> Option<PageRecord> {
+        let page = self.queues.get_mut(&queue)?.pages.get_mut(&page)?;
+        if segment < page.segment {
+            return None;
+        }
+        page.segment = into;
+        // The key in `pages_by_first` stays: it only has to be at most the first that lives.
+        Some(PageRecord { live: page.live.runs(), ..page.record.clone() })
+    }
+
+    /// Recovery: a message that the log holds.
+    pub fn recover_message(&mut self, place: &Place, octets: u64) {
+        let queue = self.queues.entry(place.queue).or_default();
+        if queue.live.insert(place.sequence) {
+            queue.bytes += octets;
+            self.live_bytes += octets;
+        }
+        if place.returns != 0 {
+            queue.returns.insert(place.sequence, place.returns);
+        }
+    }
+
+    /// Recovery: a page as its newest record says.
+    pub fn recover_page(&mut self, record: &PageRecord, segment: u64) {
+        self.queues.entry(record.queue).or_default().add_page(record, segment, true);
+    }
+
+    /// Recovery is complete: settlements that found no message were of messages long gone.
+    pub fn end_recovery(&mut self) {
+        for queue in self.queues.values_mut() {
+            queue.early.clear();
+        }
+    }
+
+    /// All pages, for recovery.
+    pub fn pages(&self) -> impl Iterator<Item = (&PageRecord, &Sequences)> {
+        self.queues.values().flat_map(|queue| queue.pages.values().map(|page| (&page.record, &page.live)))
+    }
+}

@@ -1,0 +1,101 @@
+//! What outlives the process: durable state on a disk that may fail, fill up or lose power.
+//!
+//! Everything above [`disk`] is written against its trait, so that each crash and each fault can be played
+//! through in memory. No clock: time comes in as milliseconds, as in the broker.
+//!
+//! # The log
+//!
+//! One append-only log for everything, in [`segment`]s that are files of one size in the directory `log`. It
+//! is written in [`batch`]es by one [`writer`]; a batch is what gathered while the one before was written and
+//! synced. A batch is there after a crash as a whole or not at all. All numbers are little-endian.
+//!
+//! | file `log/<16 hexadecimal digits>`: a segment | octets |
+//! |---|---|
+//! | `leveret log\n` | 12 |
+//! | format, 1 | 4 |
+//! | number of the segment | 8 |
+//! | version of leveret that made it, padded with zeros | 32 |
+//! | CRC-32C of the above, and zeros up to octet 4,096 | 4 |
+//! | batches, each at a multiple of 4,096 | |
+//!
+//! `log/spare-<16 hexadecimal digits>` is a segment that waits to be used again; what is in it means nothing.
+//!
+//! | batch | octets |
+//! |---|---|
+//! | `LVB1` | 4 |
+//! | CRC-32C of the rest of this header | 4 |
+//! | number of the segment; a batch that an earlier use of the file left behind has another | 8 |
+//! | number of the batch, one more than the one before, also across segments | 8 |
+//! | number of the last batch that was synced when this one was written | 8 |
+//! | octets of all records | 8 |
+//! | count of records, and 4 zeros | 8 |
+//! | records; zeros up to a multiple of 4,096 | |
+//!
+//! A batch that is missing or fails a checksum was being written when the power went, if no later batch says
+//! that it had been synced: it and everything behind it are cut off. Else it is damage, and reported.
+//!
+//! | record | octets |
+//! |---|---|
+//! | length of the body | 4 |
+//! | CRC-32C of the body, begun with the low half of the batch's number xor the high one | 4 |
+//! | body: kind, and what [`record`] says | |
+//!
+//! In bodies, *n* is a number of seven bits an octet, lowest first, the top bit set on all but the last;
+//! *octets* are their length as *n* and then themselves; *deadline* is milliseconds since 1970 plus one as
+//! *n*, 0 for never; *runs* are their count, and for each the distance of its first sequence from the end of
+//! the run before and its length, all *n*.
+//!
+//! | kind | body after the kind's octet |
+//! |---|---|
+//! | 1 message | count of places *n*; for each queue *n*, sequence *n*, *deadline*, returns *n*; message |
+//! | 2 settled | queue *n*, *runs* |
+//! | 3 returned | queue *n*, *runs* |
+//! | 4 definition | kind octet, vhost *octets*, and what [`definition`] says for its kind |
+//! | 5 page | queue, page, file, offset, length (*n*), lane (octet), octets of bodies *n*, *deadline* of the first, *runs* that live |
+//! | 6 trimmed | number of the first segment still needed *n* |
+//! | 7 clean stop | - |
+//!
+//! | message | |
+//! |---|---|
+//! | flags (octet) | 1 persistent, 2 has an x-death of ours, 4 has an expiration, 8 has hidden keys |
+//! | priority (octet), expiration in milliseconds *n* if flagged | |
+//! | exchange, routing key, properties as on the wire (*octets*) | |
+//! | hidden keys (*octets*) if flagged, body (*octets*) | |
+//!
+//! | definition | after kind and vhost |
+//! |---|---|
+//! | 0 reset | - |
+//! | 1 declare exchange | flags (1 auto-delete, 2 internal), name, type, arguments (*octets*) |
+//! | 2 delete exchange | name |
+//! | 3 declare queue | flags (1 auto-delete), id *n*, name, arguments |
+//! | 4 delete queue | id *n*, name |
+//! | 5 bind, 6 unbind | flags (1 to a queue), source, destination, routing key, arguments |
+//!
+//! A message's record comes before any record that settles or returns it, or not at all; within a queue the
+//! order of messages is that of their sequences, wherever their records are.
+
+mod batch;
+mod catalog;
+mod contents;
+mod definition;
+pub mod disk;
+mod index;
+mod log;
+mod octets;
+mod record;
+mod recovery;
+mod segment;
+mod sequences;
+mod trim;
+mod writer;
+
+pub use catalog::Definitions;
+pub use definition::{BindingDefinition, Definition, ExchangeDefinition, QueueDefinition, QueueId};
+pub use index::PageRange;
+pub use log::{DURABLE, Log, Op, Position};
+pub use record::{PageRecord, Place, Places};
+pub use recovery::{
+    Damage, DamageKind, Recovered, RecoveredMessage, RecoveredQueue, RecoveryError, RecoveryOptions, Replay,
+    Report, recover, replay,
+};
+pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

@@ -1,0 +1,151 @@
+//! Segments: the files of the log, of one size, used again once nothing in them is needed.
+
+use std::{io, sync::Arc};
+
+use super::{
+    batch::{ALIGNMENT, fill},
+    disk::{Disk, DiskFile, Open},
+};
+
+/// Where the segments are, within the data directory.
+pub const DIRECTORY: &str = "log";
+/// The version of everything in this module's formats.
+pub const FORMAT: u32 = 1;
+/// Where the first batch begins.
+pub const FIRST_BATCH: u64 = ALIGNMENT;
+
+const MAGIC: &[u8; 12] = b"leveret log\n";
+const SPARE: &str = "spare-";
+/// Octets of the header that are checked.
+const CHECKED: usize = 64;
+
+/// A segment's file.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    pub number: u64,
+    pub file: Arc<dyn DiskFile>,
+    /// Where the next batch goes.
+    pub end: u64,
+}
+
+/// What a file in the log's directory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    Segment(u64),
+    Spare(u64),
+    Foreign,
+}
+
+/// The path of a segment: sixteen hexadecimal digits, so that names sort by number.
+pub fn path(number: u64) -> String {
+    format!("{DIRECTORY}/{number:016x}")
+}
+
+fn spare_path(number: u64) -> String {
+    format!("{DIRECTORY}/{SPARE}{number:016x}")
+}
+
+/// Tells what a file's name means.
+pub fn parse_name(name: &str) -> Name {
+    let number = |digits: &str| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16);
+    match name.strip_prefix(SPARE) {
+        Some(digits) => number(digits).map_or(Name::Foreign, Name::Spare),
+        None => number(name).map_or(Name::Foreign, Name::Segment),
+    }
+}
+
+/// Why a segment's header is not accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BadHeader {
+    /// It is not a header.
+    Damaged,
+    /// Another version wrote it.
+    Format { found: u32, by: String },
+}
+
+/// The header: magic, format, the segment's number, the version that wrote it (32 octets, padded with zeros),
+/// checksum of all that.
+fn header(number: u64) -> [u8; CHECKED] {
+    let mut octets = [0; CHECKED];
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let fields: [(usize, &[u8]); 4] = [
+        (0, MAGIC),
+        (12, &FORMAT.to_le_bytes()),
+        (16, &number.to_le_bytes()),
+        (24, version.get(..32).unwrap_or(version)),
+    ];
+    for (at, field) in fields {
+        if let Some(place) = octets.get_mut(at..at + field.len()) {
+            place.copy_from_slice(field);
+        }
+    }
+    let (content, crc) = octets.split_at_mut(CHECKED - 8);
+    let sum = crc32c::crc32c(content);
+    if let Some(place) = crc.first_chunk_mut::<4>() {
+        *place = sum.to_le_bytes();
+    }
+    octets
+}
+
+/// Checks a segment's header.
+pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), BadHeader>> {
+    let mut octets = [0; CHECKED];
+    if !fill(file, &mut octets, 0)? {
+        return Ok(Err(BadHeader::Damaged));
+    }
+    if octets == header(number) {
+        return Ok(Ok(()));
+    }
+    let (content, crc) = octets.split_at(CHECKED - 8);
+    let sum = crc32c::crc32c(content).to_le_bytes();
+    let field = |at: usize, length: usize| content.get(at..at + length).unwrap_or_default();
+    if field(0, 12) != MAGIC || crc.first_chunk::<4>() != Some(&sum) {
+        return Ok(Err(BadHeader::Damaged));
+    }
+    let format = field(12, 4).first_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
+    if format != FORMAT {
+        let by = String::from_utf8_lossy(field(24, 32)).trim_end_matches('\0').to_owned();
+        return Ok(Err(BadHeader::Format { found: format, by }));
+    }
+    let same = field(16, 8) == number.to_le_bytes();
+    Ok(if same { Ok(()) } else { Err(BadHeader::Damaged) })
+}
+
+/// Makes segment `number`, of a spare one if there is one. Durable when it returns.
+pub fn create(disk: &dyn Disk, number: u64, size: u64, spares: &mut Vec<u64>) -> io::Result<Segment> {
+    let path = path(number);
+    let file = match spares.pop() {
+        Some(spare) => {
+            let renamed = disk.rename(&spare_path(spare), &path);
+            renamed.and_then(|()| disk.open(&path, Open::Existing))?
+        }
+        None => disk.open(&path, Open::CreateNew)?,
+    };
+    let prepared = prepare(disk, &*file, number, size);
+    if let Err(error) = prepared {
+        // A segment without a header would be taken for damage at the next start.
+        let _ = disk.remove(&path);
+        return Err(error);
+    }
+    Ok(Segment { number, file, end: FIRST_BATCH })
+}
+
+fn prepare(disk: &dyn Disk, file: &dyn DiskFile, number: u64, size: u64) -> io::Result<()> {
+    if file.length()? < size {
+        file.allocate(0, size)?;
+    }
+    file.write_all_at(&header(number), 0)?;
+    file.sync()?;
+    disk.sync_directory(DIRECTORY)
+}
+
+/// Puts a segment aside for later use, or removes it when there are enough.
+pub fn retire(disk: &dyn Disk, number: u64, spares: &mut Vec<u64>, spares_max: usize) -> io::Result<()> {
+    if spares.len() < spares_max {
+        disk.rename(&path(number), &spare_path(number))?;
+        spares.push(number);
+    } else {
+        disk.remove(&path(number))?;
+    }
+    disk.sync_directory(DIRECTORY)
+}

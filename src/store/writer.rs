@@ -1,0 +1,382 @@
+//! The writer: the only one that writes the log, a batch at a time.
+//!
+//! It takes everything that gathered while the last batch was written, applies it to the index, writes what
+//! still needs a record, syncs if anybody waits, and says so. Between two commits it moves what still lives in
+//! the oldest segment to the end, a little at a time, when the log is long compared to what lives in it.
+
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
+
+use super::{
+    batch::{ALIGNMENT, Builder},
+    disk::Disk,
+    index::{Index, PageRange},
+    log::{Log, Op, Position, Taken},
+    record::{self, Place, Places},
+    segment::{self, Segment},
+    sequences::runs,
+    trim::Trim,
+};
+use crate::broker::{Message, Millis};
+
+/// How and when the log is written.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// Octets of a segment.
+    pub segment_size: u64,
+    /// The log is trimmed when it is longer than this, in octets, and than twice what lives in it.
+    pub trim_min: u64,
+    pub sync: Durability,
+}
+
+/// What durable means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk: survives the loss of power.
+    Fsync,
+    /// Handed to the kernel, and on disk a moment later: survives the end of the process.
+    Interval,
+    /// Handed to the kernel, which writes it when it likes.
+    Os,
+}
+
+/// Unused segments kept for later. The last of them is for a full disk: what frees space is written there.
+const SPARES_MAX: usize = 2;
+/// What nobody waits for is synced after so many milliseconds at most.
+const LAZY_SYNC: Millis = 100;
+/// While old records are being moved, how long a commit waits for changes.
+const TRIM_PAUSE: Duration = Duration::from_millis(5);
+/// A batch buffer beyond this many octets is not kept.
+const BUFFER_KEPT: usize = 4 << 20;
+
+/// Owns the log's files.
+#[derive(Debug)]
+pub struct Writer {
+    log: Arc<Log>,
+    disk: Arc<dyn Disk>,
+    settings: LogSettings,
+    pub(super) index: Index,
+    /// Oldest first; the last one is written to.
+    segments: VecDeque<Segment>,
+    spares: Vec<u64>,
+    builder: Builder,
+    /// The number of the next batch, and of the last one that is synced.
+    next_batch: u64,
+    synced_batch: u64,
+    /// The last position that is written, whether synced or not.
+    written: Position,
+    /// Since when something written is not synced.
+    unsynced_since: Option<Millis>,
+    /// The disk was full: the batch in `builder` is still to be written, and whether somebody waits for it.
+    stuck: Option<(Position, bool)>,
+    spare_ops: Vec<Op>,
+    trim: Option<Trim>,
+    /// Ranges of page files that nothing needs any more once everything written is synced.
+    freed: Vec<PageRange>,
+    is_closed: bool,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Everything that was there is written.
+    Done,
+    /// The disk is full. What was appended is kept, and the next commit tries again.
+    Full,
+    /// The log was closed and everything is on disk.
+    Closed,
+}
+
+/// What the log occupies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub segments: usize,
+    pub bytes: u64,
+    pub live_bytes: u64,
+}
+
+/// The state of the files that a recovery hands over.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub segments: VecDeque<Segment>,
+    pub spares: Vec<u64>,
+    pub next_segment: u64,
+    pub next_batch: u64,
+    pub index: Index,
+}
+
+impl Writer {
+    /// Continues a log behind what was found, in a new segment.
+    pub(super) fn new(
+        log: Arc<Log>,
+        disk: Arc<dyn Disk>,
+        settings: LogSettings,
+        mut found: Found,
+    ) -> io::Result<Writer> {
+        let active = segment::create(&*disk, found.next_segment, settings.segment_size, &mut found.spares)?;
+        found.segments.push_back(active);
+        Ok(Writer {
+            log,
+            disk,
+            settings,
+            index: found.index,
+            segments: found.segments,
+            spares: found.spares,
+            builder: Builder::default(),
+            next_batch: found.next_batch,
+            synced_batch: found.next_batch - 1,
+            written: 0,
+            unsynced_since: None,
+            stuck: None,
+            spare_ops: Vec::new(),
+            trim: None,
+            freed: Vec::new(),
+            is_closed: false,
+        })
+    }
+
+    /// What the log occupies now.
+    pub fn usage(&self) -> Usage {
+        let bytes = self.segments.iter().map(|segment| segment.end).sum();
+        Usage { segments: self.segments.len(), bytes, live_bytes: self.index.live_bytes() }
+    }
+
+    /// Ranges of page files that are free now.
+    pub fn take_freed(&mut self) -> Vec<PageRange> {
+        if self.unsynced_since.is_some() { Vec::new() } else { std::mem::take(&mut self.freed) }
+    }
+
+    /// Writes what was appended, waiting for it at most `patience` when nothing is there.
+    ///
+    /// # Errors
+    /// When a file cannot be written or synced. Nothing is durable then that was not before, the log must not
+    /// be used any more, and whoever waits has to be told with [`Log::fail`].
+    pub fn commit(&mut self, patience: Option<Duration>, now: Millis) -> io::Result<Committed> {
+        if let Some((position, urgent)) = self.stuck {
+            if !self.write_batch(now)? {
+                return Ok(Committed::Full);
+            }
+            self.stuck = None;
+            self.written = position;
+            self.settle_durability(urgent, now)?;
+        }
+        let patience = if self.is_trimming() { patience.map(|_| TRIM_PAUSE) } else { patience };
+        let mut taken =
+            self.log.take(std::mem::take(&mut self.spare_ops), patience, self.unsynced_since.is_some());
+        self.apply(&mut taken);
+        self.builder.begin(self.next_batch);
+        self.write_records(&taken.ops);
+        self.index.end_batch();
+        taken.ops.clear();
+        self.spare_ops = std::mem::take(&mut taken.ops);
+        self.trim_some()?;
+        self.is_closed |= taken.closing;
+        let urgent = taken.urgent || self.is_closed;
+        if !self.builder.is_empty() && !self.write_batch(now)? {
+            self.stuck = Some((taken.position, urgent));
+            return Ok(Committed::Full);
+        }
+        self.written = taken.position;
+        self.settle_durability(urgent, now)?;
+        self.retire_trimmed()?;
+        Ok(if self.is_closed { Committed::Closed } else { Committed::Done })
+    }
+
+    /// Carries the changes out in the index and leaves in them only what needs a record.
+    fn apply(&mut self, taken: &mut Taken) {
+        let segment = self.active_number();
+        let (index, freed) = (&mut self.index, &mut self.freed);
+        for op in &mut taken.ops {
+            match op {
+                Op::Message { places, .. } => index.arrive(places),
+                Op::Settled { queue, sequences } => index.settle(*queue, sequences, freed),
+                Op::Returned { queue, sequences } => index.give_back(*queue, sequences),
+                Op::Define(definition) => index.define(definition, segment, freed),
+                Op::Page(record) => match index.add_page(record, segment, freed) {
+                    Some(kept) => *record = kept,
+                    None => record.live.clear(),
+                },
+                Op::PageReleased { queue, page } => index.release_page(*queue, *page, freed),
+                Op::CleanStop => {}
+            }
+        }
+    }
+
+    fn write_records(&mut self, ops: &[Op]) {
+        for op in ops {
+            match op {
+                Op::Message { message, places } => self.write_message(message, places),
+                Op::Settled { queue, sequences } => {
+                    self.write_runs(sequences, |out, runs| record::put_settled(out, *queue, runs));
+                }
+                Op::Returned { queue, sequences } => {
+                    self.write_runs(sequences, |out, runs| record::put_returned(out, *queue, runs));
+                }
+                Op::Define(definition) => {
+                    self.builder.record(|out| record::put_definition(out, definition));
+                }
+                Op::Page(page) if page.live.is_empty() => {}
+                Op::Page(page) => {
+                    self.builder.record(|out| record::put_page(out, page));
+                }
+                Op::PageReleased { .. } => {}
+                Op::CleanStop => {
+                    self.builder.record(record::put_clean_stop);
+                }
+            }
+        }
+    }
+
+    fn write_message(&mut self, message: &Message, places: &Places) {
+        let index = &self.index;
+        let returned = |place: &Place| Place { returns: index.returns(place), ..*place };
+        let needed: Places = places.iter().filter(|place| index.is_fresh(place)).map(returned).collect();
+        if needed.is_empty() {
+            return;
+        }
+        let octets = self.builder.record(|out| record::put_message(out, &needed, message));
+        let share = octets as u64 / needed.len() as u64;
+        for place in &needed {
+            self.index.wrote(place.queue, share);
+        }
+    }
+
+    fn write_runs(&mut self, sequences: &[u64], put: impl FnOnce(&mut Vec<u8>, &[(u64, u64)])) {
+        if sequences.is_empty() {
+            return;
+        }
+        let mut sorted: SmallVec<[u64; 64]> = sequences.into();
+        sorted.sort_unstable();
+        let runs = runs(sorted.into_iter());
+        self.builder.record(|out| put(out, &runs));
+    }
+
+    fn active_number(&self) -> u64 {
+        self.segments.back().map_or(0, |segment| segment.number)
+    }
+
+    /// Writes the batch that was built; false when the disk is full.
+    fn write_batch(&mut self, now: Millis) -> io::Result<bool> {
+        let span = (self.builder.len() as u64).next_multiple_of(ALIGNMENT);
+        let fits = self.segments.back().is_some_and(|active| {
+            active.end + span <= self.settings.segment_size || active.end == segment::FIRST_BATCH
+        });
+        if !fits && !self.roll()? {
+            return Ok(false);
+        }
+        let Some(active) = self.segments.back_mut() else { return Ok(false) };
+        let octets = self.builder.seal(active.number, self.synced_batch);
+        match active.file.write_all_at(octets, active.end) {
+            Ok(()) => {}
+            // Nothing of the batch counts until all of it is there; it will be written over.
+            Err(error) if is_full(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        active.end += octets.len() as u64;
+        self.next_batch += 1;
+        self.unsynced_since.get_or_insert(now);
+        self.builder.shrink(BUFFER_KEPT);
+        Ok(true)
+    }
+
+    /// Goes on in a new segment; false when the disk is full.
+    fn roll(&mut self) -> io::Result<bool> {
+        // Only the last segment may hold what is not synced: a reader relies on it.
+        if self.unsynced_since.is_some() {
+            self.sync()?;
+        }
+        let number = self.active_number() + 1;
+        let (disk, size) = (&*self.disk, self.settings.segment_size);
+        let mut reserve = if self.spares.len() == 1 { std::mem::take(&mut self.spares) } else { Vec::new() };
+        let mut created = segment::create(disk, number, size, &mut self.spares);
+        if created.as_ref().is_err_and(is_full) && !reserve.is_empty() {
+            created = segment::create(disk, number, size, &mut reserve);
+        }
+        self.spares.append(&mut reserve);
+        match created {
+            Ok(segment) => {
+                self.segments.push_back(segment);
+                Ok(true)
+            }
+            Err(error) if is_full(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Syncs if somebody waits or it was long enough ago, and says what is durable.
+    fn settle_durability(&mut self, urgent: bool, now: Millis) -> io::Result<()> {
+        let overdue = self.unsynced_since.is_some_and(|since| since + LAZY_SYNC <= now);
+        let wanted = match self.settings.sync {
+            Durability::Fsync => urgent || overdue,
+            Durability::Interval => overdue || self.is_closed,
+            Durability::Os => self.is_closed,
+        };
+        if wanted && self.unsynced_since.is_some() {
+            self.sync()?;
+        }
+        let durable = self.unsynced_since.is_none() || self.settings.sync != Durability::Fsync;
+        self.log.done(durable.then_some(self.written));
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(active) = self.segments.back() {
+            active.file.sync()?;
+        }
+        self.synced_batch = self.next_batch - 1;
+        self.unsynced_since = None;
+        Ok(())
+    }
+
+    /// Begins or goes on with moving what lives in the oldest segment.
+    fn trim_some(&mut self) -> io::Result<()> {
+        if self.trim.is_none()
+            && self.should_trim()
+            && let Some(oldest) = self.segments.front()
+        {
+            self.trim = Some(Trim::new(oldest));
+        }
+        let Some(trim) = &mut self.trim else { return Ok(()) };
+        let next = self.segments.back().map_or(0, |segment| segment.number);
+        trim.go_on(&mut self.index, &mut self.builder, next)?;
+        if trim.is_scanned() && trim.trimmed_in.is_none() {
+            let wanted = self.index.definitions_before(trim.segment + 1);
+            if wanted.is_empty() {
+                self.builder.record(|out| record::put_trimmed(out, trim.segment + 1));
+                trim.trimmed_in = Some(self.next_batch);
+            } else if !trim.has_asked {
+                trim.has_asked = true;
+                self.log.want_definitions(wanted);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_trimming(&self) -> bool {
+        self.trim.as_ref().is_some_and(|trim| !trim.is_scanned() || trim.trimmed_in.is_some())
+    }
+
+    fn should_trim(&self) -> bool {
+        let usage = self.usage();
+        1 < usage.segments && self.settings.trim_min.max(2 * usage.live_bytes) < usage.bytes
+    }
+
+    /// Gives the oldest segment up once it is on disk that nothing in it is needed.
+    fn retire_trimmed(&mut self) -> io::Result<()> {
+        let trimmed_in = self.trim.as_ref().and_then(|trim| trim.trimmed_in);
+        if trimmed_in.is_none_or(|batch| self.synced_batch < batch) {
+            return Ok(());
+        }
+        self.trim = None;
+        match self.segments.pop_front() {
+            Some(oldest) => segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether an operation failed for want of space, which may come back.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
