@@ -10,7 +10,7 @@ use std::{
 };
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{self, ALIGNMENT, Body, Header},
@@ -204,6 +204,9 @@ pub struct Replay {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
+    /// are: trimming writes definitions again at the end.
+    deleted: HashSet<QueueId, FixedState>,
     account: Account,
     scratch: Vec<u8>,
 }
@@ -229,6 +232,7 @@ pub fn replay(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
+        deleted: HashSet::default(),
         account,
         scratch: Vec::new(),
     };
@@ -382,7 +386,7 @@ impl Replay {
             Record::Returned { queue, runs } => self.give_back(queue, &runs),
             Record::Definition(definition) => self.define(definition, segment),
             Record::Page(page) => {
-                if self.index.has_queue(page.queue) {
+                if !self.deleted.contains(&page.queue) {
                     self.index.recover_page(&page, segment);
                     let queue = self.queues.entry(page.queue).or_default();
                     for (first, length) in &page.live {
@@ -406,7 +410,7 @@ impl Replay {
         let Ok(view) = View::decode(&mut Reader::new(contents)) else { return };
         let mut message = None;
         for place in places {
-            if !self.index.has_queue(place.queue) {
+            if self.deleted.contains(&place.queue) {
                 continue;
             }
             self.index.recover_message(place, contents.len() as u64);
@@ -450,6 +454,7 @@ impl Replay {
     fn define(&mut self, definition: Definition, segment: u64) {
         if let Definition::DeleteQueue { id, .. } = &definition {
             self.queues.remove(id);
+            self.deleted.insert(*id);
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
             self.queues.entry(queue.id).or_default();
