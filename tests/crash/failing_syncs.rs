@@ -33,9 +33,11 @@ async fn nothing_is_confirmed_after_a_failed_sync() {
         let failed = fail(&place, &shared, &mut random, *when, &trace).await;
         let log = place.log().split_off(logged);
         assert!(failed, "sync {when} and what follows should fail: see {}", trace.display());
-        let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
-        assert_eq!(errors.len(), 1, "sync {when}: one clear line, not:\n{log}");
-        assert!(errors[0].contains("Input/output error"), "sync {when}: {}", errors[0]);
+        let errors: Vec<&str> = log.lines().filter(|line| line.contains(" ERROR ")).collect();
+        // A broker that has not got as far as to a log of its own says its last words only.
+        let told = if errors.is_empty() { log.lines().collect() } else { errors };
+        assert_eq!(told.len(), 1, "sync {when}: one clear line, not:\n{log}");
+        assert!(told[0].contains("Input/output error"), "sync {when}: {}", told[0]);
         let broker = place.start();
         verify(&broker, &shared, Ending::Kill, cycle).await;
         broker.end(Ending::Kill).await;

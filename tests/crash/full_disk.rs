@@ -17,10 +17,11 @@ use crate::{
     topology::ROUTES,
 };
 
-const DISK_MEBIBYTES: u64 = 64;
+/// A few segments of the log.
+const DISK_MEBIBYTES: u64 = 256;
 const MESSAGE_OCTETS: u32 = 60_000;
 /// More than the disk can hold.
-const MESSAGES_MAX: u32 = 3000;
+const MESSAGES_MAX: u32 = 6000;
 const WINDOW: usize = 10;
 const ROUNDS: u64 = 3;
 const PUBLISHER: u16 = 10;
@@ -54,7 +55,7 @@ async fn fill_and_drain(place: Place) {
     let (mut random, shared) = (seeded(), Shared::default());
     let mut broker = first(&place, &shared).await;
     for round in 1..=ROUNDS {
-        let confirmed = fill(&broker, &shared).await;
+        let confirmed = fill(&place, &broker, &shared).await;
         eprintln!("full after {confirmed} messages");
         broker.end(Ending::Kill).await;
         broker = place.start();
@@ -84,10 +85,11 @@ async fn send(channel: &lapin::Channel, shared: &Shared, waiting: &mut Waiting) 
 }
 
 /// Publishes until the broker takes no more, and tells how many it has confirmed.
-async fn fill(broker: &Broker, shared: &Shared) -> u32 {
+async fn fill(place: &Place, broker: &Broker, shared: &Shared) -> u32 {
     let connection = broker.connect().await;
     let channel = open(&connection).await;
     within("confirm.select-ok", channel.confirm_select(ConfirmSelectOptions::default())).await.unwrap();
+    let logged = place.log().len();
     let mut waiting = Waiting::new();
     for confirmed in 0..MESSAGES_MAX {
         while waiting.len() < WINDOW {
@@ -95,8 +97,8 @@ async fn fill(broker: &Broker, shared: &Shared) -> u32 {
         }
         let (id, confirm) = waiting.pop_front().expect("a full window");
         let confirm = tokio::select! {
-            confirm = within("a confirm, or connection.blocked", confirm) => confirm,
-            () = blocked(&connection) => return confirmed,
+            confirm = within("a confirm, or word of the full disk", confirm) => confirm,
+            () = full(place, logged, &connection) => return confirmed,
         };
         match confirm.expect("the broker lives on") {
             Confirmation::Ack(_) => shared.model().confirmed(id),
@@ -106,8 +108,9 @@ async fn fill(broker: &Broker, shared: &Shared) -> u32 {
     panic!("{MESSAGES_MAX} messages confirmed, which is more than the disk holds");
 }
 
-async fn blocked(connection: &Connection) {
-    while !connection.status().blocked() {
+/// The broker has told its clients, or at least its log, that the disk is full.
+async fn full(place: &Place, logged: usize, connection: &Connection) {
+    while !connection.status().blocked() && !place.log()[logged..].contains("the disk is full") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
