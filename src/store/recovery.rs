@@ -287,8 +287,7 @@ impl Replay {
                         found.push(Place { segment: at, offset, header });
                         offset = offset.saturating_add(header.span());
                     }
-                    // Behind the end, or behind damage: batches begin at multiples of the alignment.
-                    None => offset += ALIGNMENT,
+                    None => offset = batch::find(&*segment.file, offset + ALIGNMENT)?.unwrap_or(length),
                 }
             }
         }
