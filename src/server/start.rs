@@ -16,7 +16,7 @@ use super::{
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::memory::Account,
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef, Restored},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
     protocol,
     session::SessionSettings,
 };
@@ -191,7 +191,7 @@ impl BrokerBuilder {
             }
         };
         let log = storage.as_ref().map(|storage| storage.log().clone());
-        let journal = Journal::new(log, restored.as_ref().map_or(1, Restored::next_queue));
+        let journal = Journal::new(log, restored.as_ref().map_or(1, |restored| restored.next_queue));
         let node = Arc::new(Node::new(node_settings(&config, journal, account)));
         if let Some(restored) = restored {
             let (queues, messages) = node.restore(restored, clock.now());

@@ -89,7 +89,7 @@ impl Storage {
                 _ => StorageError::Recovery { path, error },
             }
         })?;
-        let Recovered { log, writer, definitions, queues, was_clean, report } = recovered;
+        let Recovered { log, writer, definitions, queues, next_queue, was_clean, report } = recovered;
         for damage in &report.damage {
             tracing::error!("the log is damaged: {damage}");
         }
@@ -111,7 +111,7 @@ impl Storage {
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        Ok((storage, Restored { definitions, queues, was_clean }))
+        Ok((storage, Restored { definitions, queues, next_queue, was_clean }))
     }
 
     pub fn log(&self) -> &Arc<Log> {

@@ -34,6 +34,9 @@ pub struct Recovered {
     pub writer: Writer,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// Greater than the id of every queue that the log mentions, also of deleted ones: records of theirs that
+    /// are not trimmed yet must not be taken for another queue's.
+    pub next_queue: QueueId,
     /// Whether the broker stopped in order; if not, every message may have been delivered before.
     pub was_clean: bool,
     pub report: Report,
@@ -184,6 +187,7 @@ pub fn recover(
         writer,
         definitions: replay.definitions,
         queues: replay.queues,
+        next_queue: replay.next_queue,
         was_clean: replay.was_clean,
         report: replay.report,
     })
@@ -207,6 +211,7 @@ pub struct Replay {
     /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
     /// are: trimming writes definitions again at the end.
     deleted: HashSet<QueueId, FixedState>,
+    next_queue: QueueId,
     account: Account,
     scratch: Vec<u8>,
 }
@@ -233,6 +238,7 @@ pub fn replay(
         report: Report::default(),
         trimmed: 1,
         deleted: HashSet::default(),
+        next_queue: 1,
         account,
         scratch: Vec::new(),
     };
@@ -409,6 +415,7 @@ impl Replay {
         let Ok(view) = View::decode(&mut Reader::new(contents)) else { return };
         let mut message = None;
         for place in places {
+            self.next_queue = self.next_queue.max(place.queue.saturating_add(1));
             if self.deleted.contains(&place.queue) {
                 continue;
             }
@@ -454,9 +461,11 @@ impl Replay {
         if let Definition::DeleteQueue { id, .. } = &definition {
             self.queues.remove(id);
             self.deleted.insert(*id);
+            self.next_queue = self.next_queue.max(id.saturating_add(1));
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
             self.queues.entry(queue.id).or_default();
+            self.next_queue = self.next_queue.max(queue.id.saturating_add(1));
         }
         self.index.define(&definition, segment, &mut Vec::new());
         self.catalog.apply(definition);
