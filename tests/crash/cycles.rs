@@ -76,15 +76,14 @@ pub async fn verify(broker: &Broker, shared: &Shared, ending: Ending, cycle: u64
 async fn without_a_crash_the_model_agrees() {
     let (mut random, place, shared) = (seeded(), Place::new(), Shared::default());
     let broker = first(&place, &shared).await;
-    for cycle in 1..=2 {
-        shared.expect_life();
-        let load = Load::start(broker.uri(), &shared, &mut random);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        shared.expect_end();
-        load.cut().await;
-        deserted(&broker).await;
-        verify(&broker, &shared, Ending::Clean, cycle).await;
-    }
+    shared.expect_life();
+    let load = Load::start(broker.uri(), &shared, &mut random);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    shared.expect_end();
+    load.cut().await;
+    deserted(&broker, &shared).await;
+    // Once only: the look leaves probes in queues, which a restart would remove.
+    verify(&broker, &shared, Ending::Clean, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

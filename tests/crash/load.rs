@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, options::QueueDeclareOptions, types::FieldTable};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
@@ -68,6 +68,10 @@ impl Peer {
     pub async fn connect(uri: &str, shared: Shared, random: Random) -> lapin::Result<Peer> {
         let connection = Connection::connect(uri, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
+        // It goes when the broker is done with the connection, which shows that it is.
+        let name = shared.model().next_peer();
+        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+        channel.queue_declare(name.into(), options, FieldTable::default()).await?;
         Ok(Peer { _connection: connection, channel, shared, random })
     }
 }

@@ -49,22 +49,27 @@ pub async fn look(broker: &Broker) -> Found {
     found
 }
 
-/// Waits until the broker has noticed that all consumers are gone.
-pub async fn deserted(broker: &Broker) {
-    let channel = broker.channel().await;
-    let options = QueueDeclareOptions { passive: true, ..Default::default() };
+/// Waits until the broker is done with all connections of the load.
+pub async fn deserted(broker: &Broker, shared: &Shared) {
+    let connection = broker.connect().await;
+    let names = shared.model().peers.clone();
     let all = async {
-        for queue in QUEUES.iter().chain([&DEAD]) {
-            loop {
-                let declare = channel.queue_declare((*queue).into(), options, FieldTable::default()).await;
-                if declare.expect("the queue is there").consumer_count() == 0 {
-                    break;
-                }
+        for name in names {
+            while exclusive_exists(&connection, &name).await {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     };
-    within("the end of all consumers", all).await;
+    within("the end of the load's connections", all).await;
+}
+
+/// Whether there is a queue of another connection by this name.
+async fn exclusive_exists(connection: &Connection, name: &str) -> bool {
+    let channel = open(connection).await;
+    let options = QueueDeclareOptions { passive: true, ..Default::default() };
+    let declare = channel.queue_declare(name.into(), options, FieldTable::default()).await;
+    let refused = declare.expect_err("it is another connection's, or gone").to_string();
+    !refused.contains("NOT_FOUND")
 }
 
 pub async fn open(connection: &Connection) -> Channel {

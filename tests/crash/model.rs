@@ -77,11 +77,20 @@ pub struct Model {
     pub dead: BTreeMap<Id, DeadLetter>,
     pub transactions: BTreeMap<Tx, Stage>,
     pub violations: Vec<String>,
+    /// Exclusive queues of the load's connections.
+    pub peers: Vec<String>,
     last_tx: u32,
     serials: BTreeMap<u16, u32>,
 }
 
 impl Model {
+    /// A name for the exclusive queue of a connection.
+    pub fn next_peer(&mut self) -> String {
+        let name = format!("peer.{}", self.peers.len());
+        self.peers.push(name.clone());
+        name
+    }
+
     /// The next message of a publisher, about to be sent to these queues.
     pub fn send(&mut self, publisher: u16, length: u32, queues: &[&str], tx: Option<Tx>) -> Id {
         let serial = self.serials.entry(publisher).or_default();
