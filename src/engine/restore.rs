@@ -19,16 +19,10 @@ use crate::{
 pub struct Restored {
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// Greater than the id of every queue that the log mentions.
+    pub next_queue: QueueId,
     /// Without a clean stop every message may have been delivered before (RST-15).
     pub was_clean: bool,
-}
-
-impl Restored {
-    /// Greater than every queue's id.
-    pub fn next_queue(&self) -> QueueId {
-        let ids = self.definitions.values().flat_map(Definitions::queue_ids);
-        ids.max().map_or(1, |highest| highest + 1)
-    }
 }
 
 /// A page as its queue sees it.
@@ -50,7 +44,7 @@ impl Node {
     /// Declares what was found and fills the queues; nobody is connected yet. Returns the numbers of queues
     /// and messages.
     pub fn restore(&self, restored: Restored, now: Millis) -> (usize, u64) {
-        let Restored { definitions, mut queues, was_clean } = restored;
+        let Restored { definitions, mut queues, was_clean, .. } = restored;
         let (mut count, mut messages) = (0, 0);
         for (vhost, definitions) in definitions {
             for queue in self.add_vhost(&vhost).restore(definitions, now) {

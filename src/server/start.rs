@@ -17,7 +17,7 @@ use super::{
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::memory::Account,
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef, Restored},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
     protocol,
     session::SessionSettings,
 };
@@ -197,7 +197,7 @@ impl BrokerBuilder {
             }
         };
         let log = storage.as_ref().map(|storage| storage.log().clone());
-        let journal = Journal::new(log, restored.as_ref().map_or(1, Restored::next_queue));
+        let journal = Journal::new(log, restored.as_ref().map_or(1, |restored| restored.next_queue));
         let node = Arc::new(Node::new(node_settings(&config, journal, account)));
         let known_pages = restored.as_ref().map(KnownPages::of).unwrap_or_default();
         let pager = match (&storage, freed) {

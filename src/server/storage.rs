@@ -19,8 +19,7 @@ use crate::{
     broker::memory::Account,
     engine::Restored,
     store::{
-        Committed, Durability, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions,
-        Writer,
+        Committed, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions, Writer,
         disk::{Disk, RealDisk},
         recover,
     },
@@ -92,7 +91,7 @@ impl Storage {
         let data_dir = DataDir::open(path)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.to_owned()));
         let options = RecoveryOptions {
-            settings: log_settings(&*disk, settings.sync),
+            settings: log_settings(&*disk, settings),
             account,
             accept_loss: settings.accept_loss,
         };
@@ -104,7 +103,7 @@ impl Storage {
                 _ => StorageError::Recovery { path, error },
             }
         })?;
-        let Recovered { log, writer, definitions, queues, was_clean, report } = recovered;
+        let Recovered { log, writer, definitions, queues, next_queue, was_clean, report } = recovered;
         for damage in &report.damage {
             tracing::error!("the log is damaged: {damage}");
         }
@@ -127,7 +126,8 @@ impl Storage {
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        Ok(Opened { storage, restored: Restored { definitions, queues, was_clean }, freed })
+        let restored = Restored { definitions, queues, next_queue, was_clean };
+        Ok(Opened { storage, restored, freed })
     }
 
     pub fn log(&self) -> &Arc<Log> {
@@ -185,10 +185,11 @@ impl FreeSpace {
     }
 }
 
-fn log_settings(disk: &dyn Disk, sync: Durability) -> LogSettings {
+fn log_settings(disk: &dyn Disk, settings: &config::Storage) -> LogSettings {
     let total = disk.space().map_or(u64::MAX, |space| space.total);
-    let segment_size = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
-    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync }
+    let fitting = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    let segment_size = settings.segment_size.unwrap_or(fitting);
+    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync: settings.sync }
 }
 
 /// The thread that writes the log.

@@ -294,6 +294,13 @@ pub static KEYS: &[Key] = &[
          os = the kernel has it and writes it when it likes."
     ),
     key!(
+        "storage.segment_size",
+        storage.segment_size,
+        Maybe(Size(65_536..=1 << 30)),
+        "Size of the files that the log consists of. It keeps about six of them, and twice what lives in it if\n\
+         that is more. none = 64MiB, or a 64th of a small disk."
+    ),
+    key!(
         "storage.accept_loss",
         storage.accept_loss,
         Switch,

@@ -132,6 +132,8 @@ pub struct Storage {
     pub data_dir: Option<PathBuf>,
     /// What a confirm means.
     pub sync: Durability,
+    /// Octets of a segment of the log; `None` = 64 MiB, or less on a small disk.
+    pub segment_size: Option<u64>,
     /// Start although parts of the log are missing.
     pub accept_loss: bool,
 }
@@ -211,6 +213,7 @@ impl Default for Config {
             storage: Storage {
                 data_dir: Some(PathBuf::from("leveret-data")),
                 sync: Durability::Fsync,
+                segment_size: None,
                 accept_loss: false,
             },
             log: Log { level: "info".to_owned(), format: LogFormat::Pretty },
