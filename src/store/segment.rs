@@ -87,14 +87,11 @@ fn header(number: u64) -> [u8; CHECKED] {
     octets
 }
 
-/// Checks a segment's header.
-pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), BadHeader>> {
+/// Checks a segment's header; answers which version wrote it.
+pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<String, BadHeader>> {
     let mut octets = [0; CHECKED];
     if !fill(file, &mut octets, 0)? {
         return Ok(Err(BadHeader::Damaged));
-    }
-    if octets == header(number) {
-        return Ok(Ok(()));
     }
     let (content, crc) = octets.split_at(CHECKED - 8);
     let sum = crc32c::crc32c(content).to_le_bytes();
@@ -103,12 +100,12 @@ pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), B
         return Ok(Err(BadHeader::Damaged));
     }
     let format = field(12, 4).first_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
+    let by = String::from_utf8_lossy(field(24, 32)).trim_end_matches('\0').to_owned();
     if format != FORMAT {
-        let by = String::from_utf8_lossy(field(24, 32)).trim_end_matches('\0').to_owned();
         return Ok(Err(BadHeader::Format { found: format, by }));
     }
     let same = field(16, 8) == number.to_le_bytes();
-    Ok(if same { Ok(()) } else { Err(BadHeader::Damaged) })
+    Ok(if same { Ok(by) } else { Err(BadHeader::Damaged) })
 }
 
 /// Makes segment `number`, of a spare one if there is one. Durable when it returns.
