@@ -85,7 +85,9 @@ impl std::fmt::Display for Damage {
                 }
                 Ok(())
             }
-            DamageKind::Settlement { queue, .. } => write!(f, "a settlement of queue #{queue} cannot be read"),
+            DamageKind::Settlement { queue, .. } => {
+                write!(f, "a settlement of queue #{queue} cannot be read")
+            }
             DamageKind::Batches { first, last } if first == last => {
                 write!(f, "batch {first} is missing or cannot be read to its end")
             }

@@ -137,7 +137,9 @@ impl QueueIndex {
             let inside = self.pages_by_first.range((this, first)..(this, end));
             pages.extend(before.into_iter().chain(inside).map(|(_, page)| *page));
             let next = this.checked_add(1);
-            lane = next.and_then(|next| self.pages_by_first.range((next, 0)..).next()).map(|((lane, _), _)| *lane);
+            lane = next
+                .and_then(|next| self.pages_by_first.range((next, 0)..).next())
+                .map(|((lane, _), _)| *lane);
         }
         pages
     }

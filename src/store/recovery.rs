@@ -498,7 +498,9 @@ fn unreadable(body: &[u8]) -> DamageKind {
         Ok(Record::Settled { queue, runs } | Record::Returned { queue, runs }) => {
             return DamageKind::Settlement { queue, runs };
         }
-        Ok(Record::Message { places, .. }) => places.iter().map(|place| (place.queue, place.sequence)).collect(),
+        Ok(Record::Message { places, .. }) => {
+            places.iter().map(|place| (place.queue, place.sequence)).collect()
+        }
         _ => Vec::new(),
     };
     DamageKind::Record { places }

@@ -47,7 +47,10 @@ fn spare_path(number: u64) -> String {
 
 /// Tells what a file's name means.
 pub fn parse_name(name: &str) -> Name {
-    let number = |digits: &str| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16);
+    let number = |digits: &str| {
+        // Only the spelling that a path has: the file is opened by its number.
+        u64::from_str_radix(digits, 16).ok().filter(|number| format!("{number:016x}") == digits)
+    };
     match name.strip_prefix(SPARE) {
         Some(digits) => number(digits).map_or(Name::Foreign, Name::Spare),
         None => number(name).map_or(Name::Foreign, Name::Segment),

@@ -78,7 +78,8 @@ impl Sequences {
 
     /// Those from `first` up to `end`, in ascending order; takes time for what is there, not for the range.
     pub fn range(&self, first: u64, end: u64) -> impl Iterator<Item = u64> {
-        let blocks = if first < end { self.blocks.range(first / BITS..=(end - 1) / BITS) } else { Default::default() };
+        let blocks =
+            if first < end { self.blocks.range(first / BITS..=(end - 1) / BITS) } else { Default::default() };
         blocks.flat_map(members).filter(move |sequence| first <= *sequence && *sequence < end)
     }
 

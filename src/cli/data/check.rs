@@ -114,7 +114,9 @@ fn write_text(
         let octets = units::count(report.torn_bytes);
         facts.push(("torn", format!("{octets} octets at the end, which the next start cuts off; {TORN}")));
     }
-    facts.extend(report.foreign.iter().map(|name| ("foreign", format!("log/{} is not leveret's", safe(name)))));
+    facts.extend(
+        report.foreign.iter().map(|name| ("foreign", format!("log/{} is not leveret's", safe(name)))),
+    );
     for (what, text) in facts {
         writeln!(out, "  {what:<9} {text}")?;
     }
@@ -301,11 +303,10 @@ mod tests {
 
     #[test]
     fn ranges_that_touch_are_one() {
-        assert_eq!(join([(1, 1), (2, 4), (3, 3), (6, 6), (u64::MAX, u64::MAX)]), [
-            (1, 4),
-            (6, 6),
-            (u64::MAX, u64::MAX)
-        ]);
+        assert_eq!(
+            join([(1, 1), (2, 4), (3, 3), (6, 6), (u64::MAX, u64::MAX)]),
+            [(1, 4), (6, 6), (u64::MAX, u64::MAX)]
+        );
         assert_eq!(show_ranges(&[(1, 4), (6, 6)]), "1 to 4, 6");
         let kind = DamageKind::Settlement { queue: 7, runs: vec![(u64::MAX - 1, 1), (3, 0), (1, 2)] };
         let found = affected(&[Damage { segment: 1, offset: 0, kind }]);

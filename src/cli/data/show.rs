@@ -260,6 +260,9 @@ mod tests {
         let fields = vec![("name", json!("a\n\u{1b}[2J\u{202e}b\u{7f}")), ("n", json!(1))];
         let line = text(fields.clone());
         assert_eq!(line, r#"name="a\n\u001b[2J\u{202e}b\u{7f}" n=1"#);
-        assert_eq!(serde_json::from_str::<Value>(&object(fields)).unwrap()["name"], "a\n\u{1b}[2J\u{202e}b\u{7f}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&object(fields)).unwrap()["name"],
+            "a\n\u{1b}[2J\u{202e}b\u{7f}"
+        );
     }
 }
