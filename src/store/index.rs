@@ -196,10 +196,6 @@ impl Index {
         self.live_bytes
     }
 
-    pub fn has_queue(&self, queue: QueueId) -> bool {
-        self.queues.contains_key(&queue)
-    }
-
     /// A message arrives with the current batch: keeps the places that need a record, if it gets one.
     pub fn arrive(&mut self, places: &mut Places) {
         let (queues, touched) = (&mut self.queues, &mut self.touched);

@@ -4,7 +4,7 @@
 //! be missing or torn, and is cut off; what was synced must be there, and what is not is reported.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     io,
     sync::Arc,
 };
@@ -140,6 +140,9 @@ pub struct Replay<M = Message> {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Queues that are gone for good. One that is merely not defined may be yet: when the oldest segment is
+    /// emptied, messages are written again before definitions are.
+    deleted: HashSet<QueueId>,
     /// Runs given back that were not in the log then: those that live in pages in the end were in them.
     returned_in_pages: Vec<(QueueId, u64, u64)>,
 }
@@ -179,6 +182,7 @@ fn replay_with<M: Clone>(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
+        deleted: HashSet::new(),
         returned_in_pages: Vec::new(),
     };
     let io = |error| RecoveryError::Io { path: segment::DIRECTORY.to_owned(), error };
@@ -313,7 +317,7 @@ impl<M: Clone> Replay<M> {
         }
         let mut message = None;
         for place in places {
-            if !self.index.has_queue(place.queue) {
+            if self.deleted.contains(&place.queue) {
                 continue;
             }
             self.index.recover_message(place, contents.len() as u64);
@@ -327,7 +331,7 @@ impl<M: Clone> Replay<M> {
     }
 
     fn apply_page(&mut self, page: &PageRecord, segment: u64) {
-        if !self.index.has_queue(page.queue) {
+        if self.deleted.contains(&page.queue) {
             return;
         }
         self.index.recover_page(page, segment);
@@ -347,7 +351,10 @@ impl<M: Clone> Replay<M> {
     }
 
     fn settle(&mut self, id: QueueId, runs: &[(u64, u64)]) {
-        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if self.deleted.contains(&id) {
+            return;
+        }
+        let queue = self.queues.entry(id).or_default();
         for (first, length) in runs {
             let end = first.saturating_add(*length);
             queue.next_sequence = queue.next_sequence.max(end);
@@ -361,7 +368,10 @@ impl<M: Clone> Replay<M> {
     }
 
     fn give_back(&mut self, id: QueueId, runs: &[(u64, u64)]) {
-        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if self.deleted.contains(&id) {
+            return;
+        }
+        let queue = self.queues.entry(id).or_default();
         for (first, length) in runs {
             let (mut from, end) = (*first, first.saturating_add(*length));
             let mut here = Vec::new();
@@ -397,9 +407,11 @@ impl<M: Clone> Replay<M> {
     fn define(&mut self, definition: Definition, segment: u64) {
         if let Definition::DeleteQueue { id, .. } = &definition {
             self.queues.remove(id);
+            self.deleted.insert(*id);
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
             self.queues.entry(queue.id).or_default();
+            self.deleted.remove(&queue.id);
         }
         self.index.define(&definition, segment, &mut Vec::new());
         self.catalog.apply(definition);
@@ -407,8 +419,7 @@ impl<M: Clone> Replay<M> {
 
     fn finish(&mut self) {
         self.definitions = std::mem::take(&mut self.catalog).into_definitions();
-        let ids: std::collections::HashSet<QueueId> =
-            self.definitions.values().flat_map(Definitions::queue_ids).collect();
+        let ids: HashSet<QueueId> = self.definitions.values().flat_map(Definitions::queue_ids).collect();
         self.queues.retain(|id, _| ids.contains(id));
         self.index.retain_queues(|id| ids.contains(&id));
         self.give_back_in_pages();

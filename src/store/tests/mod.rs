@@ -66,7 +66,6 @@ fn page(page: u64, live: &[(u64, u64)]) -> PageRecord {
 
 /// A log that is written to.
 struct Running {
-    disk: MemoryDisk,
     log: Arc<Log>,
     writer: Writer,
     now: Millis,
@@ -75,7 +74,7 @@ struct Running {
 impl Running {
     fn start(disk: &MemoryDisk) -> Running {
         let (log, writer) = recovered(disk, false).map(|found| (found.log, found.writer)).unwrap();
-        Running { disk: disk.clone(), log, writer, now: 1_000_000 }
+        Running { log, writer, now: 1_000_000 }
     }
 
     /// Makes changes durable, as one batch.
