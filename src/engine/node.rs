@@ -50,7 +50,7 @@ pub struct Node {
     pub timers: Timers,
     pub replies: Replies,
     pub journal: Arc<Journal>,
-    pub paging: Paging,
+    pub paging: Arc<Paging>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
     next_connection: AtomicU64,
@@ -67,7 +67,7 @@ impl Node {
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
-            paging: Paging::new(settings.journal.is_on()),
+            paging: Arc::new(Paging::new(settings.journal.is_on())),
             journal: Arc::new(settings.journal),
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
@@ -83,7 +83,7 @@ impl Node {
 
     /// The vhost with this name, which is made if it is not there.
     pub fn add_vhost(&self, name: &str) -> Arc<Vhost> {
-        let new = || Arc::new(Vhost::new(name, self.journal.clone()));
+        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone()));
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
 
@@ -187,7 +187,7 @@ impl Node {
     }
 
     #[cold]
-    fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
+    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
         let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(queue.clone(), page));
         let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(queue.clone(), page));
         self.paging.request(fetch.chain(dropped));

@@ -76,6 +76,10 @@ impl Paging {
     }
 
     pub fn request(&self, requests: impl IntoIterator<Item = PageRequest>) {
+        let mut requests = requests.into_iter().peekable();
+        if requests.peek().is_none() {
+            return;
+        }
         let mut state = self.state.lock();
         state.requests.extend(requests);
         drop(state);

@@ -58,7 +58,7 @@ impl DamageKind {
 /// Why a log cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    #[error("{path} cannot be read: {error}")]
+    #[error("{path} cannot be used: {error}")]
     Io { path: String, error: io::Error },
     #[error(
         "the log has format {found}, written by leveret {by}; this version knows format {}",

@@ -71,6 +71,11 @@
 //! | 4 delete queue | id *n*, name |
 //! | 5 bind, 6 unbind | flags (1 to a queue), source, destination, routing key, arguments |
 //!
+//! # Pages
+//!
+//! Parts of long queues are in files of their own, `pages/<queue>-<file>` (hexadecimal), as [`pages`] says; the
+//! log's page records say where, and what in them lives.
+//!
 //! A message's record comes before any record that settles or returns it, or not at all; within a queue the
 //! order of messages is that of their sequences, wherever their records are.
 
@@ -83,6 +88,7 @@ pub mod disk;
 mod index;
 mod log;
 mod octets;
+mod pages;
 mod record;
 mod recovery;
 mod scan;
@@ -101,10 +107,12 @@ pub use definition::{BindingDefinition, Definition, ExchangeDefinition, QueueDef
 pub use index::PageRange;
 pub use log::{DURABLE, Log, Op, Position};
 pub use octets::{Malformed, Reader};
+pub use pages::{PageFiles, PageLocation};
 pub use record::{PageRecord, Place, Places, Record};
 pub use recovery::{
     Recovered, RecoveredMessage, RecoveredQueue, RecoveryOptions, Replay, Spot, recover, replay,
 };
 pub use segment::FORMAT;
+pub use sequences::runs;
 pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

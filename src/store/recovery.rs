@@ -4,13 +4,13 @@
 //! be missing or torn, and is cut off; what was synced must be there, and what is not is reported.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     io,
     sync::Arc,
 };
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{self, Body, HEADER, RECORD_HEADER},
@@ -36,6 +36,9 @@ pub struct Recovered {
     pub writer: Writer,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// Greater than the id of every queue that the log mentions, also of deleted ones: records of theirs that
+    /// are not trimmed yet must not be taken for another queue's.
+    pub next_queue: QueueId,
     /// Whether the broker stopped in order; if not, every message may have been delivered before.
     pub was_clean: bool,
     pub report: Report,
@@ -122,6 +125,7 @@ pub fn recover(
         writer,
         definitions: replay.definitions,
         queues: replay.queues,
+        next_queue: replay.next_queue,
         was_clean: replay.was_clean,
         report: replay.report,
     })
@@ -140,9 +144,10 @@ pub struct Replay<M = Message> {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
-    /// Queues that are gone for good. One that is merely not defined may be yet: when the oldest segment is
-    /// emptied, messages are written again before definitions are.
-    deleted: HashSet<QueueId>,
+    /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
+    /// are: trimming writes definitions again at the end.
+    deleted: HashSet<QueueId, FixedState>,
+    next_queue: QueueId,
     /// Runs given back that were not in the log then: those that live in pages in the end were in them.
     returned_in_pages: Vec<(QueueId, u64, u64)>,
 }
@@ -182,7 +187,8 @@ fn replay_with<M: Clone>(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
-        deleted: HashSet::new(),
+        deleted: HashSet::default(),
+        next_queue: 1,
         returned_in_pages: Vec::new(),
     };
     let io = |error| RecoveryError::Io { path: segment::DIRECTORY.to_owned(), error };
@@ -317,6 +323,7 @@ impl<M: Clone> Replay<M> {
         }
         let mut message = None;
         for place in places {
+            self.next_queue = self.next_queue.max(place.queue.saturating_add(1));
             if self.deleted.contains(&place.queue) {
                 continue;
             }
@@ -331,6 +338,7 @@ impl<M: Clone> Replay<M> {
     }
 
     fn apply_page(&mut self, page: &PageRecord, segment: u64) {
+        self.next_queue = self.next_queue.max(page.queue.saturating_add(1));
         if self.deleted.contains(&page.queue) {
             return;
         }
@@ -408,10 +416,11 @@ impl<M: Clone> Replay<M> {
         if let Definition::DeleteQueue { id, .. } = &definition {
             self.queues.remove(id);
             self.deleted.insert(*id);
+            self.next_queue = self.next_queue.max(id.saturating_add(1));
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
             self.queues.entry(queue.id).or_default();
-            self.deleted.remove(&queue.id);
+            self.next_queue = self.next_queue.max(queue.id.saturating_add(1));
         }
         self.index.define(&definition, segment, &mut Vec::new());
         self.catalog.apply(definition);
@@ -419,7 +428,8 @@ impl<M: Clone> Replay<M> {
 
     fn finish(&mut self) {
         self.definitions = std::mem::take(&mut self.catalog).into_definitions();
-        let ids: HashSet<QueueId> = self.definitions.values().flat_map(Definitions::queue_ids).collect();
+        let ids: HashSet<QueueId, FixedState> =
+            self.definitions.values().flat_map(Definitions::queue_ids).collect();
         self.queues.retain(|id, _| ids.contains(id));
         self.index.retain_queues(|id| ids.contains(&id));
         self.give_back_in_pages();

@@ -162,7 +162,7 @@ fn write_damage(damage: &[Damage], names: &Names, out: &mut impl Write) -> Resul
     if damage.is_empty() {
         return Ok(writeln!(out, "\nno damage found")?);
     }
-    writeln!(out, "\nDAMAGED in {} places:", units::count(damage.len() as u64))?;
+    writeln!(out, "\ndamage found: {}", units::count(damage.len() as u64))?;
     for one in damage {
         writeln!(out, "  {one}\n    {}", meaning(&one.kind))?;
     }

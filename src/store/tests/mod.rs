@@ -131,6 +131,11 @@ fn seen(disk: &MemoryDisk) -> Seen {
     (all, log.report.damage)
 }
 
+/// Paths of the segments, oldest first.
+fn segment_paths(disk: &MemoryDisk) -> Vec<String> {
+    disk.files().into_iter().map(|(name, _)| name).filter(|name| !name.contains("spare")).collect()
+}
+
 /// The sequences of queue 1.
 fn sequences(disk: &MemoryDisk) -> Vec<u64> {
     seen(disk).0.into_keys().filter(|(queue, _)| *queue == 1).map(|(_, sequence)| sequence).collect()
