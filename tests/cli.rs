@@ -362,7 +362,7 @@ fn check_says_what_is_there_and_what_is_damaged() {
     assert_eq!(output.status.code(), Some(1));
     let text = text_of(&output);
     assert!(
-        text.contains("damage found: 1") && text.contains("queue 'orders' in vhost '/': messages 1"),
+        text.contains("damage found: 1") && text.contains("queue 'orders' in vhost '/': messages 0"),
         "{text}"
     );
     let output = place.leveret(&["check", "data", "--json"]).output().unwrap();
