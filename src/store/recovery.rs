@@ -309,6 +309,8 @@ impl<M: Clone> Replay<M> {
             Record::Returned { queue, runs } => self.give_back(queue, &runs),
             Record::Definition(definition) => self.define(definition, segment),
             Record::Page(page) => self.apply_page(&page, segment),
+            // One that has no use for itself would have the log thrown away.
+            Record::Trimmed { before } if segment < before => return false,
             Record::Trimmed { before } => self.trimmed = self.trimmed.max(before),
             Record::CleanStop => {}
         }
