@@ -198,7 +198,7 @@ impl BrokerBuilder {
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
-                let open = move || Storage::open(&settings, &path, account, clock, &replay);
+                let open = move || Storage::open(&settings, &path, account, clock, &replay, random);
                 let opened = tokio::task::spawn_blocking(open).await;
                 let Opened { storage, restored, freed } = opened.map_err(|_| StartError::Panicked)??;
                 (Some(storage), Some(restored), Some(freed))

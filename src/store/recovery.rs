@@ -113,6 +113,7 @@ pub fn recover(
     replay.cut_tail(&**disk).map_err(io)?;
     let log = Arc::new(Log::new());
     let found = Found {
+        mark: replay.files.mark,
         next_segment,
         next_batch: replay.next_batch,
         segments: replay.files.segments,

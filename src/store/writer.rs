@@ -28,6 +28,8 @@ pub struct LogSettings {
     /// The log is trimmed when it is longer than this, in octets, and than twice what lives in it.
     pub trim_min: u64,
     pub sync: Durability,
+    /// A number that nobody can guess, for a new log.
+    pub mark: u64,
 }
 
 /// What durable means.
@@ -104,6 +106,7 @@ pub(super) struct Found {
     pub segments: VecDeque<Segment>,
     pub spares: Vec<u64>,
     pub next_segment: u64,
+    pub mark: Option<u64>,
     pub next_batch: u64,
     pub index: Index,
 }
@@ -116,7 +119,13 @@ impl Writer {
         settings: LogSettings,
         mut found: Found,
     ) -> io::Result<Writer> {
-        let active = segment::create(&*disk, found.next_segment, settings.segment_size, &mut found.spares)?;
+        let active = segment::create(
+            &*disk,
+            found.next_segment,
+            found.mark.unwrap_or(settings.mark),
+            settings.segment_size,
+            &mut found.spares,
+        )?;
         found.segments.push_back(active);
         if found.spares.is_empty() {
             // For the day on which the disk is full. If that is today, there is none.
@@ -279,7 +288,7 @@ impl Writer {
             return Ok(false);
         }
         let Some(active) = self.segments.back_mut() else { return Ok(false) };
-        let octets = self.builder.seal(active.number, self.synced_batch);
+        let octets = self.builder.seal(active.key(), self.synced_batch);
         match active.file.write_all_at(octets, active.end) {
             Ok(()) => {}
             // Nothing of the batch counts until all of it is there; it will be written over.
@@ -300,11 +309,12 @@ impl Writer {
             self.sync()?;
         }
         let number = self.active_number() + 1;
+        let mark = self.segments.back().map_or(self.settings.mark, |active| active.mark);
         let (disk, size) = (&*self.disk, self.settings.segment_size);
         let mut reserve = if self.spares.len() == 1 { std::mem::take(&mut self.spares) } else { Vec::new() };
-        let mut created = segment::create(disk, number, size, &mut self.spares);
+        let mut created = segment::create(disk, number, mark, size, &mut self.spares);
         if created.as_ref().is_err_and(is_full) && !reserve.is_empty() {
-            created = segment::create(disk, number, size, &mut reserve);
+            created = segment::create(disk, number, mark, size, &mut reserve);
         }
         self.spares.append(&mut reserve);
         match created {

@@ -197,10 +197,13 @@ fn a_damaged_segment_header_is_reported_and_costs_nothing() {
     let all = sequences(&disk);
     for number in 1..=segment_paths(&disk).len() as u64 {
         disk.flip_bit(&path(number), 20, 0);
+        assert_eq!(seen(&disk).1, [], "there is a copy");
+        disk.flip_bit(&path(number), 2048 + 20, 0);
         let (_, damage) = seen(&disk);
         assert_eq!(damage, [Damage { segment: number, offset: 0, kind: DamageKind::Header }]);
         assert_eq!(sequences(&disk), all);
         disk.flip_bit(&path(number), 20, 0);
+        disk.flip_bit(&path(number), 2048 + 20, 0);
     }
     recovered(&disk, false).unwrap();
 }
@@ -227,7 +230,7 @@ fn spare_and_foreign_files_are_left_alone() {
 #[test]
 fn a_trimmed_segment_that_was_left_behind_goes_at_the_next_start() {
     let disk = log_of(&[body_of(|out| record::put_definition(out, &declare(1)))]);
-    let second = segment::create(&disk, 2, SEGMENT, &mut Vec::new()).unwrap();
+    let second = segment::create(&disk, 2, 0, SEGMENT, &mut Vec::new()).unwrap();
     let mut builder = Builder::default();
     builder.begin(2);
     builder.record(|out| record::put_definition(out, &declare(2)));
