@@ -84,6 +84,7 @@ mod catalog;
 mod contents;
 mod definition;
 pub mod disk;
+mod homes;
 mod index;
 mod log;
 mod octets;
