@@ -390,6 +390,8 @@ impl Index {
                 lives
             });
         }
+        // What went to pages, or with queues that are not defined, was not subtracted.
+        self.live_bytes = self.queues.values().map(|queue| queue.bytes).sum();
     }
 
     /// All pages, for recovery.

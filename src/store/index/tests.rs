@@ -133,3 +133,15 @@ fn a_restart_forgets_pages_in_which_nothing_lives() {
     assert_eq!(bench.index.pages().map(|(record, _)| record.page).collect::<Vec<_>>(), [1]);
     assert_eq!(bench.settle([15]), [15]);
 }
+
+#[test]
+fn a_restart_does_not_count_what_lives_in_pages_or_nowhere() {
+    let mut bench = Bench::new();
+    for (queue, sequence) in (0..10).map(|sequence| (QUEUE, sequence)).chain([(QUEUE + 1, 0)]) {
+        bench.index.recover_message(&Place { queue, sequence, deadline: 0, returns: 0 }, 1000);
+    }
+    bench.index.recover_page(&page_record(0, &[(2, 8)]), 1);
+    bench.index.retain_queues(|queue| queue == QUEUE);
+    bench.index.end_recovery();
+    assert_eq!(bench.index.live_bytes(), 2000);
+}
