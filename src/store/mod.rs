@@ -87,6 +87,7 @@ mod contents;
 mod damage;
 mod definition;
 pub mod disk;
+mod homes;
 mod index;
 mod log;
 mod octets;

@@ -78,6 +78,8 @@ pub struct Writer {
     is_trim_broken: bool,
     /// Ranges of page files that nothing needs any more once everything written is synced.
     freed: Vec<PageRange>,
+    /// The clean stop was noted; it is to stay the last record.
+    is_stopping: bool,
     is_closed: bool,
 }
 
@@ -148,6 +150,7 @@ impl Writer {
             trim: None,
             is_trim_broken: false,
             freed: Vec::new(),
+            is_stopping: false,
             is_closed: false,
         })
     }
@@ -160,8 +163,9 @@ impl Writer {
 
     /// Ranges of page files that are free now.
     pub fn take_freed(&mut self) -> Vec<PageRange> {
+        // What freed them may also be in the batch for which there is no space.
         let waits = self.unsynced_since.is_some() && self.settings.sync != Durability::Os;
-        if waits { Vec::new() } else { std::mem::take(&mut self.freed) }
+        if waits || self.stuck.is_some() { Vec::new() } else { std::mem::take(&mut self.freed) }
     }
 
     /// Writes what was appended, waiting for it at most `patience` when nothing is there.
@@ -187,7 +191,9 @@ impl Writer {
         self.index.end_batch();
         taken.ops.clear();
         self.spare_ops = std::mem::take(&mut taken.ops);
-        self.trim_some();
+        if !self.is_stopping {
+            self.trim_some();
+        }
         self.is_closed |= taken.closing;
         let urgent = taken.urgent || self.is_closed;
         if !self.builder.is_empty() && !self.write_batch(now)? {
@@ -216,7 +222,7 @@ impl Writer {
                 },
                 Op::PageReleased { queue, page } => index.release_page(*queue, *page, freed),
                 Op::PageDropped { queue, page, live } => *live = index.drop_page(*queue, *page, freed),
-                Op::CleanStop => {}
+                Op::CleanStop => self.is_stopping = true,
             }
         }
     }
@@ -333,7 +339,8 @@ impl Writer {
         let wanted = match self.settings.sync {
             Durability::Fsync => urgent || overdue,
             Durability::Interval => overdue || self.is_closed,
-            Durability::Os => self.is_closed,
+            // A segment must not go before what says so is on disk, whatever is promised to clients.
+            Durability::Os => self.is_closed || overdue && self.retires(),
         };
         if wanted && self.unsynced_since.is_some() {
             self.sync()?;
@@ -387,6 +394,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the oldest segment waits only for a sync to go.
+    fn retires(&self) -> bool {
+        self.trim.as_ref().is_some_and(|trim| trim.trimmed_in.is_some())
+    }
+
     fn is_trimming(&self) -> bool {
         self.trim.as_ref().is_some_and(|trim| !trim.is_scanned() || trim.trimmed_in.is_some())
     }
@@ -406,7 +418,13 @@ impl Writer {
         }
         self.trim = None;
         match self.segments.pop_front() {
-            Some(oldest) => segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX),
+            Some(oldest) => {
+                // One batch may have been larger than a segment is.
+                if self.settings.segment_size < oldest.file.length()? {
+                    oldest.file.set_length(self.settings.segment_size)?;
+                }
+                segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX)
+            }
             None => Ok(()),
         }
     }
