@@ -384,7 +384,9 @@ impl Writer {
         if trim.is_scanned() && trim.trimmed_in.is_none() {
             let wanted = self.index.definitions_before(trim.segment + 1);
             if wanted.is_empty() {
-                self.builder.record(|out| record::put_trimmed(out, trim.segment + 1));
+                // The next number may have been an empty segment's, which a start has removed.
+                let kept = self.segments.get(1).map_or(trim.segment + 1, |segment| segment.number);
+                self.builder.record(|out| record::put_trimmed(out, kept));
                 trim.trimmed_in = Some(self.next_batch);
             } else if !trim.has_asked {
                 trim.has_asked = true;
