@@ -9,6 +9,8 @@ mod limits;
 mod listener;
 pub(crate) mod logging;
 mod memory;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod storage;
 

@@ -103,6 +103,12 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
+    /// What is ready, in the order in which it will leave.
+    #[cfg(test)]
+    pub fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.ready.iter()
+    }
+
     pub fn is_deleted(&self) -> bool {
         self.deleted
     }
