@@ -1,6 +1,6 @@
-//! The memory alarm: above the watermark publishers wait (ALM-01 to ALM-11).
+//! The alarms: above the memory watermark, or with too little disk space left, publishers wait (ALM-01 to ALM-11).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::broker::memory::Account;
 
@@ -10,6 +10,8 @@ pub struct Alarms {
     /// In octets; 0 blocks everybody.
     memory_limit: AtomicU64,
     account: Account,
+    /// Too little space on the disk.
+    disk: AtomicBool,
     /// Connections that wait for an alarm to clear.
     waiting: AtomicUsize,
 }
@@ -23,7 +25,12 @@ impl Drop for Alarms {
 impl Alarms {
     /// `memory_limit` in octets of messages held in memory.
     pub fn new(memory_limit: u64, account: Account) -> Alarms {
-        Alarms { memory_limit: AtomicU64::new(memory_limit), account, waiting: AtomicUsize::new(0) }
+        Alarms {
+            memory_limit: AtomicU64::new(memory_limit),
+            account,
+            disk: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// The account of this node's messages.
@@ -56,11 +63,22 @@ impl Alarms {
         self.memory_limit.store(octets, Relaxed);
     }
 
+    /// Sets or clears the disk alarm.
+    pub fn set_disk(&self, is_low: bool) {
+        self.disk.store(is_low, Relaxed);
+    }
+
     /// The reason to block publishers, as connection.blocked gives it (ALM-04).
     #[inline]
     pub fn reason(&self) -> Option<&'static str> {
         let limit = self.memory_limit();
         // Threads keep a little to themselves, so what is held may look like nothing.
-        (limit == 0 || limit < self.account.held_bytes()).then_some("low on memory")
+        let memory = limit == 0 || limit < self.account.held_bytes();
+        match (memory, self.disk.load(Relaxed)) {
+            (false, false) => None,
+            (true, false) => Some("low on memory"),
+            (false, true) => Some("low on disk"),
+            (true, true) => Some("low on disk & memory"),
+        }
     }
 }

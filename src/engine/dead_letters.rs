@@ -113,12 +113,14 @@ fn arrive(
     let deadline = {
         let mut state = target.state.lock();
         state.publish(messages, now, &mut effects, |_, _| ());
+        node.paging.note_length(target, state.resident_cost());
         state.next_deadline()
     };
     effects.wake_all();
     if let Some(deadline) = deadline {
         node.timers.arm(&target.0, deadline);
     }
+    node.request_pages(target, &mut effects);
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     effects.dead

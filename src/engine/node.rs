@@ -10,7 +10,8 @@ use foldhash::fast::RandomState;
 
 use super::{
     Access, Alarms, Allowances, ConnectionId, ConsumerOutlet, Inbox, Journal, LoginGuard, Occupancy,
-    QueueRef, Refusals, Refused, Replies, Signal, Timers, Vhost, add_notes, dead_letters,
+    PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers, Vhost, add_notes,
+    dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -49,6 +50,7 @@ pub struct Node {
     pub timers: Timers,
     pub replies: Replies,
     pub journal: Arc<Journal>,
+    pub paging: Arc<Paging>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
     next_connection: AtomicU64,
@@ -65,6 +67,7 @@ impl Node {
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
+            paging: Arc::new(Paging::new(settings.journal.is_on())),
             journal: Arc::new(settings.journal),
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
@@ -80,7 +83,7 @@ impl Node {
 
     /// The vhost with this name, which is made if it is not there.
     pub fn add_vhost(&self, name: &str) -> Arc<Vhost> {
-        let new = || Arc::new(Vhost::new(name, self.journal.clone()));
+        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone()));
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
 
@@ -164,9 +167,13 @@ impl Node {
             let mut state = queue.state.lock();
             let result = operation(&mut state, &mut effects);
             state.relieve(&mut effects);
+            self.paging.note_length(queue, state.resident_cost());
             (result, state.next_deadline())
         };
         effects.wake_all();
+        if !effects.fetch.is_empty() || !effects.dropped_pages.is_empty() {
+            self.request_pages(queue, &mut effects);
+        }
         if let Some(deadline) = deadline {
             self.timers.arm(&queue.0, deadline);
         }
@@ -177,6 +184,13 @@ impl Node {
             dead_letters::bury(self, queue, effects.dead, now, ops);
         }
         result
+    }
+
+    #[cold]
+    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
+        let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(queue.clone(), page));
+        let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(queue.clone(), page));
+        self.paging.request(fetch.chain(dropped));
     }
 
     /// Looks at a queue whose deadline came; deletes it when it has expired itself.

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::ConsumerOutlet;
+use super::{ConsumerOutlet, paging::IsLong};
 use crate::broker::{
     Millis,
     queue::{Queue, QueueSettings},
@@ -41,6 +41,7 @@ pub struct SharedQueue {
     pub properties: QueueProperties,
     /// The only lock on the way of a message; held for one batch, never together with another queue's.
     pub(super) state: Mutex<Queue<ConsumerOutlet>>,
+    pub(super) is_long: IsLong,
     /// The deadline that the timers know; `u64::MAX` when none.
     armed: AtomicU64,
 }
@@ -60,6 +61,7 @@ impl SharedQueue {
             vhost: vhost.clone(),
             properties,
             state: Mutex::new(Queue::new(settings, now)),
+            is_long: IsLong::default(),
             armed: AtomicU64::new(Millis::MAX),
         }
     }

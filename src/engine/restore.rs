@@ -7,8 +7,11 @@ use hashbrown::HashMap;
 
 use super::{Node, QueueRef};
 use crate::{
-    broker::{Millis, queue::Entry},
-    store::{Definitions, QueueId, RecoveredMessage, RecoveredQueue},
+    broker::{
+        Millis,
+        queue::{Entry, PageId, PageSummary},
+    },
+    store::{Definitions, PageRecord, QueueId, RecoveredMessage, RecoveredQueue},
 };
 
 /// What a recovery found.
@@ -16,29 +19,39 @@ use crate::{
 pub struct Restored {
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// Greater than the id of every queue that the log mentions.
+    pub next_queue: QueueId,
     /// Without a clean stop every message may have been delivered before (RST-15).
     pub was_clean: bool,
 }
 
-impl Restored {
-    /// Greater than every queue's id.
-    pub fn next_queue(&self) -> QueueId {
-        let ids = self.definitions.values().flat_map(Definitions::queue_ids);
-        ids.max().map_or(1, |highest| highest + 1)
-    }
+/// A page as its queue sees it.
+fn summary(page: &PageRecord) -> Option<PageSummary> {
+    let ((first, _), (last, length)) = (page.live.first()?, page.live.last()?);
+    let count: u64 = page.live.iter().map(|(_, length)| length).sum();
+    Some(PageSummary {
+        id: PageId(page.page),
+        lane: page.lane,
+        first_sequence: *first,
+        last_sequence: last + length - 1,
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        bytes: page.bytes,
+        first_deadline: page.first_deadline,
+    })
 }
 
 impl Node {
     /// Declares what was found and fills the queues; nobody is connected yet. Returns the numbers of queues
     /// and messages.
     pub fn restore(&self, restored: Restored, now: Millis) -> (usize, u64) {
-        let Restored { definitions, mut queues, was_clean } = restored;
+        let Restored { definitions, mut queues, was_clean, .. } = restored;
         let (mut count, mut messages) = (0, 0);
         for (vhost, definitions) in definitions {
             for queue in self.add_vhost(&vhost).restore(definitions, now) {
                 count += 1;
                 let recovered = queues.remove(&queue.number).unwrap_or_default();
-                messages += recovered.messages.len() as u64;
+                let paged = recovered.pages.iter().flat_map(|page| &page.live).map(|(_, length)| length);
+                messages += recovered.messages.len() as u64 + paged.sum::<u64>();
                 self.fill(&queue, recovered, was_clean, now);
             }
         }
@@ -53,6 +66,9 @@ impl Node {
         };
         let entries = recovered.messages.into_iter().map(entry).collect();
         // What expired meanwhile goes at the first look, which this arms the timer for (RST-17).
-        self.with_queue(queue, now, |queue, _| queue.restore(entries, recovered.next_sequence));
+        self.with_queue(queue, now, |queue, _| {
+            queue.restore_pages(recovered.pages.iter().filter_map(summary));
+            queue.restore(entries, recovered.next_sequence);
+        });
     }
 }

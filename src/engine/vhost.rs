@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::{
-    ConnectionId, Journal, QueueProperties, QueueRef, Refused, SharedQueue, Signal,
+    ConnectionId, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused, SharedQueue, Signal,
     definitions::{self, End},
 };
 use crate::{
@@ -60,12 +60,13 @@ pub struct Vhost {
     generation: AtomicU64,
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     journal: Arc<Journal>,
+    paging: Arc<Paging>,
 }
 
 impl Vhost {
-    pub fn new(name: &str, journal: Arc<Journal>) -> Vhost {
+    pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
-        Vhost { name: name.into(), topology, generation: AtomicU64::new(1), journal }
+        Vhost { name: name.into(), topology, generation: AtomicU64::new(1), journal, paging }
     }
 
     /// Routes found under an earlier generation must be found again.
@@ -235,7 +236,7 @@ impl Vhost {
             let counts = state.counts();
             check(counts.consumers, counts.ready)?;
             let outlets: Vec<_> = state.outlets().cloned().collect();
-            let ready = state.delete();
+            let ready = state.delete(&mut effects);
             state.relieve(&mut effects);
             (ready, outlets)
         };
@@ -247,6 +248,8 @@ impl Vhost {
             .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
         drop(topology);
         effects.wake_all();
+        let dropped = effects.dropped_pages.drain(..);
+        self.paging.request(dropped.map(|page| PageRequest::Drop(queue.clone(), page)));
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }

@@ -158,6 +158,7 @@ impl Driver {
             }
             self.session.check_log();
             if self.session.recheck_pressure(now, context.waker())
+                | self.session.recheck_get(now, context.waker())
                 | self.session.recheck_alarms(now)
                 | self.session.recheck_log(context.waker())
             {
@@ -223,7 +224,7 @@ impl Driver {
         match hold {
             Hold::No => {}
             Hold::Pressure | Hold::Log => return Ok(false),
-            Hold::Output | Hold::Alarm | Hold::Login => return self.read_held(context, now),
+            Hold::Output | Hold::Alarm | Hold::Login | Hold::Page => return self.read_held(context, now),
         }
         BUFFER.with_borrow_mut(|buffer| {
             if buffer.len() < self.read_size {

@@ -11,12 +11,13 @@ use super::{
     limits::{LimitReport, Limits},
     listener::{self, Shared},
     memory,
-    storage::{Storage, StorageError},
+    pager::{KnownPages, Pager, PagerSettings},
+    storage::{FreeSpace, Opened, Storage, StorageError},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::memory::Account,
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef, Restored},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
     protocol,
     session::SessionSettings,
 };
@@ -52,6 +53,8 @@ pub struct Broker {
     /// Closes when the last connection's task is gone.
     alive: tokio::sync::mpsc::Receiver<()>,
     limits: Limits,
+    /// Ends before the storage does.
+    pager: Option<Pager>,
     storage: Option<Storage>,
 }
 
@@ -123,6 +126,9 @@ impl Broker {
         let text = "broker forced connection closure with reason 'shutdown'";
         self.node.close_connections(&Failure::connection(ReplyCode::ConnectionForced, text));
         let all_gone = tokio::time::timeout(SHUTDOWN_GRACE, self.alive.recv()).await.is_ok();
+        // Joins its thread: pages that are being written are given up.
+        let pager = self.pager.take();
+        let _ended = tokio::task::spawn_blocking(move || drop(pager)).await;
         if let Some(mut storage) = self.storage.take() {
             // While connections are left, what they hold has not been given back.
             if all_gone {
@@ -179,20 +185,29 @@ impl BrokerBuilder {
         config.validate()?;
         let clock = Clock::start();
         let account = Account::open();
-        let (storage, restored) = match config.storage.data_dir.clone() {
-            None => (None, None),
+        let (storage, restored, freed) = match config.storage.data_dir.clone() {
+            None => (None, None, None),
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
                 let open = move || Storage::open(&settings, &path, account, clock);
                 let opened = tokio::task::spawn_blocking(open).await;
-                let (storage, restored) = opened.map_err(|_| StartError::Panicked)??;
-                (Some(storage), Some(restored))
+                let Opened { storage, restored, freed } = opened.map_err(|_| StartError::Panicked)??;
+                (Some(storage), Some(restored), Some(freed))
             }
         };
         let log = storage.as_ref().map(|storage| storage.log().clone());
-        let journal = Journal::new(log, restored.as_ref().map_or(1, Restored::next_queue));
+        let journal = Journal::new(log, restored.as_ref().map_or(1, |restored| restored.next_queue));
         let node = Arc::new(Node::new(node_settings(&config, journal, account)));
+        let known_pages = restored.as_ref().map(KnownPages::of).unwrap_or_default();
+        let pager = match (&storage, freed) {
+            (Some(storage), Some(freed)) => {
+                let settings =
+                    PagerSettings { account, clock, resident_max: config.limits.resident_max, freed };
+                Some(start_pager(storage, &node, known_pages, &config, settings)?)
+            }
+            _ => None,
+        };
         if let Some(restored) = restored {
             let (queues, messages) = node.restore(restored, clock.now());
             if queues != 0 {
@@ -227,12 +242,27 @@ impl BrokerBuilder {
             sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
         let listeners =
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
-        let tasks =
-            vec![tokio::spawn(run_timers(node.clone(), clock)), tokio::spawn(watch_alarms(node.clone()))];
+        let space = storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), limits.disk_free));
+        let tasks = vec![
+            tokio::spawn(run_timers(node.clone(), clock)),
+            tokio::spawn(watch_alarms(node.clone(), space)),
+        ];
         let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
-        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, storage })
+        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, pager, storage })
     }
+}
+
+fn start_pager(
+    storage: &Storage,
+    node: &Arc<Node>,
+    known: KnownPages,
+    config: &Config,
+    settings: PagerSettings,
+) -> Result<Pager, StorageError> {
+    let path = config.storage.data_dir.clone().unwrap_or_default();
+    let started = Pager::start(node.clone(), storage.disk().clone(), known, settings);
+    started.map_err(|error| StorageError::Pages { path, error })
 }
 
 pub(super) fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
@@ -333,11 +363,14 @@ async fn run_timers(node: Arc<Node>, clock: Clock) {
 }
 
 /// Wakes blocked connections when the alarm is over.
-async fn watch_alarms(node: Arc<Node>) {
+async fn watch_alarms(node: Arc<Node>, space: Option<FreeSpace>) {
     let mut raised = false;
     loop {
         tokio::time::sleep(ALARM_INTERVAL).await;
         node.log_wanted_definitions();
+        if let Some(space) = &space {
+            node.alarms.set_disk(space.is_low());
+        }
         let reason = node.alarms.reason();
         // Also after an alarm too short to be seen here.
         if reason.is_none() && (raised || node.alarms.has_waiting()) {

@@ -3,7 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -19,7 +19,7 @@ use crate::{
     broker::memory::Account,
     engine::Restored,
     store::{
-        Committed, Durability, Log, LogSettings, Op, Recovered, RecoveryError, RecoveryOptions, Writer,
+        Committed, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions, Writer,
         disk::{Disk, RealDisk},
         recover,
     },
@@ -32,6 +32,9 @@ const SEGMENT_MIN: u64 = 1 << 20;
 const SEGMENT_SHARE: u64 = 64;
 /// Segments that the log may have however little lives in it.
 const SEGMENTS_FREE: u64 = 6;
+/// Free space that should be left: this much, or this part of a small disk.
+const DISK_FREE_MAX: u64 = 1 << 30;
+const DISK_FREE_SHARE: u64 = 20;
 /// How long the writer waits for work before it looks around.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it waits for space on a full disk.
@@ -53,6 +56,8 @@ pub enum StorageError {
     Damaged { path: PathBuf, error: RecoveryError },
     #[error("data directory {path}: the thread that writes the log cannot be started: {error}")]
     Thread { path: PathBuf, error: io::Error },
+    #[error("data directory {path}: the files of long queues cannot be opened: {error}")]
+    Pages { path: PathBuf, error: io::Error },
 }
 
 /// An open data directory.
@@ -66,6 +71,15 @@ pub struct Storage {
     _data_dir: DataDir,
 }
 
+/// What opening a data directory gives.
+#[derive(Debug)]
+pub struct Opened {
+    pub storage: Storage,
+    pub restored: Restored,
+    /// Gets ranges of page files that the log needs no more.
+    pub freed: mpsc::Receiver<Vec<PageRange>>,
+}
+
 impl Storage {
     /// Opens a data directory and reads what is in it. Takes as long as that takes.
     pub fn open(
@@ -73,11 +87,11 @@ impl Storage {
         path: &Path,
         account: Account,
         clock: Clock,
-    ) -> Result<(Storage, Restored), StorageError> {
+    ) -> Result<Opened, StorageError> {
         let data_dir = DataDir::open(path)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.to_owned()));
         let options = RecoveryOptions {
-            settings: log_settings(&*disk, settings.sync),
+            settings: log_settings(&*disk, settings),
             account,
             accept_loss: settings.accept_loss,
         };
@@ -89,7 +103,7 @@ impl Storage {
                 _ => StorageError::Recovery { path, error },
             }
         })?;
-        let Recovered { log, writer, definitions, queues, was_clean, report } = recovered;
+        let Recovered { log, writer, definitions, queues, next_queue, was_clean, report } = recovered;
         for damage in &report.damage {
             tracing::error!("the log is damaged: {damage}");
         }
@@ -104,14 +118,16 @@ impl Storage {
             tracing::info!("replayed {} records, {} octets, in {millis} ms", report.records, report.bytes);
         }
         let (tell, failed) = watch::channel(None);
+        let (free, freed) = mpsc::channel();
         let thread = {
             let log = log.clone();
-            let write = move || write(writer, &log, clock, &tell);
+            let write = move || write(writer, &log, clock, &tell, &free);
             std::thread::Builder::new().name("leveret-log".to_owned()).spawn(write)
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        Ok((storage, Restored { definitions, queues, was_clean }))
+        let restored = Restored { definitions, queues, next_queue, was_clean };
+        Ok(Opened { storage, restored, freed })
     }
 
     pub fn log(&self) -> &Arc<Log> {
@@ -149,16 +165,47 @@ impl Drop for Storage {
     }
 }
 
-fn log_settings(disk: &dyn Disk, sync: Durability) -> LogSettings {
+/// Watches the space on the disk.
+#[derive(Debug)]
+pub struct FreeSpace {
+    disk: Arc<dyn Disk>,
+    min: u64,
+}
+
+impl FreeSpace {
+    /// `min` in octets; without it the default for a disk of this size.
+    pub fn new(disk: Arc<dyn Disk>, min: Option<u64>) -> FreeSpace {
+        let total = disk.space().map_or(u64::MAX, |space| space.total);
+        FreeSpace { disk, min: min.unwrap_or_else(|| DISK_FREE_MAX.min(total / DISK_FREE_SHARE)) }
+    }
+
+    /// Whether less is left than should be. What cannot be asked is taken for enough: writing will tell.
+    pub fn is_low(&self) -> bool {
+        self.disk.space().is_ok_and(|space| space.free < self.min)
+    }
+}
+
+fn log_settings(disk: &dyn Disk, settings: &config::Storage) -> LogSettings {
     let total = disk.space().map_or(u64::MAX, |space| space.total);
-    let segment_size = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
-    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync }
+    let fitting = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
+    let segment_size = settings.segment_size.unwrap_or(fitting);
+    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync: settings.sync }
 }
 
 /// The thread that writes the log.
-fn write(mut writer: Writer, log: &Log, clock: Clock, failed: &watch::Sender<Option<Arc<str>>>) {
+fn write(
+    mut writer: Writer,
+    log: &Log,
+    clock: Clock,
+    failed: &watch::Sender<Option<Arc<str>>>,
+    freed: &mpsc::Sender<Vec<PageRange>>,
+) {
     let mut was_full = false;
     loop {
+        let ranges = writer.take_freed();
+        if !ranges.is_empty() {
+            let _nobody_pages = freed.send(ranges);
+        }
         match writer.commit(Some(PATIENCE), clock.now()) {
             Ok(Committed::Closed) => break,
             Ok(Committed::Done) => {

@@ -1,6 +1,6 @@
 //! Consuming: qos, consume, cancel, get, recover; and confirm.select.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, task::Waker};
 
 use super::{
     Core, Output,
@@ -14,12 +14,20 @@ use crate::{
     amqp::{ChannelId, Failure, Limit, ReplyCode, basic, confirm, encode},
     broker::{
         consumer_arguments::ConsumerArguments,
-        queue::{Acknowledges, ConsumeError, ConsumerSettings},
+        queue::{Acknowledges, ConsumeError, ConsumerSettings, Entry, Got},
         queue_arguments::QueueIdentity,
         queue_type::QueueType,
     },
-    engine::{ConsumerId, ConsumerOutlet, REPLY_TO, Refused, Signal},
+    engine::{ConsumerId, ConsumerOutlet, QueueRef, REPLY_TO, Refused, Signal},
 };
+
+/// A basic.get whose message is on disk.
+#[derive(Debug)]
+pub struct PendingGet {
+    pub channel: ChannelId,
+    queue: QueueRef,
+    no_ack: bool,
+}
 
 impl Core {
     pub(super) fn on_basic(
@@ -234,13 +242,37 @@ impl Core {
         let vhost = self.opened_vhost()?;
         let name = self.named_queue(id, get.queue.as_str()).map_err(errors::of_queue)?;
         let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
+        self.try_get(PendingGet { channel: id, queue, no_ack: get.no_ack }, None, out);
+        Ok(())
+    }
+
+    /// Looks again for the message that a basic.get waits for; true when it has its answer. `waker` is woken
+    /// when it is worth another look.
+    pub(super) fn retry_get(&mut self, waker: &Waker, out: &mut Output) -> bool {
+        let Some(get) = self.pending_get.take() else { return false };
+        self.try_get(get, Some(waker), out);
+        self.pending_get.is_none()
+    }
+
+    /// Answers a basic.get, or holds it and all input behind it until its message has been read from disk.
+    fn try_get(&mut self, get: PendingGet, waker: Option<&Waker>, out: &mut Output) {
         let now = self.now;
-        let got = self.node.with_queue(&queue, now, |queue, effects| queue.get(!get.no_ack, now, effects));
-        let Some((entry, left)) = got else {
-            out.method(id, basic::AMQPMethod::GetEmpty(basic::GetEmpty {}));
-            return Ok(());
-        };
-        let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        let got = self.node.with_queue(&get.queue, now, |queue, effects| {
+            let got = queue.get(!get.no_ack, now, effects);
+            if let (Got::Wait, Some(waker)) = (&got, waker) {
+                queue.wait_for_page(waker);
+            }
+            got
+        });
+        match got {
+            Got::Entry(entry, left) => self.got(&get, entry, left, out),
+            Got::Empty => out.method(get.channel, basic::AMQPMethod::GetEmpty(basic::GetEmpty {})),
+            Got::Wait => self.pending_get = Some(get),
+        }
+    }
+
+    fn got(&mut self, get: &PendingGet, entry: Entry, left: u64, out: &mut Output) {
+        let Some(channel) = self.channels.get_mut(&get.channel) else { return };
         let delivery_tag = channel.take_tag();
         let get_ok = encode::GetOk {
             delivery_tag,
@@ -249,14 +281,13 @@ impl Core {
             routing_key: entry.message.routing_key(),
             message_count: u32::try_from(left).unwrap_or(u32::MAX),
         };
-        encode::get_ok(out.buffer(), id, &get_ok);
-        out.content(id, &entry.message, self.tuned_frame_max);
+        encode::get_ok(out.buffer(), get.channel, &get_ok);
+        out.content(get.channel, &entry.message, self.tuned_frame_max);
         if !get.no_ack {
-            let origin = channel.origin_of_gets(&queue);
-            note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: now });
+            let origin = channel.origin_of_gets(&get.queue);
+            note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: self.now });
             self.arm_settlement_check();
         }
-        Ok(())
     }
 
     pub(super) fn confirm_select(

@@ -31,6 +31,7 @@ impl Core {
         if let Some(seat) = &mut self.seat {
             seat.close_channel();
         }
+        self.pending_get.take_if(|get| get.channel == id);
         self.dirty.retain(|dirty| *dirty != id);
         for (_, consumer) in gone {
             if let Source::Queue { queue, .. } = &consumer.source {
@@ -134,6 +135,7 @@ impl Core {
         self.charge_partial(0);
         self.stop_waiting();
         self.pressed = None;
+        self.pending_get = None;
         self.dirty.clear();
         self.routes.clear();
         self.release_batch();

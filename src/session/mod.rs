@@ -18,6 +18,8 @@ mod publish;
 mod queues;
 mod routes;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod topology;
 mod transaction;
 mod unacked;
@@ -28,6 +30,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use basic::PendingGet;
 use batch::Batch;
 use channel::Channel;
 use confirms::Awaited;
@@ -81,6 +84,8 @@ pub enum Hold {
     Pressure,
     /// The log has more to write than it should.
     Log,
+    /// The message that a basic.get asked for is being read from disk.
+    Page,
 }
 
 /// One connection of a client.
@@ -126,6 +131,8 @@ struct Core {
     partial_charged: i64,
     /// A queue with a backlog, and how long to wait for its consumers.
     pressed: Option<(QueueRef, Millis)>,
+    /// A basic.get that waits for its message.
+    pending_get: Option<PendingGet>,
     /// When to look for deliveries that wait for their settlement too long.
     check_settlements_at: Option<Millis>,
     /// Negotiated; known to everything that encodes contents.
@@ -164,6 +171,7 @@ impl Session {
             blocked: false,
             partial_charged: 0,
             pressed: None,
+            pending_get: None,
             check_settlements_at: None,
             tuned_frame_max: frame_max,
             now,
@@ -220,6 +228,8 @@ impl Session {
             Hold::Pressure
         } else if self.core.log_is_full {
             Hold::Log
+        } else if self.core.pending_get.is_some() {
+            Hold::Page
         } else if self.core.blocked {
             Hold::Alarm
         } else {
@@ -366,6 +376,13 @@ impl Session {
             self.core.pressed = None;
         }
         over
+    }
+
+    /// Looks again for the message that a basic.get waits for; true when it waits no longer. `waker` is woken
+    /// when there is news.
+    pub fn recheck_get(&mut self, now: Millis, waker: &Waker) -> bool {
+        self.core.now = now;
+        self.core.retry_get(waker, &mut self.output)
     }
 
     /// Looks at the alarms again; true when a blocked session may go on.

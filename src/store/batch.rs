@@ -165,6 +165,26 @@ pub fn read_header(file: &dyn DiskFile, offset: u64, segment: u64) -> io::Result
     Ok(Header::decode(&octets).filter(|header| header.segment == segment))
 }
 
+/// Octets that are looked through at once.
+const WINDOW: usize = 1 << 20;
+
+/// Finds the next place from `offset` on that begins like a batch: behind the end, or behind damage.
+pub fn find(file: &dyn DiskFile, mut offset: u64) -> io::Result<Option<u64>> {
+    let mut window = vec![0; WINDOW];
+    loop {
+        let read = file.read_at(&mut window, offset)?;
+        let found = window.get(..read).unwrap_or_default();
+        let step = ALIGNMENT as usize;
+        if let Some(at) = found.chunks(step).position(|page| page.starts_with(&MAGIC)) {
+            return Ok(Some(offset + (at * step) as u64));
+        }
+        if read < step {
+            return Ok(None);
+        }
+        offset += (read - read % step) as u64;
+    }
+}
+
 /// Reads the records behind a header into `octets`; false when the file ends before they do.
 pub fn read_records(
     file: &dyn DiskFile,

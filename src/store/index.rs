@@ -145,13 +145,25 @@ impl QueueIndex {
     }
 
     /// Takes a page in; what lived in the log lives in the page from now on. `None` when nothing lives in it.
-    fn add_page(&mut self, record: &PageRecord, segment: u64, recovering: bool) -> Option<PageRecord> {
+    fn add_page(
+        &mut self,
+        record: &PageRecord,
+        segment: u64,
+        recovering: bool,
+        freed: &mut Vec<PageRange>,
+    ) -> Option<PageRecord> {
         let mut live = Sequences::default();
         let before = self.live.len();
         for (first, length) in &record.live {
             for sequence in *first..first.saturating_add(*length) {
                 let was_here = self.live.remove(sequence) | self.fresh.remove(sequence);
-                if was_here || recovering {
+                // Messages that were read back may be paged out once more.
+                let was_paged = !was_here
+                    && self.page_of(sequence).is_some_and(|page| {
+                        self.settle_in_page(page, sequence, freed);
+                        true
+                    });
+                if was_here || was_paged || recovering {
                     live.insert(sequence);
                 }
             }
@@ -178,10 +190,6 @@ impl Index {
     /// Octets of live message records in the log, about.
     pub fn live_bytes(&self) -> u64 {
         self.live_bytes
-    }
-
-    pub fn has_queue(&self, queue: QueueId) -> bool {
-        self.queues.contains_key(&queue)
     }
 
     /// A message arrives with the current batch: keeps the places that need a record, if it gets one.
@@ -314,7 +322,7 @@ impl Index {
     ) -> Option<PageRecord> {
         let kept = self.queues.get_mut(&record.queue).and_then(|queue| {
             let before = queue.bytes;
-            let kept = queue.add_page(record, segment, false);
+            let kept = queue.add_page(record, segment, false, freed);
             self.live_bytes = self.live_bytes.saturating_sub(before - queue.bytes);
             kept
         });
@@ -334,10 +342,19 @@ impl Index {
         }
     }
 
-    /// Whether a message of a page is still needed.
-    pub fn lives_in_page(&self, queue: QueueId, page: u64, sequence: u64) -> bool {
-        let page = self.queues.get(&queue).and_then(|queue| queue.pages.get(&page));
-        page.is_some_and(|page| page.live.contains(sequence))
+    /// Its queue has thrown away what a page holds: the runs that were still needed.
+    pub fn drop_page(&mut self, queue: QueueId, page: u64, freed: &mut Vec<PageRange>) -> Vec<(u64, u64)> {
+        let Some(queue) = self.queues.get_mut(&queue) else { return Vec::new() };
+        let Some(index) = queue.pages.get_mut(&page) else { return Vec::new() };
+        let live = std::mem::take(&mut index.live);
+        index.released = true;
+        if !queue.returns.is_empty() {
+            for sequence in live.iter() {
+                queue.returns.remove(&sequence);
+            }
+        }
+        queue.drop_page_if_done(page, freed);
+        live.runs()
     }
 
     /// The record of a page as it is now, if its newest one is in this segment or an older one; it is taken to
@@ -366,7 +383,7 @@ impl Index {
 
     /// Recovery: a page as its newest record says.
     pub fn recover_page(&mut self, record: &PageRecord, segment: u64) {
-        self.queues.entry(record.queue).or_default().add_page(record, segment, true);
+        self.queues.entry(record.queue).or_default().add_page(record, segment, true, &mut Vec::new());
     }
 
     /// Recovery is complete: settlements that found no message were of messages long gone.

@@ -55,6 +55,12 @@ pub enum Op {
         queue: QueueId,
         page: u64,
     },
+    /// A queue threw a page away with everything in it; the writer finds out what that was.
+    PageDropped {
+        queue: QueueId,
+        page: u64,
+        live: Vec<(u64, u64)>,
+    },
     /// The last thing that happens in a broker that stops in order.
     CleanStop,
 }
@@ -66,7 +72,7 @@ impl Op {
             Op::Message { message, places } => contents::encoded_length_max(message) + places.len() * 24,
             Op::Settled { sequences, .. } | Op::Returned { sequences, .. } => 32 + sequences.len() * 8,
             Op::Define(_) | Op::Page(_) => 512,
-            Op::PageReleased { .. } | Op::CleanStop => 32,
+            Op::PageReleased { .. } | Op::PageDropped { .. } | Op::CleanStop => 32,
         }
     }
 }

@@ -71,6 +71,11 @@
 //! | 4 delete queue | id *n*, name |
 //! | 5 bind, 6 unbind | flags (1 to a queue), source, destination, routing key, arguments |
 //!
+//! # Pages
+//!
+//! Parts of long queues are in files of their own, `pages/<queue>-<file>` (hexadecimal), as [`pages`] says; the
+//! log's page records say where, and what in them lives.
+//!
 //! A message's record comes before any record that settles or returns it, or not at all; within a queue the
 //! order of messages is that of their sequences, wherever their records are.
 
@@ -82,6 +87,7 @@ pub mod disk;
 mod index;
 mod log;
 mod octets;
+mod pages;
 mod record;
 mod recovery;
 mod segment;
@@ -93,9 +99,11 @@ pub use catalog::Definitions;
 pub use definition::{BindingDefinition, Definition, ExchangeDefinition, QueueDefinition, QueueId};
 pub use index::PageRange;
 pub use log::{DURABLE, Log, Op, Position};
+pub use pages::{PageFiles, PageLocation};
 pub use record::{PageRecord, Place, Places};
 pub use recovery::{
     Damage, DamageKind, Recovered, RecoveredMessage, RecoveredQueue, RecoveryError, RecoveryOptions, Replay,
     Report, recover, replay,
 };
+pub use sequences::runs;
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{self, ALIGNMENT, Body, Header},
@@ -34,6 +34,9 @@ pub struct Recovered {
     pub writer: Writer,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// Greater than the id of every queue that the log mentions, also of deleted ones: records of theirs that
+    /// are not trimmed yet must not be taken for another queue's.
+    pub next_queue: QueueId,
     /// Whether the broker stopped in order; if not, every message may have been delivered before.
     pub was_clean: bool,
     pub report: Report,
@@ -101,7 +104,7 @@ impl DamageKind {
 /// Why a log cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    #[error("{path} cannot be read: {error}")]
+    #[error("{path} cannot be used: {error}")]
     Io { path: String, error: io::Error },
     #[error(
         "the log has format {found}, written by leveret {by}; this version knows format {}",
@@ -184,6 +187,7 @@ pub fn recover(
         writer,
         definitions: replay.definitions,
         queues: replay.queues,
+        next_queue: replay.next_queue,
         was_clean: replay.was_clean,
         report: replay.report,
     })
@@ -204,6 +208,10 @@ pub struct Replay {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
+    /// are: trimming writes definitions again at the end.
+    deleted: HashSet<QueueId, FixedState>,
+    next_queue: QueueId,
     account: Account,
     scratch: Vec<u8>,
 }
@@ -229,6 +237,8 @@ pub fn replay(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
+        deleted: HashSet::default(),
+        next_queue: 1,
         account,
         scratch: Vec::new(),
     };
@@ -283,8 +293,7 @@ impl Replay {
                         found.push(Place { segment: at, offset, header });
                         offset = offset.saturating_add(header.span());
                     }
-                    // Behind the end, or behind damage: batches begin at multiples of the alignment.
-                    None => offset += ALIGNMENT,
+                    None => offset = batch::find(&*segment.file, offset + ALIGNMENT)?.unwrap_or(length),
                 }
             }
         }
@@ -382,7 +391,8 @@ impl Replay {
             Record::Returned { queue, runs } => self.give_back(queue, &runs),
             Record::Definition(definition) => self.define(definition, segment),
             Record::Page(page) => {
-                if self.index.has_queue(page.queue) {
+                self.next_queue = self.next_queue.max(page.queue.saturating_add(1));
+                if !self.deleted.contains(&page.queue) {
                     self.index.recover_page(&page, segment);
                     let queue = self.queues.entry(page.queue).or_default();
                     for (first, length) in &page.live {
@@ -406,7 +416,8 @@ impl Replay {
         let Ok(view) = View::decode(&mut Reader::new(contents)) else { return };
         let mut message = None;
         for place in places {
-            if !self.index.has_queue(place.queue) {
+            self.next_queue = self.next_queue.max(place.queue.saturating_add(1));
+            if self.deleted.contains(&place.queue) {
                 continue;
             }
             self.index.recover_message(place, contents.len() as u64);
@@ -450,9 +461,12 @@ impl Replay {
     fn define(&mut self, definition: Definition, segment: u64) {
         if let Definition::DeleteQueue { id, .. } = &definition {
             self.queues.remove(id);
+            self.deleted.insert(*id);
+            self.next_queue = self.next_queue.max(id.saturating_add(1));
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
             self.queues.entry(queue.id).or_default();
+            self.next_queue = self.next_queue.max(queue.id.saturating_add(1));
         }
         self.index.define(&definition, segment, &mut Vec::new());
         self.catalog.apply(definition);
@@ -509,6 +523,8 @@ impl Replay {
         for segment in empty {
             disk.remove(&segment::path(segment.number))?;
         }
+        // Their numbers are used again: a gap would look like segments that were lost.
+        self.next_segment = self.segments.back().map_or(self.trimmed, |last| last.number + 1);
         disk.sync_directory(segment::DIRECTORY)
     }
 }

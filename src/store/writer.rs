@@ -198,6 +198,7 @@ impl Writer {
                     None => record.live.clear(),
                 },
                 Op::PageReleased { queue, page } => index.release_page(*queue, *page, freed),
+                Op::PageDropped { queue, page, live } => *live = index.drop_page(*queue, *page, freed),
                 Op::CleanStop => {}
             }
         }
@@ -221,6 +222,10 @@ impl Writer {
                     self.builder.record(|out| record::put_page(out, page));
                 }
                 Op::PageReleased { .. } => {}
+                Op::PageDropped { live, .. } if live.is_empty() => {}
+                Op::PageDropped { queue, live, .. } => {
+                    self.builder.record(|out| record::put_settled(out, *queue, live));
+                }
                 Op::CleanStop => {
                     self.builder.record(record::put_clean_stop);
                 }

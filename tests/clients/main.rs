@@ -24,4 +24,5 @@ mod publishing;
 mod queue_errors;
 mod queues;
 mod reply_to;
+mod storage;
 mod tx;

@@ -50,7 +50,7 @@ impl<O: Outlet> Queue<O> {
     /// Expires from the head only, as classic queues do (TTL-02).
     #[inline]
     pub(super) fn expire(&mut self, effects: &mut Effects, due: impl Fn(Millis) -> bool) {
-        while self.ready.front().is_some_and(|entry| entry.deadline != NEVER && due(entry.deadline)) {
+        while self.ready.first_deadline().is_some_and(|deadline| deadline != NEVER && due(deadline)) {
             let Some(entry) = self.ready.pop() else { return };
             self.bury(entry, Death::Expired, effects);
         }
@@ -101,10 +101,11 @@ impl<O: Outlet> Queue<O> {
     }
 
     /// After messages came back: what is due expires, a consumer with room comes before the limits (LEN-03).
-    fn settle_returned(&mut self, now: Millis, effects: &mut Effects) {
+    pub(super) fn settle_returned(&mut self, now: Millis, effects: &mut Effects) {
         self.expire(effects, |deadline| deadline <= now);
         self.dispatch(now, effects);
         self.enforce_limits(effects);
+        self.ready.take_wanted(&mut effects.fetch);
         self.consumers.flush(&mut effects.wakes);
     }
 

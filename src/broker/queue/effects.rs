@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::Entry;
+use super::{Entry, PageId};
 use crate::broker::Millis;
 
 /// Connections to wake once the lock is gone.
@@ -26,6 +26,10 @@ pub struct Effects {
     /// `logged` are to be noted as gone only after their copies are noted as kept.
     pub dead: Vec<(Entry, Death)>,
     pub log: Notes,
+    /// Pages to read; each is to be answered by `paged_in` or `page_lost`.
+    pub fetch: SmallVec<[PageId; 2]>,
+    /// Pages on disk that nobody needs any more, although no message of theirs was noted as gone.
+    pub dropped_pages: Vec<PageId>,
 }
 
 impl Effects {

@@ -8,6 +8,9 @@ mod consumers;
 mod departures;
 mod effects;
 mod entry;
+mod lane;
+mod page;
+mod paging;
 mod pressure;
 mod ready;
 mod settings;
@@ -23,6 +26,7 @@ use consumers::{Consumers, Handed};
 pub use effects::{Death, Effects, Kept, Notes, Wakes};
 pub use entry::Entry;
 use entry::NEVER;
+pub use page::{PageId, PageOut, PageSummary};
 use pressure::Pressure;
 pub use ready::Ready;
 pub use settings::QueueSettings;
@@ -52,6 +56,16 @@ pub enum Accepted {
     Refused,
 }
 
+/// What basic.get finds.
+#[derive(Debug)]
+pub enum Got {
+    /// The head, and how many stay ready.
+    Entry(Entry, u64),
+    Empty,
+    /// The head is on disk and being fetched; see [`Queue::wait_for_page`].
+    Wait,
+}
+
 /// Numbers for declare-ok and for operators.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -68,6 +82,8 @@ pub struct Queue<O> {
     ready: Ready,
     consumers: Consumers<O>,
     pressure: Pressure,
+    /// Whoever waits for a page to be read.
+    page_waiters: Vec<Waker>,
     unacknowledged: u64,
     next_sequence: u64,
     /// Sequence numbers from here on are of the batch being published; `u64::MAX` at all other times.
@@ -84,6 +100,7 @@ impl<O: Outlet> Queue<O> {
             ready: Ready::new(settings.max_priority),
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
+            page_waiters: Vec::new(),
             settings,
             unacknowledged: 0,
             next_sequence: 0,
@@ -103,10 +120,10 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
-    /// What is ready, in the order in which it will leave.
+    /// What is ready and in memory.
     #[cfg(test)]
     pub fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
-        self.ready.iter()
+        self.ready.resident()
     }
 
     pub fn is_deleted(&self) -> bool {
@@ -176,6 +193,7 @@ impl<O: Outlet> Queue<O> {
         self.dispatch(now, effects);
         // A time to live of zero gives a message one chance: a consumer that is ready now (TTL-03).
         self.expire(effects, |deadline| deadline <= now);
+        self.ready.take_wanted(&mut effects.fetch);
         effects.log.forget_passing(std::mem::replace(&mut self.fresh_from, u64::MAX));
         self.consumers.flush(&mut effects.wakes);
     }
@@ -193,23 +211,12 @@ impl<O: Outlet> Queue<O> {
         Entry { message, sequence, deadline, returns: 0, redelivered: false, logged }
     }
 
-    /// Fills a new queue with what it held when the broker stopped, in ascending order; its limits apply from
-    /// the next operation on.
-    pub fn restore(&mut self, entries: Vec<Entry>, next_sequence: u64) {
-        debug_assert!(entries.is_sorted_by_key(|entry| entry.sequence), "entries come in order");
-        let behind_last = entries.last().map_or(0, |last| last.sequence + 1);
-        for entry in entries {
-            self.ready.push(entry);
-        }
-        self.next_sequence = self.next_sequence.max(next_sequence).max(behind_last);
-    }
-
-    /// Hands ready messages to consumers that have room.
+    /// Hands ready messages to consumers that have room; what is overdue does not stay at the head.
     fn dispatch(&mut self, now: Millis, effects: &mut Effects) {
         while self.consumers.somebody_has_room() {
             self.expire(effects, |deadline| deadline < now);
-            if self.ready.is_empty() {
-                return;
+            if !self.ready.reach() {
+                break;
             }
             let ready = &mut self.ready;
             let mut logged = None;
@@ -221,9 +228,11 @@ impl<O: Outlet> Queue<O> {
             match handed {
                 Handed::Settled => effects.log.gone.extend(logged),
                 Handed::Unacknowledged => self.unacknowledged += 1,
-                Handed::Nobody => return,
+                Handed::Nobody => break,
             }
         }
+        self.expire(effects, |deadline| deadline < now);
+        self.ready.take_wanted(&mut effects.fetch);
     }
 
     fn dispatch_and_flush(&mut self, now: Millis, effects: &mut Effects) {
@@ -263,17 +272,21 @@ impl<O: Outlet> Queue<O> {
         self.had_consumer && self.consumers.count() == 0
     }
 
-    /// Takes the head for basic.get; says how many stay ready.
-    pub fn get(&mut self, acknowledges: bool, now: Millis, effects: &mut Effects) -> Option<(Entry, u64)> {
+    /// Takes the head for basic.get.
+    pub fn get(&mut self, acknowledges: bool, now: Millis, effects: &mut Effects) -> Got {
         self.last_used = now;
         self.expire(effects, |deadline| deadline <= now);
-        let entry = self.ready.pop()?;
+        let entry = self.ready.pop();
+        self.ready.take_wanted(&mut effects.fetch);
+        let Some(entry) = entry else {
+            return if self.ready.is_empty() { Got::Empty } else { Got::Wait };
+        };
         if acknowledges {
             self.unacknowledged += 1;
         } else {
             effects.log.lose(&entry);
         }
-        Some((entry, self.ready.count()))
+        Got::Entry(entry, self.ready.count())
     }
 
     /// A consumer's connection has written deliveries; more may follow.
@@ -298,15 +311,21 @@ impl<O: Outlet> Queue<O> {
     /// Removes what is ready and hands it out to be counted and dropped (QUE-15).
     pub fn purge(&mut self, effects: &mut Effects) -> Ready {
         if self.settings.durable {
-            self.ready.iter().for_each(|entry| effects.log.lose(entry));
+            self.ready.resident().for_each(|entry| effects.log.lose(entry));
         }
-        self.ready.take_all()
+        self.take_all(effects)
     }
 
     /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the
     /// queue as a whole.
-    pub fn delete(&mut self) -> Ready {
+    pub fn delete(&mut self, effects: &mut Effects) -> Ready {
         self.deleted = true;
+        self.take_all(effects)
+    }
+
+    fn take_all(&mut self, effects: &mut Effects) -> Ready {
+        effects.dropped_pages.extend(self.ready.pages_away());
+        effects.wakes.extend(self.page_waiters.drain(..));
         self.ready.take_all()
     }
 
@@ -320,7 +339,7 @@ impl<O: Outlet> Queue<O> {
         if self.deleted {
             return None;
         }
-        let head = self.ready.front().map(|entry| entry.deadline).filter(|deadline| *deadline != NEVER);
+        let head = self.ready.first_deadline().filter(|deadline| *deadline != NEVER);
         [head, self.expires_at()].into_iter().flatten().min()
     }
 
@@ -335,6 +354,7 @@ impl<O: Outlet> Queue<O> {
             return false;
         }
         self.expire(effects, |deadline| deadline <= now);
+        self.ready.take_wanted(&mut effects.fetch);
         self.ready.shrink();
         self.expires_at().is_some_and(|deadline| deadline <= now)
     }

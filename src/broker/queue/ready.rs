@@ -1,8 +1,11 @@
 //! The messages of a queue that wait for a consumer, in the order in which they will leave.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use super::Entry;
+use super::{
+    Entry,
+    lane::Lane,
+    page::{ENTRY_OVERHEAD, Page, PageId, PageLimits, PageOut, PageState, PageSummary},
+};
+use crate::broker::Millis;
 
 /// Words of the map of non-empty lanes: 256 priorities.
 const WORDS: usize = 4;
@@ -15,42 +18,28 @@ pub struct Ready {
     filled: [u64; WORDS],
     count: u64,
     bytes: u64,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    /// Requeued messages by sequence number. Invariant: all are older than anything in `fresh`, because
-    /// messages leave a lane from the front only.
-    returned: BTreeMap<u64, Entry>,
-    fresh: VecDeque<Entry>,
-}
-
-impl Lane {
-    fn front(&self) -> Option<&Entry> {
-        match self.returned.first_key_value() {
-            Some((_, entry)) => Some(entry),
-            None => self.fresh.front(),
-        }
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Entry> {
-        if self.returned.is_empty() {
-            return self.fresh.pop_front();
-        }
-        self.returned.pop_first().map(|(_, entry)| entry)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.returned.is_empty()
-    }
+    /// What of both is not in memory.
+    away_count: u64,
+    away_bytes: u64,
+    next_page: u64,
+    /// The lane whose next pages somebody needs, or will need soon.
+    thirsty: Option<usize>,
 }
 
 impl Ready {
     /// `max_priority` is x-max-priority; 0 for a queue without priorities.
     pub fn new(max_priority: u8) -> Ready {
         let lanes = (0..=max_priority).map(|_| Lane::default()).collect();
-        Ready { lanes, filled: [0; WORDS], count: 0, bytes: 0 }
+        Ready {
+            lanes,
+            filled: [0; WORDS],
+            count: 0,
+            bytes: 0,
+            away_count: 0,
+            away_bytes: 0,
+            next_page: 0,
+            thirsty: None,
+        }
     }
 
     pub fn count(&self) -> u64 {
@@ -64,6 +53,11 @@ impl Ready {
 
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Octets of memory that the messages cost which are not on disk.
+    pub fn resident_cost(&self) -> u64 {
+        self.bytes - self.away_bytes + (self.count - self.away_count) * ENTRY_OVERHEAD
     }
 
     /// The lane of a message: its priority, at most the queue's highest (PRI-01).
@@ -102,7 +96,7 @@ impl Ready {
         let lane = self.lane_of(&entry);
         self.account(lane, &entry);
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.fresh.push_back(entry);
+            lane.push(entry);
         }
     }
 
@@ -111,7 +105,7 @@ impl Ready {
         let lane = self.lane_of(&entry);
         self.account(lane, &entry);
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.returned.insert(entry.sequence, entry);
+            lane.put_back(entry);
         }
     }
 
@@ -122,16 +116,33 @@ impl Ready {
         self.mark(lane, true);
     }
 
-    /// The next to leave.
-    pub fn front(&self) -> Option<&Entry> {
-        self.lanes.get(self.highest()?)?.front()
+    /// When the next to leave expires; `None` also while it is being fetched.
+    #[inline]
+    pub fn first_deadline(&self) -> Option<Millis> {
+        self.lanes.get(self.highest()?)?.first_deadline()
     }
 
+    /// Whether the next to leave is in memory; when it is not, its page is wanted.
+    #[inline]
+    pub fn reach(&mut self) -> bool {
+        let Some(index) = self.highest() else { return false };
+        let reached = self.lanes.get_mut(index).is_some_and(Lane::reach);
+        if !reached {
+            self.thirsty = Some(index);
+        }
+        reached
+    }
+
+    /// Takes the next to leave; `None` when there is nothing, or its page is away and therefore wanted.
     #[inline]
     pub fn pop(&mut self) -> Option<Entry> {
         let index = self.highest()?;
         let lane = self.lanes.get_mut(index)?;
-        let entry = lane.pop()?;
+        let entry = lane.pop();
+        if lane.is_low() {
+            self.thirsty = Some(index);
+        }
+        let entry = entry?;
         let emptied = lane.is_empty();
         if emptied {
             self.mark(index, false);
@@ -141,23 +152,141 @@ impl Ready {
         Some(entry)
     }
 
-    /// Everything, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.lanes.iter().flat_map(|lane| lane.returned.values().chain(&lane.fresh))
+    /// Names the pages that should be fetched now; they count as asked for.
+    #[inline]
+    pub fn take_wanted(&mut self, wanted: &mut impl Extend<PageId>) {
+        if let Some(lane) = self.thirsty.take()
+            && let Some(lane) = self.lanes.get_mut(lane)
+        {
+            lane.want(wanted);
+        }
+    }
+
+    /// Takes the coldest messages for a page, of the lowest priority that has enough of them.
+    pub fn page_out(&mut self, keep: u64, limits: PageLimits) -> Option<PageOut> {
+        let page = PageId(self.next_page);
+        let mut lanes = self.lanes.iter_mut().zip(0..);
+        let (entries, lane) =
+            lanes.find_map(|(lane, index)| Some((lane.page_out(page, keep, limits)?, index)))?;
+        self.next_page += 1;
+        Some(PageOut { page, lane, entries })
+    }
+
+    /// The lane that holds a page, and the page.
+    fn find_page(&mut self, id: PageId) -> Option<(usize, &mut Page)> {
+        let mut lanes = self.lanes.iter_mut().enumerate();
+        lanes.find_map(|(index, lane)| Some((index, lane.page_mut(id)?)))
+    }
+
+    /// A page is on disk: its messages leave memory. False when they were needed meanwhile.
+    pub fn paged_out(&mut self, id: PageId) -> bool {
+        let Some((_, page)) = self.find_page(id) else { return false };
+        if !matches!(page.state, PageState::Writing(_)) {
+            return false;
+        }
+        page.state = PageState::OnDisk;
+        let (count, bytes) = (page.count, page.bytes);
+        self.away_count += u64::from(count);
+        self.away_bytes += bytes;
+        true
+    }
+
+    /// A page could not be written: its messages stay.
+    pub fn page_out_failed(&mut self, id: PageId) {
+        if let Some((lane, page)) = self.find_page(id)
+            && matches!(page.state, PageState::Writing(_))
+            && let Some(lane) = self.lanes.get_mut(lane)
+        {
+            lane.keep_page(id);
+        }
+    }
+
+    /// What is left of a page that was asked for. False when it is not awaited any more.
+    pub fn paged_in(&mut self, id: PageId, entries: Vec<Entry>) -> bool {
+        let Some((lane, page)) = self.find_page(id) else { return false };
+        if !page.is_away() {
+            return false;
+        }
+        let (count, bytes) = (page.count, page.bytes);
+        self.forget_away(count, bytes);
+        self.count += entries.len() as u64;
+        self.bytes += entries.iter().map(|entry| entry.message.body_length()).sum::<u64>();
+        self.with_lane(lane, |lane| lane.page_in(id, entries));
+        true
+    }
+
+    /// A page cannot be read: its messages are no more; says how many.
+    pub fn page_lost(&mut self, id: PageId) -> u64 {
+        let Some((lane, page)) = self.find_page(id) else { return 0 };
+        if !page.is_away() {
+            return 0;
+        }
+        let (count, bytes) = (page.count, page.bytes);
+        self.forget_away(count, bytes);
+        self.with_lane(lane, |lane| lane.lose_page(id));
+        u64::from(count)
+    }
+
+    fn forget_away(&mut self, count: u32, bytes: u64) {
+        self.away_count -= u64::from(count);
+        self.count -= u64::from(count);
+        self.away_bytes -= bytes;
+        self.bytes -= bytes;
+    }
+
+    fn with_lane(&mut self, index: usize, operation: impl FnOnce(&mut Lane)) {
+        if let Some(lane) = self.lanes.get_mut(index) {
+            operation(lane);
+            let filled = !lane.is_empty();
+            self.mark(index, filled);
+        }
+    }
+
+    /// Adds a page that is on disk, behind all others of its lane; empty ones are ignored.
+    pub fn restore_page(&mut self, page: &PageSummary) {
+        debug_assert!(page.count != 0, "a page holds something");
+        if page.count == 0 {
+            return;
+        }
+        self.next_page = self.next_page.max(page.id.0 + 1);
+        self.count += u64::from(page.count);
+        self.away_count += u64::from(page.count);
+        self.bytes += page.bytes;
+        self.away_bytes += page.bytes;
+        let lane = usize::from(page.lane).min(self.lanes.len() - 1);
+        self.with_lane(lane, |lane| lane.restore_page(Page::on_disk(page)));
+    }
+
+    /// Adds a message that was there before, in ascending order, after all pages.
+    pub fn restore(&mut self, entry: Entry) {
+        let lane = self.lane_of(&entry);
+        self.account(lane, &entry);
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.restore(entry);
+        }
+    }
+
+    /// Everything that is in memory, in no particular order.
+    pub fn resident(&self) -> impl Iterator<Item = &Entry> {
+        self.lanes.iter().flat_map(Lane::resident)
+    }
+
+    /// The pages that are on disk, including those being fetched.
+    pub fn pages_away(&self) -> impl Iterator<Item = PageId> {
+        let pages = self.lanes.iter().flat_map(Lane::pages);
+        pages.filter(|page| page.is_away()).map(|page| page.id)
     }
 
     /// Takes everything out. The caller drops it, once no lock is held: that takes time in a long queue.
     pub fn take_all(&mut self) -> Ready {
         let highest = u8::try_from(self.lanes.len() - 1).unwrap_or(u8::MAX);
-        std::mem::replace(self, Ready::new(highest))
+        // Answers to questions from before must not be taken for answers to later ones.
+        let next = Ready { next_page: self.next_page, ..Ready::new(highest) };
+        std::mem::replace(self, next)
     }
 
     /// Gives back memory that a past backlog needed.
     pub fn shrink(&mut self) {
-        for lane in &mut self.lanes {
-            if lane.fresh.capacity() > 1024 && lane.fresh.len() < lane.fresh.capacity() / 4 {
-                lane.fresh.shrink_to(lane.fresh.len() * 2);
-            }
-        }
+        self.lanes.iter_mut().for_each(Lane::shrink);
     }
 }

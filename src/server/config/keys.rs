@@ -157,6 +157,20 @@ pub static KEYS: &[Key] = &[
          memory (\"60%\") or a size (\"2GiB\")."
     ),
     key!(
+        "limits.resident_max",
+        limits.resident_max,
+        Size(0..=u64::MAX),
+        "With more octets of messages in memory than this, or than 40% of limits.memory, the rest of long\n\
+         queues goes to disk until it is needed."
+    ),
+    key!(
+        "limits.disk_free",
+        limits.disk_free,
+        Maybe(Size(0..=u64::MAX)),
+        "With less space than this on the disk of the data directory publishers are blocked; none = 1GiB, or 5%\n\
+         of the disk if that is less."
+    ),
+    key!(
         "limits.connections_max",
         limits.connections_max,
         Maybe(Count(1..=u64::MAX)),
@@ -278,6 +292,13 @@ pub static KEYS: &[Key] = &[
          fsync = it is on disk and survives the loss of power;\n\
          interval = the kernel has it and it is on disk within 100 ms: survives a crash of the broker only;\n\
          os = the kernel has it and writes it when it likes."
+    ),
+    key!(
+        "storage.segment_size",
+        storage.segment_size,
+        Maybe(Size(65_536..=1 << 30)),
+        "Size of the files that the log consists of. It keeps about six of them, and twice what lives in it if\n\
+         that is more. none = 64MiB, or a 64th of a small disk."
     ),
     key!(
         "storage.accept_loss",

@@ -63,6 +63,10 @@ pub struct Amqp {
 pub struct Limits {
     /// Above this, publishers are blocked. Default 60 % of RAM or of the container's limit.
     pub memory: Memory,
+    /// Octets of messages in memory beyond which the rest of long queues goes to disk.
+    pub resident_max: u64,
+    /// Octets of free disk below which publishers wait; `None` = 1 GiB, or 5 % of a small disk.
+    pub disk_free: Option<u64>,
     /// Open connections; `None` = file descriptor limit minus a reserve.
     pub connections_max: Option<u64>,
     /// Open connections of each virtual host. Default no limit.
@@ -128,6 +132,8 @@ pub struct Storage {
     pub data_dir: Option<PathBuf>,
     /// What a confirm means.
     pub sync: Durability,
+    /// Octets of a segment of the log; `None` = 64 MiB, or less on a small disk.
+    pub segment_size: Option<u64>,
     /// Start although parts of the log are missing.
     pub accept_loss: bool,
 }
@@ -180,6 +186,8 @@ impl Default for Config {
             },
             limits: Limits {
                 memory: Memory::Relative(0.6),
+                resident_max: 512 << 20,
+                disk_free: None,
                 connections_max: None,
                 connections_per_vhost_max: None,
                 connections_per_user_max: None,
@@ -205,6 +213,7 @@ impl Default for Config {
             storage: Storage {
                 data_dir: Some(PathBuf::from("leveret-data")),
                 sync: Durability::Fsync,
+                segment_size: None,
                 accept_loss: false,
             },
             log: Log { level: "info".to_owned(), format: LogFormat::Pretty },

@@ -90,6 +90,7 @@ impl Client {
         }
         self.session.check_log();
         self.session.recheck_pressure(now, Waker::noop());
+        self.session.recheck_get(now, Waker::noop());
         self.session.recheck_alarms(now);
         self.session.recheck_log(Waker::noop());
     }
@@ -246,6 +247,7 @@ impl Client {
     /// The connection ends, however: what it held goes back.
     pub fn disconnect(&mut self, model: &mut Model, now: Millis) {
         self.session.disconnect(now);
+        self.forget_unseen(model);
         for channel in self.channels.values_mut() {
             channel.die(model);
         }
@@ -257,7 +259,7 @@ impl Client {
         self.channels.values().any(|channel| channel.unseen_gets().next().is_some())
     }
 
-    /// At a crash: what gets took that nobody saw may be anything.
+    /// What gets took that nobody will see may be anything.
     pub fn forget_unseen(&self, model: &mut Model) {
         for (key, at) in self.channels.values().flat_map(Channel::unseen_gets) {
             let Some(queue) = model.queue(&key) else { continue };

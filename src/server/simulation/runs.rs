@@ -177,7 +177,9 @@ pub fn rules(world: &mut World) -> Vec<crate::store::disk::Rule> {
     let memory = world.disk.memory().clone();
     match world.random.below(5) {
         0 => vec![
-            When::nth(Operation::Sync, nth).before(move |path| drop(memory.lose_unsynced(path))),
+            When::nth(Operation::Sync, nth).before(move |path| {
+                memory.lose_unsynced(path);
+            }),
             When::nth(Operation::Sync, nth).fail(errno::EIO),
         ],
         1 => vec![When::nth(Operation::Write, nth).fail(errno::EIO)],

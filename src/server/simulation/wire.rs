@@ -147,10 +147,6 @@ pub fn reject(id: ChannelId, delivery_tag: u64, requeue: bool) -> Vec<u8> {
     on_basic(id, basic::AMQPMethod::Reject(basic::Reject { delivery_tag, requeue }))
 }
 
-pub fn recover(id: ChannelId) -> Vec<u8> {
-    on_basic(id, basic::AMQPMethod::Recover(basic::Recover { requeue: true }))
-}
-
 pub fn qos(id: ChannelId, prefetch_count: u16) -> Vec<u8> {
     on_basic(id, basic::AMQPMethod::Qos(basic::Qos { prefetch_count, global: false }))
 }

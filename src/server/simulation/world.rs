@@ -125,10 +125,6 @@ impl TrappedDisk {
         self.trap.lock().caught.is_some()
     }
 
-    pub fn changes(&self) -> u64 {
-        self.trap.lock().changes
-    }
-
     pub fn memory(&self) -> &MemoryDisk {
         self.disk.inner()
     }
@@ -198,9 +194,9 @@ impl World {
             finding.bindings.iter().cloned(),
             finding.queues.iter().map(|(name, messages)| (name.clone(), letters(messages))),
         );
-        let Recovered { log, writer, definitions, queues, was_clean, .. } = recovered;
-        let restored = Restored { definitions, queues, was_clean };
-        let journal = Journal::new(Some(log.clone()), restored.next_queue());
+        let Recovered { log, writer, definitions, queues, next_queue, was_clean, .. } = recovered;
+        let restored = Restored { definitions, queues, next_queue, was_clean };
+        let journal = Journal::new(Some(log.clone()), next_queue);
         let mut settings = node_settings(&self.config, journal, Account::UNCOUNTED);
         settings.random = random;
         let node = Arc::new(Node::new(settings));
@@ -280,19 +276,6 @@ impl World {
             Err(error) => {
                 life.log.fail(&error.to_string());
                 life.failed = true;
-            }
-        }
-    }
-
-    /// Everything reaches the end of its way, as far as it does without clients.
-    pub fn settle(&mut self, life: &mut Life) {
-        for _ in 0..3 {
-            self.model.now += 1;
-            self.commit(life);
-            for client in &mut life.clients {
-                self.model.now += 1;
-                client.look_around(self.now);
-                client.take(&mut self.model, &mut self.random, self.now);
             }
         }
     }

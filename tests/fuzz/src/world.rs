@@ -7,8 +7,8 @@ use std::{
 
 use leveret::{
     amqp::{AMQPClass, AMQPValue, ChannelId, Failure, FieldTable, ReplyCode, channel, connection, queue},
-    broker::{Message, Parts, memory::Account, queue::Effects},
-    engine::{Access, Allowances, LoginGuard, Node, NodeSettings, QueueRef},
+    broker::{Message, Parts, memory::Account, queue::{Effects, Got}},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, QueueRef},
     session::SessionSettings,
 };
 
@@ -103,6 +103,8 @@ impl World {
             vhosts: vec!["/".to_owned(), "other".to_owned()],
             memory_limit: u64::MAX,
             allowances: Allowances::default(),
+            account: Account::UNCOUNTED,
+            journal: Journal::default(),
             random,
         }));
         let settings = Arc::new(SessionSettings {
@@ -430,8 +432,11 @@ impl World {
             let left = self.node.with_queue(&queue, self.now, |queue, effects: &mut Effects| {
                 let counts = queue.counts();
                 assert_eq!((counts.unacknowledged, counts.consumers), (0, 0), "{name} after everybody left");
-                let left = std::iter::from_fn(|| queue.get(false, self.now, effects));
-                left.map(|(entry, _)| number(&entry.message)).collect::<BTreeSet<u64>>()
+                let left = std::iter::from_fn(|| match queue.get(false, self.now, effects) {
+                    Got::Entry(entry, _) => Some(number(&entry.message)),
+                    Got::Empty | Got::Wait => None,
+                });
+                left.collect::<BTreeSet<u64>>()
             });
             let known: BTreeSet<u64> = account.messages.keys().copied().collect();
             if account.exact {

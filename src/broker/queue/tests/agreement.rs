@@ -8,9 +8,11 @@ use std::{
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{
-    model::{Item, Model},
+    disk::{Disk, DiskStep, disk_step},
+    model::{Found, Item, Model},
     *,
 };
+use crate::broker::queue::page::ENTRY_OVERHEAD;
 
 /// One thing that happens to a queue. Indices are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -27,6 +29,7 @@ enum Step {
     Tick,
     Purge,
     Delete,
+    Disk(DiskStep),
 }
 
 /// Some of the unacknowledged deliveries: every `stride`th from `first` on.
@@ -72,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<bool>().prop_map(|acknowledges| Step::Get { acknowledges }),
         1 => (0..5u16).prop_map(Step::SharedLimit),
         4 => (0..40u64).prop_map(Step::Advance),
+        12 => disk_step().prop_map(Step::Disk),
         1 => Just(Step::Touch),
         2 => Just(Step::Tick),
         1 => Just(Step::Purge),
@@ -113,16 +117,17 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
 }
 
 /// A delivery that waits for its settlement.
-struct Held {
+pub struct Held {
     consumer: Option<usize>,
     entry: Entry,
     item: Item,
 }
 
 /// The queue, its model, and what a session would keep.
-struct Pair {
-    bench: Bench,
-    model: Model,
+pub struct Pair {
+    pub bench: Bench,
+    pub model: Model,
+    pub disk: Disk,
     shared: Arc<SharedPrefetch>,
     consumers: Vec<(ConsumerKey, Sink)>,
     held: Vec<Held>,
@@ -131,7 +136,7 @@ struct Pair {
     unwritten: Vec<(usize, Entry, Item)>,
     /// Where every message that was ever accepted ended.
     fates: BTreeMap<u32, u32>,
-    log: Ledger,
+    pub log: Ledger,
 }
 
 impl Pair {
@@ -141,6 +146,7 @@ impl Pair {
         Pair {
             bench,
             model,
+            disk: Disk::default(),
             shared: Arc::default(),
             consumers: Vec::new(),
             held: Vec::new(),
@@ -182,12 +188,12 @@ impl Pair {
             Step::Tick => assert_eq!(self.bench.tick(), self.model.tick(), "expired"),
             Step::Purge => {
                 let purged = self.bench.queue.purge(&mut self.bench.effects);
-                assert_eq!(purged.count(), self.model.ready.len() as u64);
-                self.model.ready.clear();
+                self.emptied(&purged);
             }
+            Step::Disk(step) => self.disk_step(*step),
             Step::Delete => {
-                assert_eq!(self.bench.queue.delete().count(), self.model.ready.len() as u64);
-                self.model.ready.clear();
+                let deleted = self.bench.queue.delete(&mut self.bench.effects);
+                self.emptied(&deleted);
                 self.model.deleted = true;
                 // The log forgets the queue as a whole.
                 self.log = Ledger::default();
@@ -331,12 +337,21 @@ impl Pair {
 
     fn get(&mut self, acknowledges: bool) {
         let got = self.bench.queue.get(acknowledges, self.bench.now, &mut self.bench.effects);
-        let expected = self.model.get(acknowledges);
-        let seen = got.as_ref().map(|(entry, left)| (id_of(entry), entry.redelivered, *left));
-        let left = self.model.ready.len() as u64;
-        assert_eq!(seen, expected.map(|item| (item.id, item.redelivered, left)), "basic.get");
-        if let (Some((entry, _)), Some(item), true) = (got, expected, acknowledges) {
-            self.held.push(Held { consumer: None, entry, item });
+        let found = self.model.get(acknowledges);
+        match (got, found) {
+            (Got::Entry(entry, left), Found::Item(item)) => {
+                assert_eq!((id_of(&entry), entry.redelivered), (item.id, item.redelivered), "basic.get");
+                assert_eq!(left, self.model.ready.len() as u64);
+                if acknowledges {
+                    self.held.push(Held { consumer: None, entry, item });
+                }
+            }
+            (Got::Wait, Found::Wait) => {
+                self.note_fetches();
+                assert!(self.disk.is_asked_for(&self.model.ready[0]), "nobody fetches the head");
+            }
+            (Got::Empty, Found::Empty) => {}
+            (got, found) => panic!("basic.get: {got:?}, not {found:?}"),
         }
     }
 
@@ -363,6 +378,7 @@ impl Pair {
     }
 
     fn compare(&mut self) {
+        self.note_fetches();
         let dead = std::mem::take(&mut self.bench.effects.dead);
         self.log.apply(std::mem::take(&mut self.bench.effects.log), &dead);
         for (entry, death) in &dead {
@@ -380,6 +396,9 @@ impl Pair {
         };
         assert_eq!(self.bench.queue.counts(), expected);
         assert_eq!(self.model.unacknowledged, expected.unacknowledged);
+        assert_eq!(self.bench.queue.resident_cost(), self.model.resident_cost(ENTRY_OVERHEAD));
+        let fetching = self.model.ready.first().is_some_and(|head| self.disk.is_asked_for(head));
+        assert_eq!(self.bench.queue.next_deadline(), self.model.next_deadline(fetching));
         if self.model.shared_limit != 0 {
             let (held, limit) = (self.held_by_shared(), self.model.shared_limit);
             // What was outstanding when the limit was set, or lowered, may stay above it.
@@ -391,6 +410,15 @@ impl Pair {
 }
 
 impl Pair {
+    /// Everything ready was taken out at once.
+    fn emptied(&mut self, taken: &Ready) {
+        assert_eq!(taken.count(), self.model.ready.len() as u64);
+        let away = std::mem::take(&mut self.model.away);
+        self.log.living.retain(|sequence| !away.contains(sequence));
+        self.model.ready.clear();
+        self.disk.emptied(std::mem::take(&mut self.bench.effects.dropped_pages));
+    }
+
     /// What the log knows is what would have to be there after a restart.
     fn compare_log(&self) {
         let ready = self.model.ready.iter().filter(|item| item.logged).map(|item| item.sequence);
@@ -401,8 +429,8 @@ impl Pair {
 
 /// What the log would hold.
 #[derive(Debug, Default)]
-struct Ledger {
-    living: BTreeSet<u64>,
+pub struct Ledger {
+    pub living: BTreeSet<u64>,
     /// Everything that was ever kept.
     known: BTreeSet<u64>,
 }
@@ -436,12 +464,15 @@ proptest! {
     fn the_queue_agrees_with_its_model(settings in settings(), steps in vec(step(), 1..80)) {
         let mut pair = Pair::new(settings);
         steps.iter().for_each(|step| pair.run(step));
-        // What is left comes out in the model's order.
-        while let Some((entry, _)) = pair.bench.queue.get(false, pair.bench.now, &mut pair.bench.effects) {
-            let item = pair.model.get(false).expect("the model holds as much");
-            assert_eq!((id_of(&entry), entry.redelivered), (item.id, item.redelivered));
+        // What is left comes out in the model's order, once every question is answered.
+        while !pair.model.ready.is_empty() {
+            let before = pair.model.ready.len();
+            pair.run(&Step::Get { acknowledges: false });
+            if pair.model.ready.len() == before {
+                pair.run(&Step::Disk(DiskStep::Read { index: 0, lost: None }));
+            }
         }
-        assert_eq!(pair.model.get(false), None);
+        pair.run(&Step::Get { acknowledges: false });
     }
 
     #[test]

@@ -150,6 +150,6 @@ fn que_70_a_queue_expires_when_nobody_uses_it() {
     assert!(bench.tick());
     // DLX-02: what was in it is not dead-lettered.
     bench.fill(1);
-    bench.queue.delete();
+    bench.queue.delete(&mut bench.effects);
     assert_eq!(bench.take_dead(), []);
 }

@@ -3,11 +3,13 @@
 
 mod agreement;
 mod consumers;
+mod disk;
 mod expiry;
 mod limits;
 mod model;
 mod notes;
 mod order;
+mod paging;
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -111,7 +113,11 @@ impl Bench {
     }
 
     fn get(&mut self) -> Option<Entry> {
-        self.queue.get(true, self.now, &mut self.effects).map(|(entry, _)| entry)
+        match self.queue.get(true, self.now, &mut self.effects) {
+            Got::Entry(entry, _) => Some(entry),
+            Got::Empty => None,
+            Got::Wait => panic!("the head is on disk"),
+        }
     }
 
     fn requeue(&mut self, consumer: Option<ConsumerKey>, entries: impl IntoIterator<Item = Entry>) {

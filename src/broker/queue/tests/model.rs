@@ -1,5 +1,7 @@
 //! The reference: one sorted list of messages, one list of consumers, every rule a line that reads like it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// A ready message of the model.
@@ -38,11 +40,21 @@ impl ModelConsumer {
     }
 }
 
+/// What basic.get should find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Item(Item),
+    Empty,
+    Wait,
+}
+
 /// What the queue should be and do.
 pub struct Model {
     pub settings: QueueSettings,
     pub now: Millis,
     pub ready: Vec<Item>,
+    /// Sequence numbers of what is on disk: it can only be counted until it is back.
+    pub away: BTreeSet<u64>,
     pub unacknowledged: u64,
     pub consumers: Vec<ModelConsumer>,
     pub shared_limit: u32,
@@ -63,6 +75,7 @@ impl Model {
             settings,
             now,
             ready: Vec::new(),
+            away: BTreeSet::new(),
             unacknowledged: 0,
             consumers: Vec::new(),
             shared_limit: 0,
@@ -111,19 +124,24 @@ impl Model {
         }
     }
 
+    /// The next to leave, unless it is on disk.
+    fn front(&self) -> Option<Item> {
+        self.ready.first().filter(|item| !self.away.contains(&item.sequence)).copied()
+    }
+
     fn expire(&mut self, due: impl Fn(Millis) -> bool) {
-        while self.ready.first().is_some_and(|item| due(item.deadline)) {
-            let item = self.ready.remove(0);
+        while let Some(item) = self.front().filter(|item| due(item.deadline)) {
+            self.ready.remove(0);
             self.kill(item, Death::Expired);
         }
     }
 
     fn enforce(&mut self) {
         while self.settings.overflow == Overflow::DropHead
-            && !self.ready.is_empty()
             && self.exceeds(self.ready.len() as u64, self.bytes())
+            && let Some(item) = self.front()
         {
-            let item = self.ready.remove(0);
+            self.ready.remove(0);
             self.kill(item, Death::MaxLength);
         }
     }
@@ -177,9 +195,15 @@ impl Model {
 
     fn dispatch(&mut self) {
         let now = self.now;
+        self.hand_out();
+        self.expire(|deadline| deadline < now);
+    }
+
+    fn hand_out(&mut self) {
+        let now = self.now;
         while let Some(index) = self.next_in_turn() {
             self.expire(|deadline| deadline < now);
-            let Some(item) = self.ready.first().copied() else { return };
+            let Some(item) = self.front() else { return };
             self.consumers[index].turn = None;
             if self.consumers[index].shared {
                 if self.shared_limit != 0 && self.shared_limit <= self.shared_used {
@@ -231,7 +255,7 @@ impl Model {
     pub fn cancel(&mut self, index: usize) {
         self.consumers[index].present = false;
         self.consumers[index].turn = None;
-        if self.active == Some(index) {
+        if self.settings.single_active_consumer && self.active == Some(index) {
             self.active = self.consumers.iter().position(|consumer| consumer.present);
             if let Some(next) = self.active {
                 self.line_up(next);
@@ -290,13 +314,33 @@ impl Model {
         self.enforce();
     }
 
-    pub fn get(&mut self, acknowledges: bool) -> Option<Item> {
+    pub fn get(&mut self, acknowledges: bool) -> Found {
         let now = self.now;
         self.last_used = now;
         self.expire(|deadline| deadline <= now);
-        let item = (!self.ready.is_empty()).then(|| self.ready.remove(0))?;
+        let Some(item) = self.front() else {
+            return if self.ready.is_empty() { Found::Empty } else { Found::Wait };
+        };
+        self.ready.remove(0);
         self.unacknowledged += u64::from(acknowledges);
-        Some(item)
+        Found::Item(item)
+    }
+
+    /// When something is due; what is being fetched cannot be helped.
+    pub fn next_deadline(&self, fetching: bool) -> Option<Millis> {
+        if self.deleted {
+            return None;
+        }
+        let head = self.ready.first().filter(|_| !fetching).map(|item| item.deadline);
+        let consumed = self.consumers.iter().any(|consumer| consumer.present);
+        let expires = self.settings.expires.filter(|_| !consumed).map(|expires| self.last_used + expires);
+        head.filter(|deadline| *deadline != Millis::MAX).into_iter().chain(expires).min()
+    }
+
+    /// Octets of memory; those of a message are for the queue to say.
+    pub fn resident_cost(&self, overhead: u64) -> u64 {
+        let here = self.ready.iter().filter(|item| !self.away.contains(&item.sequence));
+        here.map(|item| item.size + overhead).sum()
     }
 
     /// Returns whether the queue has expired.
@@ -319,7 +363,7 @@ impl Model {
         }
         let order: Vec<_> = self.ready.iter().map(|i| (std::cmp::Reverse(i.priority), i.sequence)).collect();
         assert!(order.is_sorted());
-        if self.settings.overflow == Overflow::DropHead {
+        if self.settings.overflow == Overflow::DropHead && (self.ready.is_empty() || self.front().is_some()) {
             assert!(!self.exceeds(self.ready.len() as u64, self.bytes()));
         }
     }

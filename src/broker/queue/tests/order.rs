@@ -89,7 +89,7 @@ fn a_deleted_queue_takes_nothing_and_gives_nothing() {
     let mut bench = Bench::new(mortal());
     bench.fill(3);
     let (returned, rejected) = (bench.get(), bench.get());
-    assert_eq!(bench.queue.delete().count(), 1);
+    assert_eq!(bench.queue.delete(&mut bench.effects).count(), 1);
     bench.fill(1);
     bench.requeue(None, returned);
     bench.queue.reject(None, rejected, bench.now, &mut bench.effects);

@@ -1,0 +1,224 @@
+//! Files of pages: parts of long queues, written when memory is short and read back before they are needed.
+//!
+//! A page is framed as a batch of the log is, with the queue's id in the place of the segment's number and the
+//! page's number in that of the batch's; each of its records is an entry. What a page is worth after a restart
+//! the log knows; a page that the log does not know means nothing.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::{
+    batch::{self, Body, Builder},
+    contents::{self, View},
+    definition::QueueId,
+    disk::{Disk, DiskFile, Open},
+    index::PageRange,
+    octets::{Malformed, Reader, put_number},
+};
+use crate::broker::{memory::Account, queue::Entry};
+
+/// Where the files are, within the data directory.
+pub const DIRECTORY: &str = "pages";
+/// A file that is longer than this gets no more pages, in octets.
+const FILE_MAX: u64 = 64 << 20;
+/// A write buffer beyond this many octets is not kept.
+const BUFFER_KEPT: usize = 4 << 20;
+
+const REDELIVERED: u8 = 1;
+const LOGGED: u8 = 2;
+
+/// Where a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLocation {
+    pub file: u64,
+    pub offset: u64,
+    pub length: u64,
+}
+
+/// Names a file: a queue and a number.
+type FileKey = (QueueId, u64);
+
+/// The files of all queues.
+#[derive(Debug)]
+pub struct PageFiles {
+    disk: Arc<dyn Disk>,
+    files: HashMap<FileKey, PageFile, FixedState>,
+    /// The file of each queue that is written to.
+    current: HashMap<QueueId, u64, FixedState>,
+    next_file: u64,
+    builder: Builder,
+    /// Names that were made or removed and are not on disk yet.
+    directory_is_dirty: bool,
+}
+
+#[derive(Debug)]
+struct PageFile {
+    file: Arc<dyn DiskFile>,
+    end: u64,
+    /// Pages in it that somebody needs.
+    pages: u32,
+    is_dirty: bool,
+}
+
+fn path((queue, file): FileKey) -> String {
+    format!("{DIRECTORY}/{queue:016x}-{file:016x}")
+}
+
+fn parse_name(name: &str) -> Option<FileKey> {
+    let (queue, file) = name.split_once('-')?;
+    Some((u64::from_str_radix(queue, 16).ok()?, u64::from_str_radix(file, 16).ok()?))
+}
+
+impl PageFiles {
+    /// Opens the directory; files in which no known page lies are removed.
+    pub fn open(disk: Arc<dyn Disk>, known: impl IntoIterator<Item = PageRange>) -> io::Result<PageFiles> {
+        disk.create_directory(DIRECTORY)?;
+        let mut needed: BTreeMap<FileKey, u32> = BTreeMap::new();
+        for range in known {
+            *needed.entry((range.queue, range.file)).or_default() += 1;
+        }
+        let mut files = HashMap::default();
+        let mut next_file = needed.keys().map(|(_, file)| file + 1).max().unwrap_or(1);
+        for name in disk.list(DIRECTORY)? {
+            let Some(key) = parse_name(&name) else { continue };
+            next_file = next_file.max(key.1 + 1);
+            match needed.get(&key) {
+                None => disk.remove(&path(key))?,
+                Some(pages) => {
+                    let file = disk.open(&path(key), Open::Existing)?;
+                    let end = file.length()?;
+                    files.insert(key, PageFile { file, end, pages: *pages, is_dirty: false });
+                }
+            }
+        }
+        let (current, builder) = (HashMap::default(), Builder::default());
+        Ok(PageFiles { disk, files, current, next_file, builder, directory_is_dirty: true })
+    }
+
+    /// Writes a page; it is durable after [`PageFiles::sync`].
+    pub fn write(&mut self, queue: QueueId, page: u64, entries: &[Entry]) -> io::Result<PageLocation> {
+        self.builder.begin(page);
+        for entry in entries {
+            self.builder.record(|out| put_entry(out, entry));
+        }
+        let key = (queue, self.file_for(queue)?);
+        let Some(file) = self.files.get_mut(&key) else { return Err(io::ErrorKind::NotFound.into()) };
+        let octets = self.builder.seal(queue, 0);
+        let location = PageLocation { file: key.1, offset: file.end, length: octets.len() as u64 };
+        file.file.write_all_at(octets, file.end)?;
+        file.end += location.length;
+        file.pages += 1;
+        file.is_dirty = true;
+        self.builder.shrink(BUFFER_KEPT);
+        Ok(location)
+    }
+
+    fn file_for(&mut self, queue: QueueId) -> io::Result<u64> {
+        if let Some(number) = self.current.get(&queue).copied() {
+            if self.files.get(&(queue, number)).is_some_and(|file| file.end < FILE_MAX) {
+                return Ok(number);
+            }
+            self.current.remove(&queue);
+            self.remove_if_empty((queue, number))?;
+        }
+        let number = self.next_file;
+        self.next_file += 1;
+        let file = self.disk.open(&path((queue, number)), Open::CreateNew)?;
+        self.files.insert((queue, number), PageFile { file, end: 0, pages: 0, is_dirty: true });
+        self.current.insert(queue, number);
+        self.directory_is_dirty = true;
+        Ok(number)
+    }
+
+    /// Makes every page written so far durable.
+    pub fn sync(&mut self) -> io::Result<()> {
+        for file in self.files.values_mut().filter(|file| file.is_dirty) {
+            file.file.sync()?;
+            file.is_dirty = false;
+        }
+        if self.directory_is_dirty {
+            self.disk.sync_directory(DIRECTORY)?;
+            self.directory_is_dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Reads a page back; also says how many of its entries could not be read.
+    pub fn read(
+        &self,
+        queue: QueueId,
+        page: u64,
+        location: PageLocation,
+        account: Account,
+    ) -> io::Result<(Vec<Entry>, u32)> {
+        let missing = || io::Error::new(io::ErrorKind::InvalidData, "the page is not where it was written");
+        let Some(file) = self.files.get(&(queue, location.file)) else { return Err(missing()) };
+        let header = batch::read_header(&*file.file, location.offset, queue)?.ok_or_else(missing)?;
+        let mut octets = Vec::new();
+        let fits = header.number == page && header.span() == location.length;
+        if !fits || !batch::read_records(&*file.file, location.offset, &header, &mut octets)? {
+            return Err(missing());
+        }
+        let (mut entries, mut scratch) =
+            (Vec::with_capacity(octets.len().min(header.records as usize)), Vec::new());
+        for body in batch::bodies(&header, &octets) {
+            if let Body::Good(body) = body
+                && let Ok(entry) = entry(body, account, &mut scratch)
+            {
+                entries.push(entry);
+            }
+        }
+        let lost = header.records - entries.len() as u32;
+        Ok((entries, lost))
+    }
+
+    /// Nobody needs a page any more: its space goes back to the disk.
+    pub fn free(&mut self, range: PageRange) -> io::Result<()> {
+        let key = (range.queue, range.file);
+        let Some(file) = self.files.get_mut(&key) else { return Ok(()) };
+        file.pages = file.pages.saturating_sub(1);
+        if file.pages != 0 {
+            return file.file.discard(range.offset, range.length);
+        }
+        // A queue that pages no more needs no file; one that does gets another.
+        if FILE_MAX / 4 < file.end && self.current.get(&range.queue) == Some(&range.file) {
+            self.current.remove(&range.queue);
+        }
+        if self.current.get(&range.queue) == Some(&range.file) {
+            return file.file.discard(range.offset, range.length);
+        }
+        self.remove_if_empty(key)
+    }
+
+    fn remove_if_empty(&mut self, key: FileKey) -> io::Result<()> {
+        if self.files.get(&key).is_some_and(|file| file.pages == 0) {
+            self.files.remove(&key);
+            self.disk.remove(&path(key))?;
+            self.directory_is_dirty = true;
+        }
+        Ok(())
+    }
+}
+
+/// Sequence, deadline plus one, returns, flags, message.
+fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
+    put_number(out, entry.sequence);
+    put_number(out, entry.deadline.wrapping_add(1));
+    put_number(out, u64::from(entry.returns));
+    out.push(if entry.redelivered { REDELIVERED } else { 0 } | if entry.logged { LOGGED } else { 0 });
+    contents::encode(&entry.message, out);
+}
+
+fn entry(body: &[u8], account: Account, scratch: &mut Vec<u8>) -> Result<Entry, Malformed> {
+    let mut reader = Reader::new(body);
+    let sequence = reader.number()?;
+    let deadline = reader.number()?.wrapping_sub(1);
+    let returns = reader.number_as()?;
+    let flags = reader.octet()?;
+    let message = View::decode(&mut reader)?.message(account, scratch);
+    reader.end()?;
+    let (redelivered, logged) = (flags & REDELIVERED != 0, flags & LOGGED != 0);
+    Ok(Entry { message, sequence, deadline, returns, redelivered, logged })
+}

@@ -1,0 +1,43 @@
+//! Power cuts: what was promised is on the disk, not only in the kernel's memory.
+
+use std::time::Duration;
+
+use crate::{
+    cycles::{cycles, first, interrupted, seeded, verify},
+    disk::Disk,
+    isolated::inside,
+    load::Shared,
+    place::{Ending, Place},
+};
+
+const DISK_MEBIBYTES: u64 = 2048;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and loop devices"]
+async fn confirmed_messages_survive_power_cut_after_power_cut() {
+    if !inside("power::confirmed_messages_survive_power_cut_after_power_cut") {
+        return;
+    }
+    let (mut random, place, shared) = (seeded(), Place::new(), Shared::default());
+    let Some(disk) = Disk::new(place.path(), DISK_MEBIBYTES) else {
+        eprintln!("skipped: no loop device, or no mkfs.ext4");
+        return;
+    };
+    let place = place.with_data(&disk.data());
+    let mut broker = first(&place, &shared).await;
+    for cycle in 1..=cycles(5) {
+        // The broker goes on for a moment, and must not promise anything in it.
+        let agony = Duration::from_millis(u64::from(random.pick(0..100)));
+        interrupted(broker, &shared, &mut random, async |broker| {
+            disk.cut();
+            tokio::time::sleep(agony).await;
+            broker.end(Ending::Kill).await;
+        })
+        .await;
+        disk.restore();
+        broker = place.start();
+        verify(&broker, &shared, Ending::Kill, cycle).await;
+    }
+    // Before the disk is taken away.
+    broker.end(Ending::Kill).await;
+}
