@@ -74,6 +74,8 @@ pub struct Writer {
     trim: Option<Trim>,
     /// Ranges of page files that nothing needs any more once everything written is synced.
     freed: Vec<PageRange>,
+    /// The broker has said its last.
+    is_stopped: bool,
     is_closed: bool,
 }
 
@@ -132,6 +134,7 @@ impl Writer {
             spare_ops: Vec::new(),
             trim: None,
             freed: Vec::new(),
+            is_stopped: false,
             is_closed: false,
         })
     }
@@ -164,13 +167,17 @@ impl Writer {
         let patience = if self.is_trimming() { patience.map(|_| TRIM_PAUSE) } else { patience };
         let mut taken =
             self.log.take(std::mem::take(&mut self.spare_ops), patience, self.unsynced_since.is_some());
+        self.is_stopped |= matches!(taken.ops.last(), Some(Op::CleanStop));
         self.apply(&mut taken);
         self.builder.begin(self.next_batch);
         self.write_records(&taken.ops);
         self.index.end_batch();
         taken.ops.clear();
         self.spare_ops = std::mem::take(&mut taken.ops);
-        self.trim_some()?;
+        // The record of a clean stop is the last one.
+        if !self.is_stopped {
+            self.trim_some()?;
+        }
         self.is_closed |= taken.closing;
         let urgent = taken.urgent || self.is_closed;
         if !self.builder.is_empty() && !self.write_batch(now)? {
