@@ -208,6 +208,8 @@ pub struct Replay {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Batches that may never have been synced.
+    unproven: Vec<Place>,
     /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
     /// are: trimming writes definitions again at the end.
     deleted: HashSet<QueueId, FixedState>,
@@ -237,6 +239,7 @@ pub fn replay(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
+        unproven: Vec::new(),
         deleted: HashSet::default(),
         next_queue: 1,
         account,
@@ -334,6 +337,9 @@ impl Replay {
                 self.damage(place, DamageKind::Batches { first: header.number, last: header.number });
             }
             self.apply_batch(place, &octets);
+            if durable < header.number {
+                self.unproven.push(*place);
+            }
             expected = header.number + 1;
             if let Some(segment) = self.segments.get_mut(place.segment) {
                 segment.end = place.offset + header.span();
@@ -499,6 +505,23 @@ impl Replay {
         self.segments.iter().map(|segment| (segment.number, segment.end))
     }
 
+    /// Makes durable what may not be. After a sync that failed, what can be read may never have reached the disk,
+    /// and a sync that succeeds proves nothing: only what is written again is written.
+    fn write_again(&mut self) -> io::Result<()> {
+        let mut octets = Vec::new();
+        for place in std::mem::take(&mut self.unproven) {
+            let Some(segment) = self.segments.get(place.segment) else { continue };
+            let length = usize::try_from(place.header.span()).unwrap_or(usize::MAX);
+            octets.resize(length, 0);
+            segment.file.read_exact_at(&mut octets, place.offset)?;
+            segment.file.write_all_at(&octets, place.offset)?;
+        }
+        match self.segments.iter().rfind(|segment| segment.end != segment::FIRST_BATCH) {
+            Some(last) => last.file.sync(),
+            None => Ok(()),
+        }
+    }
+
     /// Cuts off what was being written, makes the rest durable for sure, and removes what is not needed.
     fn cut_tail(&mut self, disk: &dyn Disk) -> io::Result<()> {
         for segment in &self.segments {
@@ -507,9 +530,7 @@ impl Replay {
                 segment.file.sync()?;
             }
         }
-        if let Some(last) = self.segments.back() {
-            last.file.sync()?;
-        }
+        self.write_again()?;
         while self.segments.front().is_some_and(|oldest| oldest.number < self.trimmed) {
             if let Some(oldest) = self.segments.pop_front() {
                 disk.remove(&segment::path(oldest.number))?;
