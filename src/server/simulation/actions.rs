@@ -144,7 +144,7 @@ fn cancel(client: &mut Client, id: ChannelId, random: &mut Random) {
         channel.cancelled.insert(tag.clone());
     }
     let octets = wire::cancel(id, &tag);
-    ask(client, id, What::Reply, Command::Cancel { channel: id, tag }, octets);
+    ask(client, id, What::Reply, Command::Cancel { channel: id }, octets);
 }
 
 fn get(client: &mut Client, id: ChannelId, random: &mut Random) {

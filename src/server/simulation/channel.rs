@@ -48,7 +48,7 @@ pub enum Command {
     Publish { channel: ChannelId, exchange: String, key: String, letter: Letter },
     Settle { channel: ChannelId, deliveries: Vec<Delivery>, verdict: Verdict },
     Consume { channel: ChannelId, queue: String, tag: String, no_ack: bool },
-    Cancel { channel: ChannelId, tag: String },
+    Cancel { channel: ChannelId },
     Get { channel: ChannelId, queue: String },
     DeclareQueue { channel: ChannelId, queue: String },
     DeleteQueue { channel: ChannelId, queue: String },
@@ -72,7 +72,7 @@ impl Command {
             | Command::Publish { channel, .. }
             | Command::Settle { channel, .. }
             | Command::Consume { channel, .. }
-            | Command::Cancel { channel, .. }
+            | Command::Cancel { channel }
             | Command::Get { channel, .. }
             | Command::DeclareQueue { channel, .. }
             | Command::DeleteQueue { channel, .. }
@@ -144,8 +144,6 @@ pub struct Channel {
     pub consumers: BTreeMap<String, (String, QueueKey, bool)>,
     /// Those of them that the client has cancelled.
     pub cancelled: BTreeSet<String>,
-    /// Those whose cancelling was taken in.
-    ended: BTreeSet<String>,
     /// Deliveries by tag, without those settled.
     pub held: BTreeMap<u64, Delivery>,
     /// Those that the client has settled and the broker has not, be it for a transaction that is open.
@@ -170,7 +168,6 @@ impl Channel {
             gets: VecDeque::new(),
             consumers: BTreeMap::new(),
             cancelled: BTreeSet::new(),
-            ended: BTreeSet::new(),
             held: BTreeMap::new(),
             limbo: BTreeMap::new(),
             last_tag: 0,
@@ -229,15 +226,7 @@ impl Channel {
                 self.answer(0);
             }
             Command::Consume { queue, tag, no_ack, .. } => self.consume(model, queue, tag, no_ack),
-            Command::Cancel { tag, .. } => {
-                if let Some((name, key, _)) = self.consumers.get(&tag)
-                    && let Some(queue) = model.queue(&QueueKey { name: name.clone(), life: key.life })
-                {
-                    queue.consumers -= 1;
-                }
-                self.ended.insert(tag);
-                self.answer(0);
-            }
+            Command::Cancel { .. } => self.answer(0),
             Command::Get { queue, .. } => self.get(model, &queue),
             other => self.define(model, other),
         }
@@ -314,10 +303,12 @@ impl Channel {
     }
 
     fn consume(&mut self, model: &mut Model, name: String, tag: String, no_ack: bool) {
-        let Some(own) = model.current(&name) else { return self.die(model) };
+        if model.current(&name).is_none() {
+            return self.die(model);
+        }
         let key = model.current(family(&name)).expect("a family is complete");
-        if let Some(queue) = model.queue(&own) {
-            queue.consumers += 1;
+        if let Some(queue) = model.queue(&key) {
+            queue.used = true;
         }
         if no_ack {
             model.leak(&key);
@@ -331,6 +322,9 @@ impl Channel {
             return self.die(model);
         }
         let current = model.current(family(name));
+        if let Some(queue) = current.as_ref().and_then(|key| model.queue(key)) {
+            queue.used = true;
+        }
         let next = self.pending.iter_mut().find(|pending| pending.promise.is_none());
         let next = next.expect("the client waits for an answer");
         next.promise = Some(0);
@@ -379,15 +373,18 @@ impl Channel {
     ) {
         let How { consumer, gone, redelivered } = how;
         let id = letter.id;
+        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
+            eprintln!("at {}: delivered {id} of {name} {gone:?} redelivered {redelivered} dead {}", model.now, self.dead);
+        }
         assert!(self.last_tag < tag, "delivery tag {tag} comes after {}", self.last_tag);
         self.last_tag = tag;
         let queue = model.queue(key).expect("the queue was there");
         let leaks = queue.leaks;
         let place = queue.place(id).unwrap_or_else(|| panic!("message {id} was never in {name}"));
         let arrival = queue.arrival(id).expect("it has a place");
-        // Dead letters are new messages.
+        // Dead letters are new messages; and what was put out before the channel closed may be old.
         let dead = family(name) != name;
-        assert!(redelivered || !arrival.seen || dead || leaks, "message {id} of {name} was seen before");
+        assert!(redelivered || !arrival.seen || dead || leaks || self.dead, "message {id} of {name} was seen before");
         let is_over = arrival.gone.is_some_and(|(_, latest)| latest != Stamp::MAX);
         assert!(!is_over || self.dead, "message {id} of {name} is delivered though it is gone");
         arrival.seen |= !dead;
@@ -443,13 +440,6 @@ impl Channel {
         }
         self.publishes.clear();
         self.settlements.clear();
-        let alive = self.consumers.iter().filter(|(tag, _)| !self.ended.contains(*tag));
-        for (_, (name, key, _)) in alive {
-            let own = QueueKey { name: name.clone(), life: key.life };
-            if let Some(queue) = model.queue(&own) {
-                queue.consumers = queue.consumers.saturating_sub(1);
-            }
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     wire::{self, Letter},
 };
 use crate::{
-    amqp::{AMQPClass, ChannelId, FrameHead, basic, channel},
+    amqp::{AMQPClass, ChannelId, FrameHead, basic, channel, connection},
     broker::Millis,
     engine::Node,
     session::{Hold, Peer, SLICES_MAX, Session, SessionSettings},
@@ -107,6 +107,9 @@ impl Client {
         self.used += used as u64;
         while self.sent.front().is_some_and(|(end, _)| *end <= self.used) {
             let (_, command) = self.sent.pop_front().expect("it was just seen");
+            if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
+                eprintln!("{} at {}: {command:?} dead {:?}", self.session.id(), model.now, command.channel().and_then(|id| self.channels.get(&id)).map(|c| c.dead));
+            }
             if let Some(channel) = command.channel().and_then(|id| self.channels.get_mut(&id)) {
                 channel.taken_in(model, command);
             }
@@ -147,6 +150,10 @@ impl Client {
 
     fn on_frame(&mut self, model: &mut Model, frame: AMQPFrame) {
         match frame {
+            AMQPFrame::Method(_, AMQPClass::Connection(connection::AMQPMethod::Close(close))) => {
+                let text = close.reply_text.to_string();
+                assert!(text.contains("the message log failed"), "closed for no reason: {text}");
+            }
             AMQPFrame::Method(_, AMQPClass::Connection(_)) | AMQPFrame::Heartbeat => {}
             AMQPFrame::Method(id, AMQPClass::Basic(method)) => self.on_basic(model, id, method),
             AMQPFrame::Method(id, AMQPClass::Channel(channel::AMQPMethod::Close(close))) => {
@@ -212,7 +219,8 @@ impl Client {
         match pending.what {
             What::Reply => {}
             What::Get { .. } => drop(channel.gets.pop_front()),
-            What::Open => channel.state = Opened::Open,
+            What::Open if channel.state == Opened::Opening => channel.state = Opened::Open,
+            What::Open => {}
             What::Close => channel.state = Opened::Closed,
             What::Rollback => channel.rolled_back(),
         }

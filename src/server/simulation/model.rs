@@ -119,13 +119,14 @@ pub struct Queue {
     places: BTreeMap<u64, usize>,
     /// Since when consumers that do not acknowledge take messages away at times that nobody sees.
     pub leaks: bool,
-    pub consumers: usize,
+    /// Somebody consumed from it, so that messages may be on their way that nobody knows of.
+    pub used: bool,
 }
 
 impl Queue {
     fn new(from: Stamp) -> Queue {
         let span = Span { from, until: None };
-        Queue { span, arrivals: Vec::new(), places: BTreeMap::new(), leaks: false, consumers: 0 }
+        Queue { span, arrivals: Vec::new(), places: BTreeMap::new(), leaks: false, used: false }
     }
 
     pub fn place(&self, id: u64) -> Option<usize> {
@@ -258,11 +259,10 @@ impl Model {
     pub fn purge(&mut self, name: &str) {
         let now = self.now;
         let is_dead = family(name) != name;
-        let consumers = self.current(name).and_then(|key| self.queue(&key).map(|queue| queue.consumers));
         let Some(key) = self.current(family(name)) else { return };
         let Some(queue) = self.queue(&key) else { return };
-        // What is on its way to a consumer stays, and which of a family's queue a message is in is not known.
-        let sure = consumers == Some(0) && !is_dead && name != "limited" && name != "ttl";
+        // What is on its way to a consumer stays, and which of a family's queues a message is in is not known.
+        let sure = !queue.used && !is_dead && name != "limited" && name != "ttl";
         for arrival in queue.arrivals.iter_mut().filter(|arrival| !arrival.held) {
             if arrival.gone.is_none_or(|(_, latest)| now < latest) {
                 let first = arrival.gone.map_or(now, |(first, _)| first.min(now));

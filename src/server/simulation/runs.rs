@@ -96,7 +96,7 @@ fn crash(world: &mut World, life: &mut Life, end: End, story: &mut Story) -> Rec
     });
     let model = world.last_words(life);
     life.clients.clear();
-    let loss = if end == End::Power || life.failed { Loss::Power } else { Loss::Process };
+    let mut loss = if end == End::Power || life.failed { Loss::Power } else { Loss::Process };
     disk.set_capacity(None);
     world.disk = TrappedDisk::new(disk);
     faults::damage(world, &model, loss, story);
@@ -107,6 +107,7 @@ fn crash(world: &mut World, life: &mut Life, end: End, story: &mut Story) -> Rec
         let first = world.recover(false);
         if let Some(disk) = world.disk.caught() {
             drop(first);
+            loss = Loss::Power;
             world.disk = TrappedDisk::new(disk);
         } else {
             let first = first.expect("the log can be read");

@@ -218,6 +218,9 @@ impl World {
     /// Something happens.
     pub fn step(&mut self, life: &mut Life) {
         self.model.now += 1;
+        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
+            eprintln!("step {}", self.model.now);
+        }
         match self.random.below(100) {
             0..=2 if life.clients.len() < CLIENTS_MAX => {
                 life.clients.push(Client::new(&life.node, &self.settings, self.now));
@@ -270,9 +273,16 @@ impl World {
         life.node.log_wanted_definitions();
         self.model.boundaries.push(self.model.now);
         self.commits += 1;
-        match life.writer.commit(None, self.now) {
-            Ok(Committed::Done | Committed::Closed) => self.model.written = self.model.now,
-            Ok(Committed::Full) => {}
+        let committed = life.writer.commit(None, self.now);
+        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
+            eprintln!("commit at {}: {committed:?} {:?} caught {} usage {:?} {:?}", self.model.now, life.failed, self.disk.has_caught(), life.writer.usage(), self.disk.memory().files());
+        }
+        match committed {
+            // What was written after the copy was taken is not in it.
+            Ok(Committed::Done | Committed::Closed) if !self.disk.has_caught() => {
+                self.model.written = self.model.now;
+            }
+            Ok(_) => {}
             Err(error) => {
                 life.log.fail(&error.to_string());
                 life.failed = true;
