@@ -208,6 +208,8 @@ pub struct Replay {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// The first batches of the oldest segment are missing.
+    headless: Option<Damage>,
     /// Batches that may never have been synced.
     unproven: Vec<Place>,
     /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
@@ -239,6 +241,7 @@ pub fn replay(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
+        headless: None,
         unproven: Vec::new(),
         deleted: HashSet::default(),
         next_queue: 1,
@@ -315,7 +318,7 @@ impl Replay {
         };
         let durable = batches.iter().map(known).max().unwrap_or(0);
         let mut done = 0;
-        let mut expected = batches.first().map_or(1, |first| first.header.number);
+        let mut expected = batches.first().map_or(1, |first| self.first_expected(first));
         let mut octets = Vec::new();
         for place in batches {
             let header = place.header;
@@ -323,7 +326,12 @@ impl Replay {
                 if durable < expected {
                     break;
                 }
-                self.damage(place, DamageKind::Batches { first: expected, last: header.number - 1 });
+                let kind = DamageKind::Batches { first: expected, last: header.number - 1 };
+                if done == 0 {
+                    self.note_headless(place, kind);
+                } else {
+                    self.damage(place, kind);
+                }
             }
             let Some(file) = self.segments.get(place.segment).map(|segment| segment.file.clone()) else {
                 break;
@@ -352,6 +360,20 @@ impl Replay {
         self.report.bytes = done;
         self.report.torn_bytes = total - done;
         Ok(())
+    }
+
+    /// The number that the first batch should have. The oldest segment begins with a batch; when there is none,
+    /// at least one is missing before the first that was found.
+    fn first_expected(&self, first: &Place) -> u64 {
+        let number = first.header.number;
+        if first.segment == 0 && first.offset == segment::FIRST_BATCH { number } else { number.saturating_sub(1).max(1) }
+    }
+
+    /// Batches are missing before the first that was found: damage, unless their segments are not needed.
+    fn note_headless(&mut self, place: &Place, kind: DamageKind) {
+        let at = if place.offset == segment::FIRST_BATCH { place.segment - 1 } else { place.segment };
+        let segment = self.segments.get(at).map_or(0, |segment| segment.number);
+        self.headless = Some(Damage { segment, offset: segment::FIRST_BATCH, kind });
     }
 
     fn damage(&mut self, place: &Place, kind: DamageKind) {
@@ -493,6 +515,8 @@ impl Replay {
         for queue in self.queues.values_mut() {
             queue.pages.sort_by_key(|page| page.page);
         }
+        let needed = |damage: &Damage| self.trimmed <= damage.segment;
+        self.report.damage.extend(self.headless.take().filter(needed));
         let first = self.segments.front().map_or(self.trimmed, |segment| segment.number);
         if self.trimmed < first {
             let kind = DamageKind::Segments { before: first };
