@@ -212,6 +212,23 @@ pub fn rewrite(octets: &[u8], change: Change<'_>) -> Vec<u8> {
     out
 }
 
+/// The header that counts the deliveries of a quorum queue's message before this one.
+const DELIVERY_COUNT: &[u8] = b"x-delivery-count";
+
+/// Checked property octets with this `x-delivery-count` among the headers, in place of one that is there.
+pub fn with_delivery_count(octets: &[u8], count: u32) -> Vec<u8> {
+    // Octets that were checked when they came in.
+    let scanned = Properties::scan(octets, usize::from(u16::MAX)).unwrap_or_default();
+    let headers = scanned.headers().unwrap_or_default();
+    let mut body = Vec::with_capacity(headers.as_bytes().len() + DELIVERY_COUNT.len() + 10);
+    headers.copy_fields(&mut body, |name| name != DELIVERY_COUNT);
+    body.push(DELIVERY_COUNT.len() as u8);
+    body.extend_from_slice(DELIVERY_COUNT);
+    body.push(b'l');
+    body.extend_from_slice(&i64::from(count).to_be_bytes());
+    rewrite(octets, Change::Headers(&body))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

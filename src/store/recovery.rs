@@ -366,7 +366,11 @@ impl Replay {
     /// at least one is missing before the first that was found.
     fn first_expected(&self, first: &Place) -> u64 {
         let number = first.header.number;
-        if first.segment == 0 && first.offset == segment::FIRST_BATCH { number } else { number.saturating_sub(1).max(1) }
+        if first.segment == 0 && first.offset == segment::FIRST_BATCH {
+            number
+        } else {
+            number.saturating_sub(1).max(1)
+        }
     }
 
     /// Batches are missing before the first that was found: damage, unless their segments are not needed.

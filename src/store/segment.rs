@@ -130,6 +130,18 @@ pub fn create(disk: &dyn Disk, number: u64, size: u64, spares: &mut Vec<u64>) ->
     Ok(Segment { number, file, end: FIRST_BATCH })
 }
 
+/// Makes a file to be used when there is no space for another; returns its number.
+pub fn create_spare(disk: &dyn Disk, size: u64) -> io::Result<u64> {
+    let number = 0;
+    let path = spare_path(number);
+    let file = disk.open(&path, Open::CreateNew)?;
+    if let Err(error) = file.allocate(0, size).and_then(|()| disk.sync_directory(DIRECTORY)) {
+        let _ = disk.remove(&path);
+        return Err(error);
+    }
+    Ok(number)
+}
+
 fn prepare(disk: &dyn Disk, file: &dyn DiskFile, number: u64, size: u64) -> io::Result<()> {
     if file.length()? < size {
         file.allocate(0, size)?;

@@ -135,7 +135,8 @@ fn consume(client: &mut Client, id: ChannelId, random: &mut Random) {
 
 fn cancel(client: &mut Client, id: ChannelId, random: &mut Random) {
     let Some(channel) = client.channels.get(&id) else { return };
-    let tags: Vec<&String> = channel.consumers.keys().filter(|tag| !channel.cancelled.contains(*tag)).collect();
+    let tags: Vec<&String> =
+        channel.consumers.keys().filter(|tag| !channel.cancelled.contains(*tag)).collect();
     if tags.is_empty() {
         return;
     }

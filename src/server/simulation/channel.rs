@@ -45,18 +45,62 @@ pub enum Command {
     Ask(ChannelId),
     Commit(ChannelId),
     Rollback(ChannelId),
-    Publish { channel: ChannelId, exchange: String, key: String, letter: Letter },
-    Settle { channel: ChannelId, deliveries: Vec<Delivery>, verdict: Verdict },
-    Consume { channel: ChannelId, queue: String, tag: String, no_ack: bool },
-    Cancel { channel: ChannelId },
-    Get { channel: ChannelId, queue: String },
-    DeclareQueue { channel: ChannelId, queue: String },
-    DeleteQueue { channel: ChannelId, queue: String },
-    Purge { channel: ChannelId, queue: String },
-    DeclareExchange { channel: ChannelId, exchange: String },
-    DeleteExchange { channel: ChannelId, exchange: String },
-    Bind { channel: ChannelId, exchange: String, queue: String, key: String },
-    Unbind { channel: ChannelId, exchange: String, queue: String, key: String },
+    Publish {
+        channel: ChannelId,
+        exchange: String,
+        key: String,
+        letter: Letter,
+    },
+    Settle {
+        channel: ChannelId,
+        deliveries: Vec<Delivery>,
+        verdict: Verdict,
+    },
+    Consume {
+        channel: ChannelId,
+        queue: String,
+        tag: String,
+        no_ack: bool,
+    },
+    Cancel {
+        channel: ChannelId,
+    },
+    Get {
+        channel: ChannelId,
+        queue: String,
+    },
+    DeclareQueue {
+        channel: ChannelId,
+        queue: String,
+    },
+    DeleteQueue {
+        channel: ChannelId,
+        queue: String,
+    },
+    Purge {
+        channel: ChannelId,
+        queue: String,
+    },
+    DeclareExchange {
+        channel: ChannelId,
+        exchange: String,
+    },
+    DeleteExchange {
+        channel: ChannelId,
+        exchange: String,
+    },
+    Bind {
+        channel: ChannelId,
+        exchange: String,
+        queue: String,
+        key: String,
+    },
+    Unbind {
+        channel: ChannelId,
+        exchange: String,
+        queue: String,
+        key: String,
+    },
 }
 
 impl Command {
@@ -374,7 +418,10 @@ impl Channel {
         let How { consumer, gone, redelivered } = how;
         let id = letter.id;
         if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-            eprintln!("at {}: delivered {id} of {name} {gone:?} redelivered {redelivered} dead {}", model.now, self.dead);
+            eprintln!(
+                "at {}: delivered {id} of {name} {gone:?} redelivered {redelivered} dead {}",
+                model.now, self.dead
+            );
         }
         assert!(self.last_tag < tag, "delivery tag {tag} comes after {}", self.last_tag);
         self.last_tag = tag;
@@ -384,7 +431,10 @@ impl Channel {
         let arrival = queue.arrival(id).expect("it has a place");
         // Dead letters are new messages; and what was put out before the channel closed may be old.
         let dead = family(name) != name;
-        assert!(redelivered || !arrival.seen || dead || leaks || self.dead, "message {id} of {name} was seen before");
+        assert!(
+            redelivered || !arrival.seen || dead || leaks || self.dead,
+            "message {id} of {name} was seen before"
+        );
         let is_over = arrival.gone.is_some_and(|(_, latest)| latest != Stamp::MAX);
         assert!(!is_over || self.dead, "message {id} of {name} is delivered though it is gone");
         arrival.seen |= !dead;

@@ -124,9 +124,9 @@ fn check_at(model: &Model, found: &Finding, at: Stamp) -> Result<(), String> {
         return Err(format!("queue {name} was never declared"));
     }
     for (name, lives) in &model.queues {
-        let life = lives.iter().find(|queue| {
-            queue.span.from <= at && queue.span.until.is_none_or(|until| at < until)
-        });
+        let life = lives
+            .iter()
+            .find(|queue| queue.span.from <= at && queue.span.until.is_none_or(|until| at < until));
         let expected = is_durable(name) && life.is_some();
         match found.queues.get(name) {
             Some(_) if !expected => return Err(format!("queue {name}: none expected")),

@@ -108,7 +108,12 @@ impl Client {
         while self.sent.front().is_some_and(|(end, _)| *end <= self.used) {
             let (_, command) = self.sent.pop_front().expect("it was just seen");
             if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-                eprintln!("{} at {}: {command:?} dead {:?}", self.session.id(), model.now, command.channel().and_then(|id| self.channels.get(&id)).map(|c| c.dead));
+                eprintln!(
+                    "{} at {}: {command:?} dead {:?}",
+                    self.session.id(),
+                    model.now,
+                    command.channel().and_then(|id| self.channels.get(&id)).map(|c| c.dead)
+                );
             }
             if let Some(channel) = command.channel().and_then(|id| self.channels.get_mut(&id)) {
                 channel.taken_in(model, command);

@@ -133,7 +133,8 @@ fn cut_segment(world: &mut World, model: &Model, loss: Loss) {
 fn fail_reads(world: &mut World, model: &Model, loss: Loss) {
     let faulty = FaultyDisk::new(world.disk.memory().kill());
     let nth = 1 + world.random.below(30);
-    let operation = *world.random.pick(&[Operation::Read, Operation::Open, Operation::List, Operation::Length]);
+    let operation =
+        *world.random.pick(&[Operation::Read, Operation::Open, Operation::List, Operation::Length]);
     faulty.plan(When::nth(operation, nth).fail(errno::EIO));
     let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
     match recover(&disk, options(world.sync, false), |_, _| ()) {

@@ -301,8 +301,7 @@ impl Model {
 
     pub fn bind(&mut self, exchange: &str, queue: &str, key: &str) {
         let now = self.now;
-        let spans =
-            self.bindings.entry((exchange.to_owned(), queue.to_owned(), key.to_owned())).or_default();
+        let spans = self.bindings.entry((exchange.to_owned(), queue.to_owned(), key.to_owned())).or_default();
         if !spans.is_there() {
             spans.begin(now);
             self.note_definition(exchange != "x.passing" && is_durable(queue));
@@ -311,8 +310,7 @@ impl Model {
 
     pub fn unbind(&mut self, exchange: &str, queue: &str, key: &str) {
         let now = self.now;
-        let spans =
-            self.bindings.entry((exchange.to_owned(), queue.to_owned(), key.to_owned())).or_default();
+        let spans = self.bindings.entry((exchange.to_owned(), queue.to_owned(), key.to_owned())).or_default();
         if spans.is_there() {
             spans.end(now);
             self.note_definition(exchange != "x.passing" && is_durable(queue));
@@ -362,7 +360,7 @@ impl Model {
 fn matches(exchange: &str, pattern: &str, key: &str) -> bool {
     match (exchange, pattern) {
         ("x.fanout", _) | ("x.topic", "#") => true,
-        ("x.topic", "k.*") => key.starts_with("k.") ,
+        ("x.topic", "k.*") => key.starts_with("k."),
         ("x.topic", "*.1") => key == "k.1",
         _ => pattern == key,
     }

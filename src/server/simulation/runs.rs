@@ -7,7 +7,10 @@ use super::{
     faults,
     world::{End, Life, TrappedDisk, World},
 };
-use crate::store::{Recovered, disk::{Operation, When, errno}};
+use crate::store::{
+    Recovered,
+    disk::{Operation, When, errno},
+};
 
 /// Changes of the disk that a recovery or a first life makes, about.
 const CHANGES: u64 = 120;

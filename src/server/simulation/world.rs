@@ -275,7 +275,14 @@ impl World {
         self.commits += 1;
         let committed = life.writer.commit(None, self.now);
         if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-            eprintln!("commit at {}: {committed:?} {:?} caught {} usage {:?} {:?}", self.model.now, life.failed, self.disk.has_caught(), life.writer.usage(), self.disk.memory().files());
+            eprintln!(
+                "commit at {}: {committed:?} {:?} caught {} usage {:?} {:?}",
+                self.model.now,
+                life.failed,
+                self.disk.has_caught(),
+                life.writer.usage(),
+                self.disk.memory().files()
+            );
         }
         match committed {
             // What was written after the copy was taken is not in it.
@@ -345,9 +352,8 @@ impl World {
         };
         for (name, lives) in &self.model.queues {
             let Some(queue) = lives.last().filter(|queue| queue.span.until.is_none()) else { continue };
-            let unsure = |arrival: &super::model::Arrival| {
-                arrival.gone.is_some_and(|(_, latest)| latest == u64::MAX)
-            };
+            let unsure =
+                |arrival: &super::model::Arrival| arrival.gone.is_some_and(|(_, latest)| latest == u64::MAX);
             if family(name) != name || queue.leaks || queue.arrivals.iter().any(unsure) {
                 continue;
             }
