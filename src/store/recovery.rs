@@ -521,6 +521,16 @@ impl Replay {
         }
         let needed = |damage: &Damage| self.trimmed <= damage.segment;
         self.report.damage.extend(self.headless.take().filter(needed));
+        let mut last = None;
+        for segment in &self.segments {
+            let number = segment.number;
+            // Segments have no gaps, but for those that are not needed.
+            let follows = last.replace(number).is_none_or(|last| last + 1 == number);
+            if self.trimmed < number && !follows {
+                let kind = DamageKind::Segments { before: number };
+                self.report.damage.push(Damage { segment: number, offset: 0, kind });
+            }
+        }
         let first = self.segments.front().map_or(self.trimmed, |segment| segment.number);
         if self.trimmed < first {
             let kind = DamageKind::Segments { before: first };

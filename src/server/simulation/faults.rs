@@ -120,10 +120,11 @@ fn lose_segment(world: &mut World, model: &Model, loss: Loss) {
 fn cut_segment(world: &mut World, model: &Model, loss: Loss) {
     let disk = world.disk.memory().kill();
     let files = segments(&disk);
-    if files.len() < 2 {
+    // How much was in the one before the last, only a batch behind it tells.
+    if files.len() < 3 {
         return;
     }
-    let (path, length) = files[world.random.index(files.len() - 1)].clone();
+    let (path, length) = files[world.random.index(files.len() - 2)].clone();
     let file = disk.open(&path, crate::store::disk::Open::Existing).expect("it is there");
     file.set_length(world.random.below(length)).expect("it can be cut");
     drop(file);
