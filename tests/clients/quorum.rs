@@ -141,3 +141,40 @@ async fn qq_07_priorities_are_strict_and_absent_is_four() {
     }
     assert_eq!(order, ["200", "31", "5", "none", "3"]);
 }
+
+#[tokio::test]
+async fn qq_08_at_least_once_dead_letters_wait_for_a_queue_that_takes_them() {
+    let fixture = Fixture::start().await;
+    let (peer, queue, morgue) = (peer(&fixture).await, unique("sure"), unique("later"));
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let arguments = [
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text(&morgue)),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+        ("x-message-ttl", AMQPValue::LongInt(50)),
+    ];
+    declare(&peer, &queue, &arguments).await;
+    put(&peer, &queue, "a", None).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(get(&peer, &queue).await.is_none());
+    assert_eq!(peer.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await.unwrap(), 0);
+    // Nobody was there when it died; now somebody is, but only for one message.
+    declare(
+        &peer,
+        &morgue,
+        &[("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))],
+    )
+    .await;
+    let dead = async {
+        loop {
+            if let Some(dead) = get(&peer, &morgue).await {
+                return dead;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let dead = within("the dead letter", dead).await;
+    assert_eq!(header(&dead, "x-first-death-reason"), Some(text("expired")));
+    assert_eq!(dead.data, b"a");
+}

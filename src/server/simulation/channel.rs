@@ -417,12 +417,11 @@ impl Channel {
     ) {
         let How { consumer, gone, redelivered } = how;
         let id = letter.id;
-        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-            eprintln!(
-                "at {}: delivered {id} of {name} {gone:?} redelivered {redelivered} dead {}",
-                model.now, self.dead
-            );
-        }
+        tell!(
+            "at {}: delivered {id} of {name} {gone:?} redelivered {redelivered} dead {}",
+            model.now,
+            self.dead
+        );
         assert!(self.last_tag < tag, "delivery tag {tag} comes after {}", self.last_tag);
         self.last_tag = tag;
         let queue = model.queue(key).expect("the queue was there");

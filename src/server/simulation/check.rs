@@ -96,9 +96,7 @@ pub fn check(model: &Model, found: &Finding, loss: Loss) -> Result<(), String> {
             Err(reason) => reasons.push_str(&format!("\n  if it is that of step {boundary}: {reason}")),
         }
     }
-    if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-        eprintln!("found: {found:#?}\nboundaries: {:?}", model.boundaries);
-    }
+    tell!("found: {found:#?}\nboundaries: {:?}", model.boundaries);
     Err(format!(
         "no commit from step {earliest} on (now {}) explains what the restart found ({loss:?}):{reasons}",
         model.now

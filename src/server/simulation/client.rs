@@ -107,14 +107,12 @@ impl Client {
         self.used += used as u64;
         while self.sent.front().is_some_and(|(end, _)| *end <= self.used) {
             let (_, command) = self.sent.pop_front().expect("it was just seen");
-            if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-                eprintln!(
-                    "{} at {}: {command:?} dead {:?}",
-                    self.session.id(),
-                    model.now,
-                    command.channel().and_then(|id| self.channels.get(&id)).map(|c| c.dead)
-                );
-            }
+            tell!(
+                "{} at {}: {command:?} dead {:?}",
+                self.session.id(),
+                model.now,
+                command.channel().and_then(|id| self.channels.get(&id)).map(|c| c.dead)
+            );
             if let Some(channel) = command.channel().and_then(|id| self.channels.get_mut(&id)) {
                 channel.taken_in(model, command);
             }

@@ -39,9 +39,7 @@ pub fn fill_disk(world: &mut World, story: &mut Story) {
 /// Damages a copy of the disk, and sees that a restart notices. The disk itself stays as it is.
 pub fn damage(world: &mut World, model: &Model, loss: Loss, story: &mut Story) {
     let kind = world.random.below(12);
-    if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-        eprintln!("damage of kind {kind}");
-    }
+    tell!("damage of kind {kind}");
     match kind {
         0 => flip(world, model, loss),
         1 => lose_segment(world, model, loss),
@@ -62,9 +60,7 @@ fn examine(world: &World, disk: MemoryDisk, model: &Model, loss: Loss) {
     let disk: Arc<dyn Disk> = Arc::new(disk);
     match recover(&disk, options(world.sync, false), |_, _| ()) {
         Ok(recovered) => {
-            if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-                eprintln!("report {:?}", recovered.report);
-            }
+            tell!("report {:?}", recovered.report);
             // Reading it compares every body with what was published.
             let finding = Finding::of(&recovered);
             // A tail that cannot be read looks like one that was being written.
@@ -99,9 +95,7 @@ fn flip(world: &mut World, model: &Model, loss: Loss) {
         let offset = world.random.below(length);
         let bit = world.random.below(8) as u8;
         assert!(disk.flip_bit(&path, offset, bit));
-        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-            eprintln!("flip {path} {offset} {bit}, segments {files:?}");
-        }
+        tell!("flip {path} {offset} {bit}, segments {files:?}");
     }
     examine(world, disk, model, loss);
 }

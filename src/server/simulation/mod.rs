@@ -3,8 +3,18 @@
 //!
 //! A run is several lives of one disk. Clients publish, consume and define things at random; the power goes,
 //! the process is killed, the disk fails or is full; then what a restart finds is held against what clients
-//! were told. The long run: `LEVERET_SIM_SEEDS=100000 LEVERET_SIM_FROM=0 cargo test --release simulation --
-//! --nocapture`.
+//! were told. With `LEVERET_SIM_TELL=1` every step is told. The long run:
+//!
+//! `LEVERET_SIM_SEEDS=100000 LEVERET_SIM_FROM=0 cargo test --release simulation -- --nocapture`
+
+/// A line of the story, for whoever wants to read it: with LEVERET_SIM_TELL=1 every step is told.
+macro_rules! tell {
+    ($($line:tt)*) => {
+        if std::env::var_os("LEVERET_SIM_TELL").is_some() {
+            eprintln!($($line)*);
+        }
+    };
+}
 
 mod actions;
 mod channel;
@@ -29,7 +39,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Tells one story for each seed; a failure is printed with how to repeat it.
-fn tell(test: &str, seeds: u64, story: impl Fn(u64) -> Story) {
+fn tell_all(test: &str, seeds: u64, story: impl Fn(u64) -> Story) {
     let from = number("LEVERET_SIM_FROM").unwrap_or(0);
     let seeds = number("LEVERET_SIM_SEEDS").unwrap_or(seeds);
     let mut sum = Story::default();
@@ -52,10 +62,10 @@ fn tell(test: &str, seeds: u64, story: impl Fn(u64) -> Story) {
 
 #[test]
 fn whatever_happens_a_restart_finds_what_clients_were_told() {
-    tell("whatever_happens", SEEDS, runs::lives);
+    tell_all("whatever_happens", SEEDS, runs::lives);
 }
 
 #[test]
 fn the_power_may_go_at_every_change_of_the_disk() {
-    tell("the_power_may_go", 1, runs::every_change);
+    tell_all("the_power_may_go", 1, runs::every_change);
 }

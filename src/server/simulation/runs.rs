@@ -8,7 +8,7 @@ use super::{
     world::{End, Life, TrappedDisk, World},
 };
 use crate::store::{
-    Recovered,
+    Durability, Recovered,
     disk::{Operation, When, errno},
 };
 
@@ -44,6 +44,10 @@ impl fmt::Display for Story {
 pub fn lives(seed: u64) -> Story {
     let mut world = World::new(seed);
     let mut story = Story::default();
+    // Without a sync for each confirm, confirms survive the process at least.
+    if world.random.once_in(6) {
+        world.sync = *world.random.pick(&[Durability::Interval, Durability::Os]);
+    }
     let lives = 2 + world.random.below(4);
     let mut recovered = world.recover(false).expect("an empty disk");
     for _ in 0..lives {
@@ -58,7 +62,10 @@ pub fn lives(seed: u64) -> Story {
 
 /// One life, and what the restart after it finds.
 fn live(world: &mut World, life: &mut Life, steps: u64, story: &mut Story) -> Recovered {
-    let end = *world.random.pick(&[End::Power, End::Power, End::Kill, End::Clean]);
+    let mut end = *world.random.pick(&[End::Power, End::Power, End::Kill, End::Clean]);
+    if end == End::Power && world.sync != Durability::Fsync {
+        end = End::Kill;
+    }
     let trapped = end != End::Clean && world.random.once_in(2);
     if trapped {
         let after = world.random.below(CHANGES);
@@ -104,7 +111,7 @@ fn crash(world: &mut World, life: &mut Life, end: End, story: &mut Story) -> Rec
     world.disk = TrappedDisk::new(disk);
     faults::damage(world, &model, loss, story);
     // The power may go again while the log is being read.
-    if world.random.once_in(3) {
+    if world.sync == Durability::Fsync && world.random.once_in(3) {
         let (after, seed) = (world.random.below(12), world.random.next());
         world.disk.set_trap(after, End::Power, seed);
         let first = world.recover(false);

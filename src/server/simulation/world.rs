@@ -218,9 +218,7 @@ impl World {
     /// Something happens.
     pub fn step(&mut self, life: &mut Life) {
         self.model.now += 1;
-        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-            eprintln!("step {}", self.model.now);
-        }
+        tell!("step {}", self.model.now);
         match self.random.below(100) {
             0..=2 if life.clients.len() < CLIENTS_MAX => {
                 life.clients.push(Client::new(&life.node, &self.settings, self.now));
@@ -274,16 +272,14 @@ impl World {
         self.model.boundaries.push(self.model.now);
         self.commits += 1;
         let committed = life.writer.commit(None, self.now);
-        if std::env::var_os("LEVERET_SIM_DUMP").is_some() {
-            eprintln!(
-                "commit at {}: {committed:?} {:?} caught {} usage {:?} {:?}",
-                self.model.now,
-                life.failed,
-                self.disk.has_caught(),
-                life.writer.usage(),
-                self.disk.memory().files()
-            );
-        }
+        tell!(
+            "commit at {}: {committed:?} {:?} caught {} usage {:?} {:?}",
+            self.model.now,
+            life.failed,
+            self.disk.has_caught(),
+            life.writer.usage(),
+            self.disk.memory().files()
+        );
         match committed {
             // What was written after the copy was taken is not in it.
             Ok(Committed::Done | Committed::Closed) if !self.disk.has_caught() => {
