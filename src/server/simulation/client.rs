@@ -274,6 +274,7 @@ impl Client {
     pub fn forget_unseen(&self, model: &mut Model) {
         for (key, at) in self.channels.values().flat_map(Channel::unseen_gets) {
             let Some(queue) = model.queue(&key) else { continue };
+            queue.doubt = true;
             for arrival in queue.arrivals.iter_mut().filter(|arrival| !arrival.held) {
                 if arrival.gone.is_none() {
                     arrival.gone = Some((at.max(arrival.at), Stamp::MAX));

@@ -69,3 +69,13 @@ fn whatever_happens_a_restart_finds_what_clients_were_told() {
 fn the_power_may_go_at_every_change_of_the_disk() {
     tell_all("the_power_may_go", 1, runs::every_change);
 }
+
+#[test]
+fn starts_in_vain_leave_a_log_that_can_be_read() {
+    runs::starts_in_vain();
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_not_taken_for_durable() {
+    runs::lost_by_a_failed_sync();
+}

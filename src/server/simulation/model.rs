@@ -121,12 +121,14 @@ pub struct Queue {
     pub leaks: bool,
     /// Somebody consumed from it, so that messages may be on their way that nobody knows of.
     pub used: bool,
+    /// Somebody took messages away, and nobody will ever know which.
+    pub doubt: bool,
 }
 
 impl Queue {
     fn new(from: Stamp) -> Queue {
         let span = Span { from, until: None };
-        Queue { span, arrivals: Vec::new(), places: BTreeMap::new(), leaks: false, used: false }
+        Queue { span, arrivals: Vec::new(), places: BTreeMap::new(), leaks: false, used: false, doubt: false }
     }
 
     pub fn place(&self, id: u64) -> Option<usize> {
@@ -220,8 +222,10 @@ impl Model {
     /// A refusing queue took a message, or did not.
     pub fn answer(&mut self, id: u64, targets: &[QueueKey], accepted: bool) {
         for target in targets.iter().filter(|target| target.name == "refusing") {
-            let Some(arrival) = self.queue(target).and_then(|queue| queue.arrival(id)) else { continue };
-            if accepted && arrival.gone == Some((arrival.at, Stamp::MAX)) {
+            let Some(queue) = self.queue(target) else { continue };
+            let doubt = queue.doubt;
+            let Some(arrival) = queue.arrival(id) else { continue };
+            if accepted && !doubt && arrival.gone == Some((arrival.at, Stamp::MAX)) {
                 arrival.gone = None;
             } else if !accepted {
                 assert!(!arrival.seen, "message {id} was refused and delivered");
@@ -262,6 +266,7 @@ impl Model {
         let Some(key) = self.current(family(name)) else { return };
         let Some(queue) = self.queue(&key) else { return };
         // What is on its way to a consumer stays, and which of a family's queues a message is in is not known.
+        queue.doubt = true;
         let sure = !queue.used && !is_dead && name != "limited" && name != "ttl";
         for arrival in queue.arrivals.iter_mut().filter(|arrival| !arrival.held) {
             if arrival.gone.is_none_or(|(_, latest)| now < latest) {

@@ -182,6 +182,53 @@ pub fn every_change(seed: u64) -> Story {
     story
 }
 
+/// A broker starts and is killed before it writes anything, again and again.
+pub fn starts_in_vain() {
+    let mut world = World::new(0);
+    for _ in 0..3 {
+        drop(world.recover(false).expect("nothing is damaged"));
+        world.disk = TrappedDisk::new(world.disk.memory().kill());
+    }
+    let recovered = world.recover(false).expect("nothing is damaged");
+    let mut life = world.begin(recovered);
+    world.commit(&mut life);
+    world.disk = TrappedDisk::new(world.disk.memory().kill());
+    let recovered = world.recover(false).expect("segments are in their order");
+    world.expect(&world.model, &recovered, Loss::Process);
+}
+
+/// A sync fails, and the kernel goes on showing what never reached the disk. What a restart finds of it must be
+/// on the disk before the power goes.
+pub fn lost_by_a_failed_sync() {
+    let mut world = World::new(0);
+    let recovered = world.recover(false).expect("an empty disk");
+    let mut life = world.begin(recovered);
+    let memory = world.disk.memory().clone();
+    world.disk.disk.plan(When::nth(Operation::Sync, 1).under("log/0").before(move |path| {
+        memory.lose_unsynced(path);
+    }));
+    world.disk.disk.plan(When::nth(Operation::Sync, 1).under("log/0").fail(errno::EIO));
+    let ask = |client: &mut super::client::Client, world: &mut World| {
+        client.look_around(world.now);
+        client.take(&mut world.model, &mut world.random, world.now);
+    };
+    life.clients.iter_mut().for_each(|client| ask(client, &mut world));
+    world.commit(&mut life);
+    assert!(life.failed, "the sync was asked for, and failed");
+    world.disk = TrappedDisk::new(world.disk.memory().kill());
+    let recovered = world.recover(false).expect("all of it can be read");
+    let found = Finding::of(&recovered);
+    assert!(!found.queues.is_empty(), "the batch can be seen");
+    drop(recovered);
+    for seed in 0..8 {
+        let disk = TrappedDisk::new(world.disk.memory().crash(seed));
+        let before = std::mem::replace(&mut world.disk, disk);
+        let recovered = world.recover(false).expect("what was there once stays");
+        assert_eq!(Finding::of(&recovered).queues, found.queues, "seed {seed}");
+        world.disk = before;
+    }
+}
+
 /// The rules of a disk that fails.
 pub fn rules(world: &mut World) -> Vec<crate::store::disk::Rule> {
     let nth = 1 + world.random.below(40);
