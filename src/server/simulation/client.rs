@@ -276,8 +276,9 @@ impl Client {
             let Some(queue) = model.queue(&key) else { continue };
             queue.doubt = true;
             for arrival in queue.arrivals.iter_mut().filter(|arrival| !arrival.held) {
-                if arrival.gone.is_none() {
-                    arrival.gone = Some((at.max(arrival.at), Stamp::MAX));
+                if arrival.gone.is_none_or(|(_, latest)| latest == Stamp::MAX) {
+                    let first = arrival.gone.map_or(at, |(first, _)| first.min(at));
+                    arrival.gone = Some((first.max(arrival.at), Stamp::MAX));
                 }
             }
         }
