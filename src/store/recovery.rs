@@ -109,8 +109,9 @@ pub fn recover(
     if grave && !options.accept_loss {
         return Err(RecoveryError::Damaged(replay.report.damage));
     }
-    let next_segment = replay.files.next_segment();
     replay.cut_tail(&**disk).map_err(io)?;
+    // After the empty ones are gone: a gap in the numbers would look like segments that were lost.
+    let next_segment = replay.files.next_segment().max(replay.trimmed);
     let log = Arc::new(Log::new());
     let found = Found {
         mark: replay.files.mark,
@@ -145,6 +146,8 @@ pub struct Replay<M = Message> {
     pub report: Report,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Batches that may never have been synced.
+    unproven: Vec<Place>,
     /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
     /// are: trimming writes definitions again at the end.
     deleted: HashSet<QueueId, FixedState>,
@@ -188,6 +191,7 @@ fn replay_with<M: Clone>(
         was_clean: false,
         report: Report::default(),
         trimmed: 1,
+        unproven: Vec::new(),
         deleted: HashSet::default(),
         next_queue: 1,
         returned_in_pages: Vec::new(),
@@ -231,6 +235,9 @@ impl<M: Clone> Replay<M> {
                 break;
             }
             self.apply_batch(place, &octets, keep);
+            if durable < header.number {
+                self.unproven.push(*place);
+            }
             expected = header.number + 1;
             if let Some(segment) = self.files.segments.get_mut(place.segment) {
                 segment.end = place.offset + header.span();
@@ -463,6 +470,13 @@ impl<M: Clone> Replay<M> {
                 damage.push(Damage { segment: *number, offset: 0, kind: DamageKind::Header });
             }
         }
+        let numbers = segments.iter().map(|segment| segment.number);
+        for (one, next) in numbers.clone().zip(numbers.skip(1)) {
+            // Segments have no gaps, but among those that are not needed.
+            if one + 1 < next && self.trimmed < next {
+                damage.push(Damage { segment: next, offset: 0, kind: DamageKind::Segments { before: next } });
+            }
+        }
         // What is not needed any more may be damaged.
         damage.retain(|damage| self.trimmed <= damage.segment);
         self.report.segments = segments.len();
@@ -488,6 +502,23 @@ impl<M: Clone> Replay<M> {
         Ok(octets)
     }
 
+    /// Makes durable what may not be. After a sync that failed, what can be read may never have reached the disk,
+    /// and a sync that succeeds proves nothing: only what is written again is written.
+    fn write_again(&mut self) -> io::Result<()> {
+        let mut octets = Vec::new();
+        for place in std::mem::take(&mut self.unproven) {
+            let Some(segment) = self.files.segments.get(place.segment) else { continue };
+            let length = usize::try_from(place.header.span()).unwrap_or(usize::MAX);
+            octets.resize(length, 0);
+            segment.file.read_exact_at(&mut octets, place.offset)?;
+            segment.file.write_all_at(&octets, place.offset)?;
+        }
+        match self.files.segments.iter().rfind(|segment| segment.end != segment::FIRST_BATCH) {
+            Some(last) => last.file.sync(),
+            None => Ok(()),
+        }
+    }
+
     /// Cuts off what was being written, makes the rest durable for sure, and removes what is not needed.
     fn cut_tail(&mut self, disk: &dyn Disk) -> io::Result<()> {
         for segment in &self.files.segments {
@@ -496,9 +527,7 @@ impl<M: Clone> Replay<M> {
                 segment.file.sync()?;
             }
         }
-        if let Some(last) = self.files.segments.back() {
-            last.file.sync()?;
-        }
+        self.write_again()?;
         while self.files.segments.front().is_some_and(|oldest| oldest.number < self.trimmed) {
             if let Some(oldest) = self.files.segments.pop_front() {
                 disk.remove(&segment::path(oldest.number))?;
