@@ -20,7 +20,7 @@ use super::{
     definition::{Definition, QueueId},
     disk::{Disk, Open},
     index::Index,
-    log::Log,
+    log::{Log, Op},
     octets::Reader,
     record::{PageRecord, Places, Record},
     scan::{Files, Place},
@@ -109,6 +109,7 @@ pub fn recover(
     if grave && !options.accept_loss {
         return Err(RecoveryError::Damaged(replay.report.damage));
     }
+    let is_accepted = grave;
     replay.cut_tail(&**disk).map_err(io)?;
     // After the empty ones are gone: a gap in the numbers would look like segments that were lost.
     let next_segment = replay.files.next_segment().max(replay.trimmed);
@@ -122,6 +123,9 @@ pub fn recover(
         index: replay.index,
     };
     let writer = Writer::new(log.clone(), disk.clone(), options.settings, found).map_err(io)?;
+    if is_accepted {
+        log.append(&mut vec![Op::Accepted], true);
+    }
     Ok(Recovered {
         log,
         writer,
@@ -144,6 +148,8 @@ pub struct Replay<M = Message> {
     pub queues: HashMap<QueueId, RecoveredQueue<M>, FixedState>,
     pub was_clean: bool,
     pub report: Report,
+    /// Damage in segments before this one was accepted.
+    accepted: u64,
     /// Segments before this one are not needed.
     trimmed: u64,
     /// Batches that may never have been synced.
@@ -190,6 +196,7 @@ fn replay_with<M: Clone>(
         queues: HashMap::default(),
         was_clean: false,
         report: Report::default(),
+        accepted: 0,
         trimmed: 1,
         unproven: Vec::new(),
         deleted: HashSet::default(),
@@ -320,6 +327,7 @@ impl<M: Clone> Replay<M> {
             // One that has no use for itself would have the log thrown away.
             Record::Trimmed { before } if segment < before => return false,
             Record::Trimmed { before } => self.trimmed = self.trimmed.max(before),
+            Record::Accepted { before } => self.accepted = self.accepted.max(before),
             Record::CleanStop => {}
         }
         true
@@ -453,6 +461,8 @@ impl<M: Clone> Replay<M> {
             queue.pages.sort_by_key(|page| page.page);
         }
         self.report_segments();
+        let accepted = self.accepted;
+        self.report.damage.retain(|damage| accepted <= damage.segment || !damage.kind.is_grave());
     }
 
     /// What can be said of the files once the log was read.

@@ -223,6 +223,7 @@ impl Writer {
                 Op::PageReleased { queue, page } => index.release_page(*queue, *page, freed),
                 Op::PageDropped { queue, page, live } => *live = index.drop_page(*queue, *page, freed),
                 Op::CleanStop => self.is_stopping = true,
+                Op::Accepted => {}
             }
         }
     }
@@ -248,6 +249,10 @@ impl Writer {
                 Op::PageDropped { live, .. } if live.is_empty() => {}
                 Op::PageDropped { queue, live, .. } => {
                     self.builder.record(|out| record::put_settled(out, *queue, live));
+                }
+                Op::Accepted => {
+                    let before = self.active_number();
+                    self.builder.record(|out| record::put_accepted(out, before));
                 }
                 Op::CleanStop => {
                     self.builder.record(record::put_clean_stop);
