@@ -25,14 +25,32 @@ struct Part {
 impl Homes {
     /// The pages, one a lane, in which a sequence can be.
     pub fn of(&self, sequence: u64) -> impl Iterator<Item = u64> {
+        let parts = self.lanes().filter_map(move |lane| self.part(lane, sequence));
+        parts.filter(move |(_, part)| sequence < part.end).map(|(_, part)| part.page)
+    }
+
+    /// The pages in which something from `first` up to before `end` can be.
+    pub fn between(&self, first: u64, end: u64) -> Vec<u64> {
+        let mut pages = Vec::new();
+        for lane in self.lanes().filter(|_| first < end) {
+            let before = self.part(lane, first).filter(|(begin, part)| *begin < first && first < part.end);
+            let inside = self.beginnings.range((lane, first)..(lane, end)).map(|(_, part)| part.page);
+            pages.extend(before.map(|(_, part)| part.page).into_iter().chain(inside));
+        }
+        // One that gave something away may have several parts.
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = u8> {
         let mut lane = self.beginnings.first_key_value().map(|((lane, _), _)| *lane);
-        let pages = std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
             let here = lane?;
             let behind = (Bound::Excluded((here, u64::MAX)), Bound::Unbounded);
             lane = self.beginnings.range(behind).next().map(|((lane, _), _)| *lane);
-            Some(self.part(here, sequence).filter(|(_, part)| sequence < part.end).map(|(_, part)| part.page))
-        });
-        pages.flatten()
+            Some(here)
+        })
     }
 
     /// The pages, each once, in which something from `first` up to `end` can be.
@@ -155,6 +173,17 @@ mod tests {
         homes.add(2, 9, &[(11, 1), (13, 1)]);
         assert_eq!(of(&homes, 12), [1, 2]);
         assert_eq!(of(&homes, 10), [1]);
+        assert_eq!(homes.between(11, 12), [1, 2]);
+        assert!(homes.between(14, 20).is_empty());
+    }
+
+    #[test]
+    fn a_page_of_two_parts_is_named_once() {
+        let homes = homes(&[(3, &[(100, 100)]), (5, &[(150, 20)])]);
+        assert_eq!(homes.between(120, 180), [3, 5]);
+        assert_eq!(homes.between(160, 165), [5]);
+        assert!(homes.between(0, 100).is_empty());
+        assert!(homes.between(120, 120).is_empty());
     }
 
     proptest! {

@@ -407,7 +407,10 @@ impl Writer {
     }
 
     fn is_trimming(&self) -> bool {
-        self.trim.as_ref().is_some_and(|trim| !trim.is_scanned() || trim.trimmed_in.is_some())
+        match &self.trim {
+            Some(trim) => !trim.is_scanned() || trim.trimmed_in.is_some(),
+            None => self.should_trim(),
+        }
     }
 
     fn should_trim(&self) -> bool {
