@@ -4,10 +4,7 @@
 //! those that had it, so that pages which were read back and partly written once more stay apart from their
 //! successors.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::{collections::BTreeMap, ops::Bound};
 
 /// Parts of lanes, by lane and first sequence. They do not overlap.
 #[derive(Debug, Default)]
@@ -51,19 +48,6 @@ impl Homes {
             lane = self.beginnings.range(behind).next().map(|((lane, _), _)| *lane);
             Some(here)
         })
-    }
-
-    /// The pages, each once, in which something from `first` up to `end` can be.
-    pub fn between(&self, first: u64, end: u64) -> BTreeSet<u64> {
-        let mut pages: BTreeSet<u64> = self.of(first).collect();
-        let mut lane = self.beginnings.first_key_value().map(|((lane, _), _)| *lane);
-        while let Some(here) = lane {
-            let inside = self.beginnings.range((here, first.min(end))..(here, end));
-            pages.extend(inside.map(|(_, part)| part.page));
-            let behind = (Bound::Excluded((here, u64::MAX)), Bound::Unbounded);
-            lane = self.beginnings.range(behind).next().map(|((lane, _), _)| *lane);
-        }
-        pages
     }
 
     /// The last part that begins there or before.
