@@ -23,7 +23,7 @@ use crate::{
     broker::{
         Millis,
         queue::{Effects, QueueSettings},
-        queue_arguments::{QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
+        queue_arguments::{Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
         queue_type::QueueType,
         topology::{
             Bound, Declared, Exchange, ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError,
@@ -157,7 +157,7 @@ impl Vhost {
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
         let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
-        if arguments.queue_type != QueueType::Classic {
+        if arguments.queue_type == QueueType::Stream {
             let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
             return Err(Refused::QueueType { name, vhost, kind });
         }
@@ -438,14 +438,29 @@ fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
     destination && exchange(ends.source)
 }
 
+/// How often a message of a quorum queue may be given back, unless its declare says otherwise (QQ-04).
+const DELIVERY_LIMIT: u32 = 20;
+
 fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
+    let quorum = arguments.queue_type == QueueType::Quorum;
+    let limit = match arguments.delivery_limit {
+        None => Some(DELIVERY_LIMIT),
+        // Negative: none.
+        Some(limit) => u64::try_from(limit).ok().map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+    };
     QueueSettings {
+        quorum,
+        delivery_limit: limit.filter(|_| quorum),
         durable,
         message_ttl: arguments.message_ttl_ms,
         expires: arguments.expires_ms,
         max_length: arguments.max_length,
         max_length_bytes: arguments.max_length_bytes,
-        overflow: arguments.overflow,
+        overflow: match arguments.overflow {
+            // QUE-47.
+            Overflow::RejectPublishDlx if quorum => Overflow::DropHead,
+            overflow => overflow,
+        },
         max_priority: arguments.max_priority.unwrap_or(0),
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),

@@ -3,7 +3,7 @@
 mod clock;
 pub(crate) mod config;
 mod connection;
-mod data_dir;
+pub(crate) mod data_dir;
 mod door;
 mod limits;
 mod listener;

@@ -12,7 +12,7 @@ use super::{
     listener::{self, Shared},
     memory,
     pager::{KnownPages, Pager, PagerSettings},
-    storage::{FreeSpace, Opened, Storage, StorageError},
+    storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
@@ -62,6 +62,7 @@ pub struct Broker {
 #[derive(Debug, Clone)]
 pub struct BrokerBuilder {
     config: Config,
+    replay: ReplayListener,
 }
 
 impl Broker {
@@ -78,7 +79,7 @@ impl Broker {
         let mut config = Config::default();
         config.amqp.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         config.storage.data_dir = None;
-        BrokerBuilder { config }
+        BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
     /// The address of the first listener, with the port actually bound.
@@ -176,12 +177,19 @@ impl BrokerBuilder {
         self
     }
 
+    /// Tells how far the start is with reading the data directory: octets read, and in all. The last call has
+    /// twice the same number. Without it, a long start says so in the log.
+    pub fn on_replay(mut self, listen: impl Fn(u64, u64) + Send + Sync + 'static) -> BrokerBuilder {
+        self.replay = ReplayListener::new(listen);
+        self
+    }
+
     /// Starts the broker on the current tokio runtime. Connections are accepted when this returns.
     ///
     /// # Errors
     /// When a listener cannot be opened.
     pub async fn start(self) -> Result<Broker, StartError> {
-        let config = self.config;
+        let BrokerBuilder { config, replay } = self;
         config.validate()?;
         let clock = Clock::start();
         let account = Account::open();
@@ -190,7 +198,7 @@ impl BrokerBuilder {
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
-                let open = move || Storage::open(&settings, &path, account, clock);
+                let open = move || Storage::open(&settings, &path, account, clock, &replay);
                 let opened = tokio::task::spawn_blocking(open).await;
                 let Opened { storage, restored, freed } = opened.map_err(|_| StartError::Panicked)??;
                 (Some(storage), Some(restored), Some(freed))

@@ -3,6 +3,7 @@
 use super::{Core, Output, errors, topology::clean_name};
 use crate::{
     amqp::{ChannelId, Failure, queue},
+    broker::queue_arguments::refuse_server_named,
     engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies},
 };
 
@@ -65,6 +66,9 @@ impl Core {
             queue
         } else {
             let generated = name.is_empty();
+            if generated {
+                refuse_server_named(&declare.arguments)?;
+            }
             let name = if generated { generated_name("amq.gen-", self.node.random()) } else { name };
             let attributes = QueueDeclare {
                 durable: declare.durable,

@@ -130,7 +130,7 @@ mod tests {
             let mut message = Message::new(&parts, &body, &mut scratch);
             if let Some(key) = &hidden {
                 message = message.with_hidden_keys([&key[..]], &mut scratch);
-                message = message.after_death(&parts, &message.hidden_keys().to_vec(), &mut scratch);
+                message = message.after_death(&parts, message.hidden_keys(), &mut scratch);
             }
             let mut octets = Vec::new();
             encode(&message, &mut octets);

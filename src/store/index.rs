@@ -128,6 +128,22 @@ impl QueueIndex {
         }
     }
 
+    /// Pages in which something from `first` up to `end` may live.
+    fn pages_between(&self, first: u64, end: u64) -> Vec<u64> {
+        let mut pages = Vec::new();
+        let mut lane = Some(0);
+        while let Some(this) = lane.filter(|_| !self.pages.is_empty()) {
+            let before = self.pages_by_first.range((this, 0)..(this, first)).next_back();
+            let inside = self.pages_by_first.range((this, first)..(this, end));
+            pages.extend(before.into_iter().chain(inside).map(|(_, page)| *page));
+            let next = this.checked_add(1);
+            lane = next
+                .and_then(|next| self.pages_by_first.range((next, 0)..).next())
+                .map(|((lane, _), _)| *lane);
+        }
+        pages
+    }
+
     fn settle_in_page(&mut self, number: u64, sequence: u64, freed: &mut Vec<PageRange>) {
         if let Some(page) = self.pages.get_mut(&number) {
             page.live.remove(sequence);
@@ -367,6 +383,16 @@ impl Index {
         page.segment = into;
         // The key in `pages_by_first` stays: it only has to be at most the first that lives.
         Some(PageRecord { live: page.live.runs(), ..page.record.clone() })
+    }
+
+    /// Recovery: what lives from `first` up to `end`, in the log and in pages. A run in a record may be of any
+    /// length, so this takes time for what is there and not for the run.
+    pub fn living(&self, queue: QueueId, first: u64, end: u64) -> Vec<u64> {
+        let Some(index) = self.queues.get(&queue).filter(|_| first < end) else { return Vec::new() };
+        let mut living: Vec<u64> = index.live.range(first, end).collect();
+        let pages = index.pages_between(first, end).into_iter().filter_map(|page| index.pages.get(&page));
+        living.extend(pages.flat_map(|page| page.live.range(first, end)));
+        living
     }
 
     /// Recovery: a message that the log holds.

@@ -82,6 +82,7 @@
 mod batch;
 mod catalog;
 mod contents;
+mod damage;
 mod definition;
 pub mod disk;
 mod index;
@@ -90,20 +91,28 @@ mod octets;
 mod pages;
 mod record;
 mod recovery;
+mod scan;
 mod segment;
 mod sequences;
+#[cfg(test)]
+mod tests;
 mod trim;
+mod walk;
 mod writer;
 
 pub use catalog::Definitions;
+pub use contents::View;
+pub use damage::{Damage, DamageKind, RecoveryError, Report};
 pub use definition::{BindingDefinition, Definition, ExchangeDefinition, QueueDefinition, QueueId};
 pub use index::PageRange;
 pub use log::{DURABLE, Log, Op, Position};
+pub use octets::{Malformed, Reader};
 pub use pages::{PageFiles, PageLocation};
-pub use record::{PageRecord, Place, Places};
+pub use record::{PageRecord, Place, Places, Record};
 pub use recovery::{
-    Damage, DamageKind, Recovered, RecoveredMessage, RecoveredQueue, RecoveryError, RecoveryOptions, Replay,
-    Report, recover, replay,
+    Recovered, RecoveredMessage, RecoveredQueue, RecoveryOptions, Replay, Spot, recover, replay,
 };
+pub use segment::FORMAT;
 pub use sequences::runs;
+pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

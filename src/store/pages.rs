@@ -134,9 +134,13 @@ impl PageFiles {
 
     /// Makes every page written so far durable.
     pub fn sync(&mut self) -> io::Result<()> {
-        for file in self.files.values_mut().filter(|file| file.is_dirty) {
-            file.file.sync()?;
+        for (key, file) in self.files.iter_mut().filter(|(_, file)| file.is_dirty) {
             file.is_dirty = false;
+            if let Err(error) = file.file.sync() {
+                // A later sync that succeeds would prove nothing about these pages: no more go to this file.
+                self.current.retain(|queue, number| (*queue, *number) != *key);
+                return Err(error);
+            }
         }
         if self.directory_is_dirty {
             self.disk.sync_directory(DIRECTORY)?;

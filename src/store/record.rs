@@ -148,6 +148,9 @@ pub fn put_clean_stop(out: &mut Vec<u8>) {
     out.push(CLEAN_STOP);
 }
 
+/// Messages that a page may hold; more is not a page but damage.
+pub const PAGE_MESSAGES_MAX: u64 = 1 << 24;
+
 /// Runs are written as the distance from the end of the run before and a length.
 fn put_runs(out: &mut Vec<u8>, runs: &[(u64, u64)]) {
     put_number(out, runs.len() as u64);
@@ -172,6 +175,22 @@ fn runs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, Malformed> {
     Ok(runs)
 }
 
+fn page(reader: &mut Reader<'_>) -> Result<PageRecord, Malformed> {
+    let page = PageRecord {
+        queue: reader.number()?,
+        page: reader.number()?,
+        file: reader.number()?,
+        offset: reader.number()?,
+        length: reader.number()?,
+        lane: reader.octet()?,
+        bytes: reader.number()?,
+        first_deadline: deadline(reader)?,
+        live: runs(reader)?,
+    };
+    let count = page.live.iter().fold(0u64, |count, (_, length)| count.saturating_add(*length));
+    if PAGE_MESSAGES_MAX < count { Err(Malformed) } else { Ok(page) }
+}
+
 impl<'a> Record<'a> {
     /// Reads the body of a record.
     ///
@@ -184,29 +203,24 @@ impl<'a> Record<'a> {
                 let count = reader.number()?;
                 let mut places = Places::new();
                 for _ in 0..count {
-                    places.push(Place {
+                    let place = Place {
                         queue: reader.number()?,
                         sequence: reader.number()?,
                         deadline: deadline(&mut reader)?,
                         returns: reader.number_as()?,
-                    });
+                    };
+                    // The last number has no successor, and no queue comes so far.
+                    if place.sequence == u64::MAX {
+                        return Err(Malformed);
+                    }
+                    places.push(place);
                 }
                 return Ok(Record::Message { places, contents: reader.rest() });
             }
             SETTLED => Record::Settled { queue: reader.number()?, runs: runs(&mut reader)? },
             RETURNED => Record::Returned { queue: reader.number()?, runs: runs(&mut reader)? },
             DEFINITION => Record::Definition(Definition::decode(&mut reader)?),
-            PAGE => Record::Page(PageRecord {
-                queue: reader.number()?,
-                page: reader.number()?,
-                file: reader.number()?,
-                offset: reader.number()?,
-                length: reader.number()?,
-                lane: reader.octet()?,
-                bytes: reader.number()?,
-                first_deadline: deadline(&mut reader)?,
-                live: runs(&mut reader)?,
-            }),
+            PAGE => Record::Page(page(&mut reader)?),
             TRIMMED => Record::Trimmed { before: reader.number()? },
             CLEAN_STOP => Record::CleanStop,
             _ => return Err(Malformed),

@@ -47,7 +47,10 @@ fn spare_path(number: u64) -> String {
 
 /// Tells what a file's name means.
 pub fn parse_name(name: &str) -> Name {
-    let number = |digits: &str| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16);
+    let number = |digits: &str| {
+        // Only the spelling that a path has: the file is opened by its number.
+        u64::from_str_radix(digits, 16).ok().filter(|number| format!("{number:016x}") == digits)
+    };
     match name.strip_prefix(SPARE) {
         Some(digits) => number(digits).map_or(Name::Foreign, Name::Spare),
         None => number(name).map_or(Name::Foreign, Name::Segment),
@@ -87,14 +90,11 @@ fn header(number: u64) -> [u8; CHECKED] {
     octets
 }
 
-/// Checks a segment's header.
-pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), BadHeader>> {
+/// Checks a segment's header; answers which version wrote it.
+pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<String, BadHeader>> {
     let mut octets = [0; CHECKED];
     if !fill(file, &mut octets, 0)? {
         return Ok(Err(BadHeader::Damaged));
-    }
-    if octets == header(number) {
-        return Ok(Ok(()));
     }
     let (content, crc) = octets.split_at(CHECKED - 8);
     let sum = crc32c::crc32c(content).to_le_bytes();
@@ -103,12 +103,12 @@ pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), B
         return Ok(Err(BadHeader::Damaged));
     }
     let format = field(12, 4).first_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
+    let by = String::from_utf8_lossy(field(24, 32)).trim_end_matches('\0').to_owned();
     if format != FORMAT {
-        let by = String::from_utf8_lossy(field(24, 32)).trim_end_matches('\0').to_owned();
         return Ok(Err(BadHeader::Format { found: format, by }));
     }
     let same = field(16, 8) == number.to_le_bytes();
-    Ok(if same { Ok(()) } else { Err(BadHeader::Damaged) })
+    Ok(if same { Ok(by) } else { Err(BadHeader::Damaged) })
 }
 
 /// Makes segment `number`, of a spare one if there is one. Durable when it returns.
@@ -128,6 +128,18 @@ pub fn create(disk: &dyn Disk, number: u64, size: u64, spares: &mut Vec<u64>) ->
         return Err(error);
     }
     Ok(Segment { number, file, end: FIRST_BATCH })
+}
+
+/// Makes a file to be used when there is no space for another; returns its number.
+pub fn create_spare(disk: &dyn Disk, size: u64) -> io::Result<u64> {
+    let number = 0;
+    let path = spare_path(number);
+    let file = disk.open(&path, Open::CreateNew)?;
+    if let Err(error) = file.allocate(0, size).and_then(|()| disk.sync_directory(DIRECTORY)) {
+        let _ = disk.remove(&path);
+        return Err(error);
+    }
+    Ok(number)
 }
 
 fn prepare(disk: &dyn Disk, file: &dyn DiskFile, number: u64, size: u64) -> io::Result<()> {

@@ -72,6 +72,8 @@ pub struct Writer {
     stuck: Option<(Position, bool)>,
     spare_ops: Vec<Op>,
     trim: Option<Trim>,
+    /// The oldest segment cannot be read: it is kept, and so is everything behind it.
+    is_trim_broken: bool,
     /// Ranges of page files that nothing needs any more once everything written is synced.
     freed: Vec<PageRange>,
     is_closed: bool,
@@ -116,6 +118,10 @@ impl Writer {
     ) -> io::Result<Writer> {
         let active = segment::create(&*disk, found.next_segment, settings.segment_size, &mut found.spares)?;
         found.segments.push_back(active);
+        if found.spares.is_empty() {
+            // For the day on which the disk is full. If that is today, there is none.
+            found.spares.extend(segment::create_spare(&*disk, settings.segment_size).ok());
+        }
         Ok(Writer {
             log,
             disk,
@@ -131,6 +137,7 @@ impl Writer {
             stuck: None,
             spare_ops: Vec::new(),
             trim: None,
+            is_trim_broken: false,
             freed: Vec::new(),
             is_closed: false,
         })
@@ -144,7 +151,8 @@ impl Writer {
 
     /// Ranges of page files that are free now.
     pub fn take_freed(&mut self) -> Vec<PageRange> {
-        if self.unsynced_since.is_some() { Vec::new() } else { std::mem::take(&mut self.freed) }
+        let waits = self.unsynced_since.is_some() && self.settings.sync != Durability::Os;
+        if waits { Vec::new() } else { std::mem::take(&mut self.freed) }
     }
 
     /// Writes what was appended, waiting for it at most `patience` when nothing is there.
@@ -170,7 +178,7 @@ impl Writer {
         self.index.end_batch();
         taken.ops.clear();
         self.spare_ops = std::mem::take(&mut taken.ops);
-        self.trim_some()?;
+        self.trim_some();
         self.is_closed |= taken.closing;
         let urgent = taken.urgent || self.is_closed;
         if !self.builder.is_empty() && !self.write_batch(now)? {
@@ -335,7 +343,18 @@ impl Writer {
     }
 
     /// Begins or goes on with moving what lives in the oldest segment.
-    fn trim_some(&mut self) -> io::Result<()> {
+    fn trim_some(&mut self) {
+        if let Err(error) = self.try_to_trim() {
+            // What was written again so far does no harm, and nothing of the segment is thrown away.
+            tracing::error!(
+                "the oldest segment of the log cannot be read, the log grows until a restart: {error}"
+            );
+            self.trim = None;
+            self.is_trim_broken = true;
+        }
+    }
+
+    fn try_to_trim(&mut self) -> io::Result<()> {
         if self.trim.is_none()
             && self.should_trim()
             && let Some(oldest) = self.segments.front()
@@ -364,7 +383,9 @@ impl Writer {
 
     fn should_trim(&self) -> bool {
         let usage = self.usage();
-        1 < usage.segments && self.settings.trim_min.max(2 * usage.live_bytes) < usage.bytes
+        !self.is_trim_broken
+            && 1 < usage.segments
+            && self.settings.trim_min.max(2 * usage.live_bytes) < usage.bytes
     }
 
     /// Gives the oldest segment up once it is on disk that nothing in it is needed.

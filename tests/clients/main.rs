@@ -23,6 +23,7 @@ mod properties;
 mod publishing;
 mod queue_errors;
 mod queues;
+mod quorum;
 mod reply_to;
 mod storage;
 mod tx;

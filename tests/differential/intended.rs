@@ -190,26 +190,8 @@ pub const INTENDED: &[Intended] = &[
     intended(
         "QUE-31",
         "queue.declare-ok %q 0 0",
-        r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue '%q' in vhost '/': "unsupported queue type 'quorum'"" (50,10)"#,
-        "leveret has classic queues only, and says so rather than pretend",
-    ),
-    intended(
-        "QUE-03",
-        r#"chan 406 "PRECONDITION_FAILED - Cannot declare a server-named queue for type rabbit_quorum_queue" (50,10)"#,
-        r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'amq.gen-…' in vhost '/': "unsupported queue type 'quorum'"" (50,10)"#,
-        "leveret has classic queues only, and says so rather than pretend",
-    ),
-    intended(
-        "QUE-31",
-        "queue.declare-ok %q 0 0",
         r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue '%q' in vhost '/': "unsupported queue type 'stream'"" (50,10)"#,
-        "leveret has classic queues only, and says so rather than pretend",
-    ),
-    intended(
-        "QUE-03",
-        r#"chan 406 "PRECONDITION_FAILED - Cannot declare a server-named queue for type rabbit_stream_queue" (50,10)"#,
-        r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'amq.gen-…' in vhost '/': "unsupported queue type 'stream'"" (50,10)"#,
-        "leveret has classic queues only, and says so rather than pretend",
+        "leveret has no streams yet, and says so rather than pretend",
     ),
     intended(
         "BAS-32",
