@@ -131,6 +131,12 @@ class Started(Broker):
         self.idle_bytes.append(resident_bytes(self.pid))
         return report
 
+    def launch_empty(self):
+        """Starts it anew without its data: memory and disk of earlier runs must not count."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.launch()
+
     def data_bytes(self):
         """What its data takes on the disk, holes not counted."""
         taken = 0
@@ -164,6 +170,13 @@ class Leveret(Started):
     def __init__(self, binary, durable, extra):
         super().__init__("leveret")
         self.binary, self.durable, self.extra = binary, durable, extra
+
+    def launch(self, *expected):
+        report = super().launch(*expected)
+        # To clients it gives the name of what it takes the place of.
+        asked = subprocess.run([self.binary, "--version"], capture_output=True, text=True, check=True)
+        self.version = asked.stdout.strip()
+        return report
 
     def command(self):
         storage = ["--data-dir", self.data] if self.durable else ["--ephemeral"]
