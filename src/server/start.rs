@@ -198,7 +198,7 @@ impl BrokerBuilder {
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
-                let open = move || Storage::open(&settings, &path, account, clock, &replay);
+                let open = move || Storage::open(&settings, &path, account, clock, &replay, random);
                 let opened = tokio::task::spawn_blocking(open).await;
                 let Opened { storage, restored, freed } = opened.map_err(|_| StartError::Panicked)??;
                 (Some(storage), Some(restored), Some(freed))
@@ -273,7 +273,7 @@ fn start_pager(
     started.map_err(|error| StorageError::Pages { path, error })
 }
 
-fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
+pub(super) fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
     let mut access = Access::default();
     let bootstrap = &config.bootstrap;
     let first = (bootstrap.user.clone(), bootstrap.password.clone());
@@ -301,7 +301,7 @@ fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSet
     }
 }
 
-fn session_settings(config: &Config) -> SessionSettings {
+pub(super) fn session_settings(config: &Config) -> SessionSettings {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     SessionSettings {
         limits: protocol::Limits {

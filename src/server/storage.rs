@@ -88,11 +88,12 @@ impl Storage {
         account: Account,
         clock: Clock,
         listener: &ReplayListener,
+        random: fn() -> u128,
     ) -> Result<Opened, StorageError> {
         let data_dir = DataDir::open(path)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.to_owned()));
         let options = RecoveryOptions {
-            settings: log_settings(&*disk, settings),
+            settings: log_settings(&*disk, settings, random() as u64),
             account,
             accept_loss: settings.accept_loss,
         };
@@ -187,11 +188,11 @@ impl FreeSpace {
     }
 }
 
-fn log_settings(disk: &dyn Disk, settings: &config::Storage) -> LogSettings {
+fn log_settings(disk: &dyn Disk, settings: &config::Storage, mark: u64) -> LogSettings {
     let total = disk.space().map_or(u64::MAX, |space| space.total);
     let fitting = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
     let segment_size = settings.segment_size.unwrap_or(fitting);
-    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync: settings.sync }
+    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync: settings.sync, mark }
 }
 
 /// The thread that writes the log.

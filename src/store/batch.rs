@@ -95,6 +95,7 @@ impl Builder {
 /// What stands before the records of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
+    /// The segment's key; in a page, the queue's id.
     pub segment: u64,
     /// One more than the batch's before.
     pub number: u64,

@@ -18,6 +18,8 @@ pub struct Files {
     pub foreign: Vec<String>,
     /// The version that made the newest segment.
     pub written_by: Option<String>,
+    /// The mark of the log, if any segment says it.
+    pub mark: Option<u64>,
     /// Segments whose header cannot be read.
     pub headless: Vec<u64>,
 }
@@ -52,13 +54,19 @@ impl Files {
             let path = segment::path(number);
             let file = disk.open(&path, mode).map_err(|error| io(&path, error))?;
             match segment::check_header(&*file, number).map_err(|error| io(&path, error))? {
-                Ok(by) => files.written_by = Some(by),
+                Ok(made) => {
+                    files.written_by = Some(made.by);
+                    files.mark = Some(made.mark);
+                }
                 Err(BadHeader::Format { found, by }) => return Err(RecoveryError::Format { found, by }),
                 // Looked through for batches all the same: those missing will be missed.
                 Err(BadHeader::Damaged) => files.headless.push(number),
             }
-            files.segments.push_back(Segment { number, file, end: segment::FIRST_BATCH });
+            files.segments.push_back(Segment { number, mark: 0, file, end: segment::FIRST_BATCH });
         }
+        // All segments have one mark, so that a damaged header costs nothing but itself.
+        let mark = files.mark.unwrap_or_default();
+        files.segments.iter_mut().for_each(|segment| segment.mark = mark);
         Ok(files)
     }
 
@@ -79,7 +87,7 @@ impl Files {
             let length = segment.file.length()?;
             let mut offset = segment::FIRST_BATCH;
             while offset < length {
-                match batch::read_header(&*segment.file, offset, segment.number)? {
+                match batch::read_header(&*segment.file, offset, segment.key())? {
                     Some(header) => {
                         found.push(Place { segment: at, offset, header });
                         offset = offset.saturating_add(header.span());

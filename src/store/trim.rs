@@ -21,6 +21,7 @@ const READ_PORTION: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Trim {
     pub segment: u64,
+    key: u64,
     /// The batch with the record that says that the segment is empty.
     pub trimmed_in: Option<u64>,
     /// Whether the definitions in it have been asked for.
@@ -45,6 +46,7 @@ impl Trim {
     pub fn new(oldest: &Segment) -> Trim {
         Trim {
             segment: oldest.number,
+            key: oldest.key(),
             trimmed_in: None,
             has_asked: false,
             file: oldest.file.clone(),
@@ -93,7 +95,7 @@ impl Trim {
 
     fn next_batch(&mut self) -> io::Result<Option<Batch>> {
         let offset = self.offset;
-        let Some(header) = batch::read_header(&*self.file, offset, self.segment)? else {
+        let Some(header) = batch::read_header(&*self.file, offset, self.key)? else {
             // Where one should be: nothing behind it can be found, and nothing may be thrown away unseen.
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,

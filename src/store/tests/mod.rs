@@ -107,7 +107,7 @@ impl Running {
 }
 
 fn settings() -> LogSettings {
-    LogSettings { segment_size: SEGMENT, trim_min: 2 * SEGMENT, sync: Durability::Fsync }
+    LogSettings { segment_size: SEGMENT, trim_min: 2 * SEGMENT, sync: Durability::Fsync, mark: 0 }
 }
 
 fn recovered(disk: &MemoryDisk, accept_loss: bool) -> Result<Recovered, RecoveryError> {
@@ -149,7 +149,7 @@ fn write(disk: &MemoryDisk, path: &str, octets: &[u8], offset: u64) {
 fn log_of(bodies: &[Vec<u8>]) -> MemoryDisk {
     let disk = MemoryDisk::new();
     disk.create_directory(segment::DIRECTORY).unwrap();
-    let made = segment::create(&disk, 1, SEGMENT, &mut Vec::new()).unwrap();
+    let made = segment::create(&disk, 1, 0, SEGMENT, &mut Vec::new()).unwrap();
     let mut builder = Builder::default();
     builder.begin(1);
     for body in bodies {

@@ -197,10 +197,13 @@ fn a_damaged_segment_header_is_reported_and_costs_nothing() {
     let all = sequences(&disk);
     for number in 1..=segment_paths(&disk).len() as u64 {
         disk.flip_bit(&path(number), 20, 0);
+        assert_eq!(seen(&disk).1, [], "there is a copy");
+        disk.flip_bit(&path(number), 2048 + 20, 0);
         let (_, damage) = seen(&disk);
         assert_eq!(damage, [Damage { segment: number, offset: 0, kind: DamageKind::Header }]);
         assert_eq!(sequences(&disk), all);
         disk.flip_bit(&path(number), 20, 0);
+        disk.flip_bit(&path(number), 2048 + 20, 0);
     }
     recovered(&disk, false).unwrap();
 }
@@ -226,14 +229,39 @@ fn spare_and_foreign_files_are_left_alone() {
 
 #[test]
 fn a_trimmed_segment_that_was_left_behind_goes_at_the_next_start() {
-    let mut trimmed = Vec::new();
-    put_trimmed(&mut trimmed, 2);
-    let disk = log_of(&[trimmed]);
-    // The record is in the very segment here, which is as good: nothing before segment 2 is needed.
+    let disk = log_of(&[body_of(|out| record::put_definition(out, &declare(1)))]);
+    let second = segment::create(&disk, 2, 0, SEGMENT, &mut Vec::new()).unwrap();
+    let mut builder = Builder::default();
+    builder.begin(2);
+    builder.record(|out| record::put_definition(out, &declare(2)));
+    builder.record(|out| put_trimmed(out, 2));
+    second.file.write_all_at(builder.seal(2, 1), FIRST_BATCH).unwrap();
     disk.flip_bit(&path(1), 20, 0);
+    disk.flip_bit(&path(1), FIRST_BATCH + 60, 0);
     assert_eq!(seen(&disk).1, [], "what is not needed may be damaged");
     recovered(&disk, false).unwrap();
-    assert_eq!(segment_paths(&disk), [path(2)]);
+    assert_eq!(segment_paths(&disk), [path(2), path(3)]);
+}
+
+#[test]
+fn a_record_that_would_have_its_own_segment_thrown_away_is_damage() {
+    let disk = hostile(vec![body_of(|out| put_trimmed(out, 2))]);
+    assert_eq!(seen(&disk).1[0].kind, DamageKind::Record { places: Vec::new() });
+    assert!(recovered(&disk, false).is_err());
+    recovered(&disk, true).unwrap();
+    assert_eq!(segment_paths(&disk), [path(1), path(2)]);
+}
+
+#[test]
+fn loss_is_accepted_once() {
+    let disk = some_segments();
+    disk.remove(&path(1)).unwrap();
+    disk.sync_directory(segment::DIRECTORY).unwrap();
+    assert!(recovered(&disk, false).is_err());
+    let mut accepting = recovered(&disk, true).unwrap();
+    assert_eq!(accepting.writer.commit(None, 1).unwrap(), Committed::Done);
+    assert_eq!(seen(&disk).1, []);
+    recovered(&disk, false).unwrap();
 }
 
 #[test]

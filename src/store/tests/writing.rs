@@ -185,3 +185,25 @@ fn a_full_disk_keeps_what_waits_and_goes_on() {
     assert_eq!(sequences(&disk.crash(3)), expected);
     assert_eq!(seen(&disk).1, []);
 }
+
+#[test]
+fn a_trimmed_log_can_begin_behind_a_segment_that_a_start_removed() {
+    let disk = MemoryDisk::new();
+    let mut log = Running::start(&disk);
+    log.commit(vec![Op::Define(declare(1)), publish(1, 0, "kept")]);
+    // Two starts in vain: the segment of the first is removed by the second.
+    drop(log);
+    drop(Running::start(&disk));
+    let mut log = Running::start(&disk);
+    for sequence in 1..100 {
+        log.commit(vec![publish(1, sequence, "x"), settle(1, &[sequence])]);
+        log.commit(vec![publish(1, 100 + sequence, "x")]);
+        log.commit(vec![settle(1, &[100 + sequence])]);
+        // Wherever the trimming is when the broker dies.
+        assert_eq!(seen(&disk).1, []);
+        assert_eq!(sequences(&disk), [0]);
+    }
+    log.idle();
+    assert!(segment_paths(&disk).len() < 5);
+    assert_eq!(sequences(&disk), [0]);
+}

@@ -63,7 +63,7 @@ fn check(disk: &MemoryDisk) {
 
 fn start(disk: &MemoryDisk, accept_loss: bool) -> Result<Recovered, RecoveryError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let settings = LogSettings { segment_size: SEGMENT, trim_min: 4 * SEGMENT, sync: Durability::Fsync };
+    let settings = LogSettings { segment_size: SEGMENT, trim_min: 4 * SEGMENT, sync: Durability::Fsync, mark: 0 };
     recover(&disk, RecoveryOptions { settings, account: Account::UNCOUNTED, accept_loss }, |_, _| {})
 }
 
