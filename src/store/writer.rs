@@ -157,7 +157,9 @@ impl Writer {
 
     /// What the log occupies now.
     pub fn usage(&self) -> Usage {
-        let bytes = self.segments.iter().map(|segment| segment.end).sum();
+        // The last one is still being filled; what others left empty is gone until they are used again.
+        let full = self.segments.iter().rev().skip(1).map(|segment| segment.end.max(segment.length));
+        let bytes = full.sum::<u64>() + self.segments.back().map_or(0, |active| active.end);
         Usage { segments: self.segments.len(), bytes, live_bytes: self.index.live_bytes() }
     }
 
