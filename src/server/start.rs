@@ -134,6 +134,10 @@ impl Broker {
             // While connections are left, what they hold has not been given back.
             if all_gone {
                 storage.note_clean_stop();
+            } else {
+                tracing::warn!(
+                    "clients did not leave in time: after the next start every message counts as delivered before"
+                );
             }
             let _ended = tokio::task::spawn_blocking(move || storage.close()).await;
         }

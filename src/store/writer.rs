@@ -131,7 +131,11 @@ impl Writer {
         found.segments.push_back(active);
         if found.spares.is_empty() {
             // For the day on which the disk is full. If that is today, there is none.
-            found.spares.extend(segment::create_spare(&*disk, settings.segment_size).ok());
+            match segment::create_spare(&*disk, settings.segment_size) {
+                Ok(spare) => found.spares.push(spare),
+                Err(error) if is_full(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Writer {
             log,

@@ -64,8 +64,20 @@ async fn fail(
     let inject = format!("inject=fdatasync,fsync:error=EIO:when={when}+");
     let out = trace.to_str().unwrap();
     // With -D it is strace that is the child, and our child the broker.
-    let strace =
-        ["strace", "-D", "-f", "-qq", "-o", out, "-e", "trace=fdatasync,fsync,syncfs", "-e", &inject, "--"];
+    let strace = [
+        "strace",
+        "-D",
+        "-f",
+        "-y",
+        "-qq",
+        "-o",
+        out,
+        "-e",
+        "trace=fdatasync,fsync,syncfs",
+        "-e",
+        &inject,
+        "--",
+    ];
     let status = match place.try_start(&strace) {
         // As early as that.
         Err(status) => status,
@@ -90,11 +102,18 @@ fn has_failed(trace: &Path) -> bool {
     fs::read_to_string(trace).is_ok_and(|trace| trace.contains("INJECTED"))
 }
 
+/// Whether a sync of the log has failed. Long queues stay in memory when those of their files fail, and nothing
+/// else follows.
+fn log_has_failed(trace: &Path) -> bool {
+    let is_log = |line: &str| line.contains("INJECTED") && line.contains("/data/log");
+    fs::read_to_string(trace).is_ok_and(|trace| trace.lines().any(is_log))
+}
+
 /// Publishes one message after the other. One that is sent after a failed sync must not be confirmed.
 async fn probe(peer: Peer, trace: &Path) -> lapin::Result<()> {
     peer.channel.confirm_select(ConfirmSelectOptions::default()).await?;
     loop {
-        let failed = has_failed(trace);
+        let failed = log_has_failed(trace);
         let id = peer.shared.model().send(PROBER, 100, ROUTES[0].queues, None);
         let (key, options) = (ROUTES[0].key.into(), BasicPublishOptions::default());
         let publish =

@@ -19,9 +19,12 @@ pub const LOG_MAX: u64 = 4 << 20;
 /// Octets of pages when there are none.
 const PAGES_MAX: u64 = 64 << 10;
 
-/// Octets that the files of a directory take on the disk.
-pub fn occupied(directory: &Path) -> u64 {
+/// Octets that the files of a directory take on the disk. Spare segments, two at most, may be as large as
+/// segments were in an earlier life.
+fn occupied(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    let is_spare = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("spare-");
+    let entries = entries.filter(|entry| !entry.as_ref().is_ok_and(is_spare));
     // A file may go between being listed and being looked at.
     let blocks = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks()));
     blocks.sum::<u64>() * 512

@@ -21,7 +21,9 @@ use crate::{
 
 /// A few segments of the log.
 const DISKS_MEBIBYTES: [u64; 2] = [256, 64];
-const SETTINGS: [Settings; 2] = [DEFAULT, &["limits.resident_max=0"]];
+const UNRESERVED: Settings = &["limits.disk_free=0"];
+/// With the reserve of free space, which blocks publishers in time, and without any.
+const SETTINGS: [Settings; 3] = [DEFAULT, UNRESERVED, &["limits.disk_free=0", "limits.resident_max=0"]];
 const MESSAGE_OCTETS: u32 = 60_000;
 /// More than the disk can hold.
 const MESSAGES_MAX: u32 = 6000;
@@ -72,6 +74,8 @@ async fn fill_and_drain(mut place: Place, settings: Settings) {
         let confirmed = fill(&place, &broker, &shared).await;
         eprintln!("full after {confirmed} messages");
         broker.end(Ending::Kill).await;
+        // Who looks publishes, too, which an alarm would keep waiting.
+        place.set(UNRESERVED);
         broker = place.start();
         verify(&broker, &shared, Ending::Kill, round).await;
 
@@ -81,6 +85,7 @@ async fn fill_and_drain(mut place: Place, settings: Settings) {
         publish_again(&broker, &shared).await;
         consumer.abort();
         broker.end(Ending::Kill).await;
+        place.set(settings);
         broker = place.start();
         verify(&broker, &shared, Ending::Kill, round).await;
     }
@@ -107,7 +112,11 @@ async fn fill(place: &Place, broker: &Broker, shared: &Shared) -> u32 {
     let mut waiting = Waiting::new();
     for confirmed in 0..MESSAGES_MAX {
         while waiting.len() < WINDOW {
-            send(&channel, shared, &mut waiting).await;
+            tokio::select! {
+                () = send(&channel, shared, &mut waiting) => {}
+                // Nothing more is read from a connection that is blocked.
+                () = full(place, logged, &connection) => return confirmed,
+            }
         }
         let (id, confirm) = waiting.pop_front().expect("a full window");
         let confirm = tokio::select! {
