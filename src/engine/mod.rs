@@ -8,6 +8,7 @@ mod access;
 mod alarms;
 mod dead_letters;
 mod definitions;
+mod duplicates;
 mod histories;
 mod inbox;
 mod journal;
@@ -25,6 +26,7 @@ mod vhost;
 
 pub use access::{Access, LoginGuard, User};
 pub use alarms::Alarms;
+pub use duplicates::Duplicates;
 pub use histories::{Histories, Replay};
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Signal, Taken};
 pub use journal::{Journal, add_kept, add_notes};
