@@ -182,10 +182,15 @@ pub enum Value<'a> {
 
 /// The properties in checked octets, by name, for people to look at.
 pub fn list(octets: &[u8]) -> Vec<(&'static str, Value<'_>)> {
+    named(octets).collect()
+}
+
+/// The properties in checked octets, by name.
+pub fn named(octets: &[u8]) -> impl Iterator<Item = (&'static str, Value<'_>)> {
     let mut reader = Reader::new(octets);
     let flags = reader.u16().unwrap_or(0);
-    let present = ORDER.iter().zip(NAMES).filter(|((bit, _), _)| flags & bit != 0);
-    let values = present.map_while(|((_, kind), name)| {
+    let present = ORDER.iter().zip(NAMES).filter(move |((bit, _), _)| flags & bit != 0);
+    present.map_while(move |((_, kind), name)| {
         let value = match kind {
             Kind::Short => Value::Short(reader.short().ok()?),
             Kind::Table => Value::Table(TableRef::new(reader.long().ok()?)),
@@ -193,8 +198,7 @@ pub fn list(octets: &[u8]) -> Vec<(&'static str, Value<'_>)> {
             Kind::Time => Value::Time(reader.u64().ok()?),
         };
         Some((name, value))
-    });
-    values.collect()
+    })
 }
 
 fn malformed(what: &str) -> Failure {

@@ -11,11 +11,10 @@ use super::{Node, QueueRef, Vhost, add_kept, add_notes};
 use crate::{
     broker::{
         Message, Millis,
-        death::{DeadLetters, Demise, dead_letter, extras, is_cycle},
+        death::{DeadLetters, Demise, dead_letter, is_cycle},
         queue::{Accepted, Death, Effects, Entry},
         queue_arguments::{DeadLetterStrategy, Overflow},
         queue_type::QueueType,
-        topology::RoutingKeys,
     },
     store::{Op, Place},
 };
@@ -94,9 +93,7 @@ fn route(
     let mut arrivals = Arrivals::new();
     for (entry, reason) in dead {
         let message = dead_letter(&entry.message, &Demise { queue: &source.name, reason, now }, &to, scratch);
-        let extras = extras(&message);
-        let keys = RoutingKeys { key: message.routing_key(), extra: &extras.keys };
-        for target in vhost.route_internally(exchange, &keys, extras.headers) {
+        for target in vhost.route_message(exchange, &message) {
             if !is_cycle(&message, reason, &target.name) {
                 add(&mut arrivals, target, message.clone());
             }
@@ -105,7 +102,8 @@ fn route(
     arrivals
 }
 
-fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
+/// Adds the next message for a queue.
+pub(super) fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
     match arrivals.iter_mut().rev().find(|(known, _)| *known == target) {
         Some((_, messages)) => messages.push(message),
         None => arrivals.push((target, vec![message])),
@@ -114,7 +112,7 @@ fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
 
 /// Publishes to one queue; says what it gave up for that. What it refuses is lost, unless it dead-letters
 /// that, too (LEN-05, LEN-06): nobody waits for a confirm.
-fn arrive(
+pub(super) fn arrive(
     node: &Node,
     target: &QueueRef,
     messages: Vec<Message>,

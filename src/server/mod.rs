@@ -10,6 +10,8 @@ mod listener;
 pub(crate) mod logging;
 mod memory;
 mod pager;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod storage;
 

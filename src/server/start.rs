@@ -277,7 +277,7 @@ fn start_pager(
     started.map_err(|error| StorageError::Pages { path, error })
 }
 
-fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
+pub(super) fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
     let mut access = Access::default();
     let bootstrap = &config.bootstrap;
     let first = (bootstrap.user.clone(), bootstrap.password.clone());
@@ -305,7 +305,7 @@ fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSet
     }
 }
 
-fn session_settings(config: &Config) -> SessionSettings {
+pub(super) fn session_settings(config: &Config) -> SessionSettings {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     SessionSettings {
         limits: protocol::Limits {

@@ -141,7 +141,8 @@ impl Core {
                 return Err(locked);
             }
         }
-        vhost.bind_queue(&source, &name, &key, bind.arguments)?;
+        let replay = vhost.bind_queue(&source, &name, &key, bind.arguments)?;
+        self.node.replay(replay, self.now);
         if !bind.nowait {
             self.promise_definitions(out);
             out.method(id, queue::AMQPMethod::BindOk(queue::BindOk {}));

@@ -69,6 +69,7 @@ impl Core {
                     (clean_name(bind.source.as_str()), clean_name(bind.destination.as_str()));
                 let bound =
                     vhost.bind_exchange(&source, &destination, bind.routing_key.as_str(), bind.arguments);
+                let bound = bound.map(|replay| self.node.replay(replay, self.now));
                 (bound, bind.nowait, exchange::AMQPMethod::BindOk(exchange::BindOk {}))
             }
             exchange::AMQPMethod::Unbind(unbind) => {

@@ -56,6 +56,7 @@
 //! | 5 page | queue, page, file, offset, length (*n*), lane (octet), octets of bodies *n*, *deadline* of the first, *runs* that live |
 //! | 6 trimmed | number of the first segment still needed *n* |
 //! | 7 clean stop | - |
+//! | 8 accepted | number of the segment before which damage was accepted *n* |
 //!
 //! | message | |
 //! |---|---|

@@ -67,6 +67,10 @@ pub enum Record<'a> {
     },
     /// The broker stopped in order: what was never delivered is known.
     CleanStop,
+    /// The operator went on without what is damaged in segments before this one.
+    Accepted {
+        before: u64,
+    },
 }
 
 const MESSAGE: u8 = 1;
@@ -76,6 +80,7 @@ const DEFINITION: u8 = 4;
 const PAGE: u8 = 5;
 const TRIMMED: u8 = 6;
 const CLEAN_STOP: u8 = 7;
+const ACCEPTED: u8 = 8;
 
 /// For absent deadlines, so that they take one octet.
 fn put_deadline(out: &mut Vec<u8>, deadline: Millis) {
@@ -141,6 +146,11 @@ pub fn put_page(out: &mut Vec<u8>, page: &PageRecord) {
 
 pub fn put_trimmed(out: &mut Vec<u8>, before: u64) {
     out.push(TRIMMED);
+    put_number(out, before);
+}
+
+pub fn put_accepted(out: &mut Vec<u8>, before: u64) {
+    out.push(ACCEPTED);
     put_number(out, before);
 }
 
@@ -223,6 +233,7 @@ impl<'a> Record<'a> {
             PAGE => Record::Page(page(&mut reader)?),
             TRIMMED => Record::Trimmed { before: reader.number()? },
             CLEAN_STOP => Record::CleanStop,
+            ACCEPTED => Record::Accepted { before: reader.number()? },
             _ => return Err(Malformed),
         };
         reader.end()?;

@@ -20,7 +20,7 @@ use super::{
     definition::{Definition, QueueId},
     disk::{Disk, Open},
     index::Index,
-    log::Log,
+    log::{Log, Op},
     octets::Reader,
     record::{PageRecord, Places, Record},
     scan::{Files, Place},
@@ -109,8 +109,10 @@ pub fn recover(
     if grave && !options.accept_loss {
         return Err(RecoveryError::Damaged(replay.report.damage));
     }
-    let next_segment = replay.files.next_segment();
+    let is_accepted = grave;
     replay.cut_tail(&**disk).map_err(io)?;
+    // After the empty ones are gone: a gap in the numbers would look like segments that were lost.
+    let next_segment = replay.files.next_segment().max(replay.trimmed);
     let log = Arc::new(Log::new());
     let found = Found {
         mark: replay.files.mark,
@@ -121,6 +123,9 @@ pub fn recover(
         index: replay.index,
     };
     let writer = Writer::new(log.clone(), disk.clone(), options.settings, found).map_err(io)?;
+    if is_accepted {
+        log.append(&mut vec![Op::Accepted], true);
+    }
     Ok(Recovered {
         log,
         writer,
@@ -143,8 +148,12 @@ pub struct Replay<M = Message> {
     pub queues: HashMap<QueueId, RecoveredQueue<M>, FixedState>,
     pub was_clean: bool,
     pub report: Report,
+    /// Damage in segments before this one was accepted.
+    accepted: u64,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Batches that may never have been synced.
+    unproven: Vec<Place>,
     /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
     /// are: trimming writes definitions again at the end.
     deleted: HashSet<QueueId, FixedState>,
@@ -187,7 +196,9 @@ fn replay_with<M: Clone>(
         queues: HashMap::default(),
         was_clean: false,
         report: Report::default(),
+        accepted: 0,
         trimmed: 1,
+        unproven: Vec::new(),
         deleted: HashSet::default(),
         next_queue: 1,
         returned_in_pages: Vec::new(),
@@ -231,6 +242,9 @@ impl<M: Clone> Replay<M> {
                 break;
             }
             self.apply_batch(place, &octets, keep);
+            if durable < header.number {
+                self.unproven.push(*place);
+            }
             expected = header.number + 1;
             if let Some(segment) = self.files.segments.get_mut(place.segment) {
                 segment.end = place.offset + header.span();
@@ -313,6 +327,7 @@ impl<M: Clone> Replay<M> {
             // One that has no use for itself would have the log thrown away.
             Record::Trimmed { before } if segment < before => return false,
             Record::Trimmed { before } => self.trimmed = self.trimmed.max(before),
+            Record::Accepted { before } => self.accepted = self.accepted.max(before),
             Record::CleanStop => {}
         }
         true
@@ -446,6 +461,8 @@ impl<M: Clone> Replay<M> {
             queue.pages.sort_by_key(|page| page.page);
         }
         self.report_segments();
+        let accepted = self.accepted;
+        self.report.damage.retain(|damage| accepted <= damage.segment || !damage.kind.is_grave());
     }
 
     /// What can be said of the files once the log was read.
@@ -461,6 +478,13 @@ impl<M: Clone> Replay<M> {
             let is_used = segments.iter().any(|one| one.number == *number && one.end != segment::FIRST_BATCH);
             if is_used || segments.back().is_some_and(|last| last.number != *number) {
                 damage.push(Damage { segment: *number, offset: 0, kind: DamageKind::Header });
+            }
+        }
+        let numbers = segments.iter().map(|segment| segment.number);
+        for (one, next) in numbers.clone().zip(numbers.skip(1)) {
+            // Segments have no gaps, but among those that are not needed.
+            if one + 1 < next && self.trimmed < next {
+                damage.push(Damage { segment: next, offset: 0, kind: DamageKind::Segments { before: next } });
             }
         }
         // What is not needed any more may be damaged.
@@ -488,6 +512,23 @@ impl<M: Clone> Replay<M> {
         Ok(octets)
     }
 
+    /// Makes durable what may not be. After a sync that failed, what can be read may never have reached the disk,
+    /// and a sync that succeeds proves nothing: only what is written again is written.
+    fn write_again(&mut self) -> io::Result<()> {
+        let mut octets = Vec::new();
+        for place in std::mem::take(&mut self.unproven) {
+            let Some(segment) = self.files.segments.get(place.segment) else { continue };
+            let length = usize::try_from(place.header.span()).unwrap_or(usize::MAX);
+            octets.resize(length, 0);
+            segment.file.read_exact_at(&mut octets, place.offset)?;
+            segment.file.write_all_at(&octets, place.offset)?;
+        }
+        match self.files.segments.iter().rfind(|segment| segment.end != segment::FIRST_BATCH) {
+            Some(last) => last.file.sync(),
+            None => Ok(()),
+        }
+    }
+
     /// Cuts off what was being written, makes the rest durable for sure, and removes what is not needed.
     fn cut_tail(&mut self, disk: &dyn Disk) -> io::Result<()> {
         for segment in &self.files.segments {
@@ -496,9 +537,7 @@ impl<M: Clone> Replay<M> {
                 segment.file.sync()?;
             }
         }
-        if let Some(last) = self.files.segments.back() {
-            last.file.sync()?;
-        }
+        self.write_again()?;
         while self.files.segments.front().is_some_and(|oldest| oldest.number < self.trimmed) {
             if let Some(oldest) = self.files.segments.pop_front() {
                 disk.remove(&segment::path(oldest.number))?;

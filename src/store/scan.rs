@@ -62,7 +62,8 @@ impl Files {
                 // Looked through for batches all the same: those missing will be missed.
                 Err(BadHeader::Damaged) => files.headless.push(number),
             }
-            files.segments.push_back(Segment { number, mark: 0, file, end: segment::FIRST_BATCH });
+            let end = segment::FIRST_BATCH;
+            files.segments.push_back(Segment { number, mark: 0, file, end, length: 0 });
         }
         // All segments have one mark, so that a damaged header costs nothing but itself.
         let mark = files.mark.unwrap_or_default();

@@ -30,6 +30,8 @@ pub struct Segment {
     pub file: Arc<dyn DiskFile>,
     /// Where the next batch goes.
     pub end: u64,
+    /// Octets that it takes on the disk.
+    pub length: u64,
 }
 
 impl Segment {
@@ -161,7 +163,7 @@ pub fn create(
         let _ = disk.remove(&path);
         return Err(error);
     }
-    Ok(Segment { number, mark, file, end: FIRST_BATCH })
+    Ok(Segment { number, mark, file, end: FIRST_BATCH, length: size })
 }
 
 /// Makes a file to be used when there is no space for another; returns its number.

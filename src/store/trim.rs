@@ -14,7 +14,7 @@ use super::{
     segment::{self, Segment},
 };
 
-/// Octets that one commit writes again at most, and those it looks at.
+/// Octets that one commit writes again, and those it looks at, unless its own batch is larger.
 const WRITE_PORTION: usize = 1 << 20;
 const READ_PORTION: usize = 8 << 20;
 
@@ -64,9 +64,11 @@ impl Trim {
 
     /// Looks at some more records; `into` is the segment that is written to.
     pub fn go_on(&mut self, index: &mut Index, builder: &mut Builder, into: u64) -> io::Result<()> {
-        let write_max = builder.len() + WRITE_PORTION;
+        // Large batches fill the log faster, and take longer anyway.
+        let write_max = builder.len() + WRITE_PORTION.max(builder.len());
+        let read_max = READ_PORTION.max(8 * builder.len());
         let mut read = 0;
-        while !self.is_scanned() && builder.len() < write_max && read < READ_PORTION {
+        while !self.is_scanned() && builder.len() < write_max && read < read_max {
             let Some(mut batch) =
                 self.batch.take().map_or_else(|| self.next_batch(), |batch| Ok(Some(batch)))?
             else {
@@ -74,7 +76,7 @@ impl Trim {
             };
             let mut finished = true;
             for body in batch::bodies(&batch.header, &batch.octets).skip(batch.done) {
-                if write_max <= builder.len() || READ_PORTION <= read {
+                if write_max <= builder.len() || read_max <= read {
                     finished = false;
                     break;
                 }

@@ -18,6 +18,7 @@ mod dead_letters;
 mod exchanges;
 mod headers_exchange;
 mod load;
+mod more_exchanges;
 mod prefetch;
 mod properties;
 mod publishing;

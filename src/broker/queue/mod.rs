@@ -120,6 +120,12 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
+    /// What is ready and in memory.
+    #[cfg(test)]
+    pub fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.ready.resident()
+    }
+
     pub fn is_deleted(&self) -> bool {
         self.deleted
     }

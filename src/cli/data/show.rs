@@ -143,6 +143,7 @@ pub fn record(record: &Record<'_>, names: &Names, body_max: usize) -> (&'static 
         Record::Page(page) => ("page", page_fields(page, names)),
         Record::Trimmed { before } => ("trimmed", vec![("before", json!(format!("{before:016x}")))]),
         Record::CleanStop => ("clean-stop", Vec::new()),
+        Record::Accepted { before } => ("accepted", vec![("before", json!(format!("{before:016x}")))]),
     }
 }
 

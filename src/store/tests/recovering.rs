@@ -253,6 +253,18 @@ fn a_record_that_would_have_its_own_segment_thrown_away_is_damage() {
 }
 
 #[test]
+fn loss_is_accepted_once() {
+    let disk = some_segments();
+    disk.remove(&path(1)).unwrap();
+    disk.sync_directory(segment::DIRECTORY).unwrap();
+    assert!(recovered(&disk, false).is_err());
+    let mut accepting = recovered(&disk, true).unwrap();
+    assert_eq!(accepting.writer.commit(None, 1).unwrap(), Committed::Done);
+    assert_eq!(seen(&disk).1, []);
+    recovered(&disk, false).unwrap();
+}
+
+#[test]
 fn progress_reaches_its_end() {
     let disk = some_segments();
     let mut heard = Vec::new();
