@@ -5,9 +5,12 @@
 //! clocks. Order of locks: a vhost's topology, then one queue, then one inbox; never two queues.
 
 mod access;
+mod accounts;
 mod alarms;
+mod connections;
 mod dead_letters;
 mod definitions;
+mod hand_in;
 mod inbox;
 mod journal;
 mod node;
@@ -20,9 +23,17 @@ mod replies;
 mod restore;
 mod timers;
 mod vhost;
+mod views;
 
-pub use access::{Access, LoginGuard, User};
+pub use access::{
+    Access, BadPattern, Hashing, LoginGuard, PasswordHash, Permission, PermissionRow, Resource, Right, User,
+    VhostAbout,
+};
 pub use alarms::Alarms;
+pub use connections::{
+    ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, OpenConnection,
+};
+pub use hand_in::HandedIn;
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Signal, Taken};
 pub use journal::{Journal, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
@@ -35,3 +46,4 @@ pub use replies::{REPLY_TO, Replies};
 pub use restore::Restored;
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
+pub use views::{BindingSummary, BindingsOf, ExchangeSummary};

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -55,18 +55,28 @@ impl QueueDeclare {
 #[derive(Debug)]
 pub struct Vhost {
     pub name: Arc<str>,
-    topology: RwLock<Topology<QueueRef>>,
+    pub(super) topology: RwLock<Topology<QueueRef>>,
     /// Moves on with every change that a cached route might miss.
     generation: AtomicU64,
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     journal: Arc<Journal>,
     paging: Arc<Paging>,
+    /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
+    retired: AtomicBool,
 }
 
 impl Vhost {
     pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
-        Vhost { name: name.into(), topology, generation: AtomicU64::new(1), journal, paging }
+        let (generation, retired) = (AtomicU64::new(1), AtomicBool::new(false));
+        Vhost { name: name.into(), topology, generation, journal, paging, retired }
+    }
+
+    /// Lets nothing more be declared; gives out the queues, which are to be deleted.
+    pub(super) fn retire(&self) -> Vec<QueueRef> {
+        let topology = self.topology.write();
+        self.retired.store(true, Ordering::Release);
+        topology.queues().map(|(_, queue)| queue.clone()).collect()
     }
 
     /// Routes found under an earlier generation must be found again.
@@ -153,6 +163,9 @@ impl Vhost {
             self.check_equivalence(&current, &declare, connection)?;
             current.state.lock().touch(now);
             return Ok((current, false));
+        }
+        if self.retired.load(Ordering::Acquire) {
+            return Err(Refused::VhostDeleted { vhost: self.name.to_string() });
         }
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };

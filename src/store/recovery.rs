@@ -14,7 +14,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{self, ALIGNMENT, Body, Header},
-    catalog::{Catalog, Definitions},
+    catalog::{AccessDefinitions, Catalog, Definitions},
     contents::View,
     definition::{Definition, QueueId},
     disk::{Disk, Open},
@@ -32,6 +32,7 @@ use crate::broker::{Message, Millis, memory::Account};
 pub struct Recovered {
     pub log: Arc<Log>,
     pub writer: Writer,
+    pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
     /// Greater than the id of every queue that the log mentions, also of deleted ones: records of theirs that
@@ -185,6 +186,7 @@ pub fn recover(
     Ok(Recovered {
         log,
         writer,
+        access: replay.access,
         definitions: replay.definitions,
         queues: replay.queues,
         next_queue: replay.next_queue,
@@ -202,6 +204,7 @@ pub struct Replay {
     next_batch: u64,
     index: Index,
     catalog: Catalog,
+    pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
     pub was_clean: bool,
@@ -232,6 +235,7 @@ pub fn replay(
         next_batch: 1,
         index: Index::default(),
         catalog: Catalog::default(),
+        access: AccessDefinitions::default(),
         definitions: BTreeMap::new(),
         queues: HashMap::default(),
         was_clean: false,
@@ -473,6 +477,7 @@ impl Replay {
     }
 
     fn finish(&mut self) {
+        self.access = self.catalog.take_access();
         self.definitions = std::mem::take(&mut self.catalog).into_definitions();
         let ids: std::collections::HashSet<QueueId> =
             self.definitions.values().flat_map(Definitions::queue_ids).collect();
