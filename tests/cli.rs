@@ -281,7 +281,8 @@ fn a_taken_port_is_one_sentence_and_1() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let error = place.failure(1, &["--ephemeral", "--log-level", "error", "--management", "none", "--amqp", &address]);
+    let error = place
+        .failure(1, &["--ephemeral", "--log-level", "error", "--management", "none", "--amqp", &address]);
     assert!(error.starts_with("error: ") && error.contains(&address), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
 }

@@ -157,8 +157,8 @@ fn contents(vhost: &Vhost, names_vhost: bool) -> Value {
     let mut all_bindings = vhost.bindings(BindingsOf::All);
     let to_exclusive: std::collections::HashSet<&str> = exclusive.iter().map(|name| &**name).collect();
     all_bindings.retain(|binding| {
-        !binding.source.is_empty()
-            && !(binding.to_queue && to_exclusive.contains(binding.destination.as_str()))
+        let is_a_clients = binding.to_queue && to_exclusive.contains(binding.destination.as_str());
+        !binding.source.is_empty() && !is_a_clients
     });
     json!({
         "queues": all_queues.iter().map(queue).collect::<Value>(),

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     header::{ACCEPT, HeaderValue},
     server::conn::http1,
     service::service_fn,
@@ -131,6 +131,10 @@ impl Management {
         let method = if head.method == Method::HEAD { Method::GET } else { head.method };
         if let Err(refusal) = route.check(&self, &user, &method) {
             return refusal.answer();
+        }
+        // Before it is sent, if its length is announced.
+        if body.size_hint().exact().is_some_and(|length| (BODY_MAX as u64) < length) {
+            return Refusal::too_large().answer().header("connection", "close");
         }
         let body = match Limited::new(body, BODY_MAX).collect().await {
             Ok(body) => body.to_bytes(),
