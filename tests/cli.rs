@@ -305,6 +305,125 @@ fn a_data_directory_has_one_broker_at_a_time() {
     assert_eq!(broker.finish().0, Some(0));
 }
 
+/// A stopped broker's data directory with two messages in a durable queue, and the first segment's path.
+fn data_with_two_messages(place: &Place) -> PathBuf {
+    let broker = place.start(&["--data-dir", "data", "--port-file", "ports"]);
+    let ports: serde_json::Value = serde_json::from_slice(&fs::read(place.path("ports")).unwrap()).unwrap();
+    let uri = format!("amqp://guest:guest@127.0.0.1:{}/%2f", ports["amqp_port"]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let connection =
+            lapin::Connection::connect(&uri, lapin::ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let confirms = lapin::options::ConfirmSelectOptions::default();
+        channel.confirm_select(confirms).await.unwrap();
+        let durable = lapin::options::QueueDeclareOptions { durable: true, ..Default::default() };
+        channel.queue_declare("orders".into(), durable, Default::default()).await.unwrap();
+        for body in [&b"first \xc3\xa4"[..], b"\x1b[2J"] {
+            let properties =
+                lapin::BasicProperties::default().with_delivery_mode(2).with_app_id("the\u{1b} shop".into());
+            let options = lapin::options::BasicPublishOptions::default();
+            let confirm = channel.basic_publish("".into(), "orders".into(), options, body, properties);
+            assert!(confirm.await.unwrap().await.unwrap().is_ack());
+        }
+        connection.close(200, "bye".into()).await.unwrap();
+    });
+    let pid = broker.child.id();
+    let refused = place.failure(2, &["check", "data"]);
+    assert_eq!(refused, format!("error: data directory data is in use by another leveret (pid {pid})\n"));
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.finish().0, Some(0));
+    place.path("data/log/0000000000000001")
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn check_says_what_is_there_and_what_is_damaged() {
+    let place = Place::new();
+    assert!(place.failure(2, &["check", "data"]).contains("data cannot be used"));
+    fs::create_dir(place.path("data")).unwrap();
+    assert!(place.failure(2, &["check", "data"]).contains("is not a data directory of leveret"));
+    let segment = data_with_two_messages(&place);
+
+    let text = place.output(&["check", "data"]);
+    for expected in ["log format 1", "in order", "orders", "no damage found"] {
+        assert!(text.contains(expected), "{expected} is missing in:\n{text}");
+    }
+    let found = json(&place.output(&["check", "--json", "data"]));
+    assert_eq!((&found["stopped_in_order"], &found["damage"]), (&true.into(), &serde_json::json!([])));
+    let queue = &found["queues"][0];
+    assert_eq!(
+        (&queue["name"], &queue["messages"], &queue["octets"]),
+        (&"orders".into(), &2.into(), &12.into())
+    );
+
+    // One bit of the first body.
+    let mut octets = fs::read(&segment).unwrap();
+    let at = octets.windows(5).position(|part| part == b"first").unwrap();
+    octets[at] ^= 1;
+    fs::write(&segment, octets).unwrap();
+    let output = place.leveret(&["check", "data"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = text_of(&output);
+    assert!(
+        text.contains("damage found: 1") && text.contains("queue 'orders' in vhost '/': messages 0"),
+        "{text}"
+    );
+    let output = place.leveret(&["check", "data", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let found = json(&text_of(&output));
+    assert_eq!(found["queues"][0]["messages"], 1);
+    assert_eq!(found["damage"][0]["queues"][0]["name"], "orders");
+    assert_eq!(found["damage"][0]["kind"], "record");
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout)
+}
+
+#[test]
+fn dump_shows_messages_and_records() {
+    let place = Place::new();
+    data_with_two_messages(&place);
+    let shown = place.output(&["dump", "data", "--queue", "orders", "--body", "6"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 2, "{shown}");
+    for expected in ["sequence=0", "routing_key=\"orders\"", "persistent=true", "body=\"first \"", "more=2"] {
+        assert!(lines[0].contains(expected), "{expected} is missing in: {}", lines[0]);
+    }
+    assert!(lines[1].contains("body={\"hex\":\"1b5b324a\"}"), "{}", lines[1]);
+    assert!(!shown.contains('\u{1b}'));
+
+    let shown = place.output(&["dump", "data", "--queue", "orders", "--vhost", "/", "--all", "--json"]);
+    let message = json(shown.lines().next().unwrap());
+    assert_eq!(message["body"], "first \u{e4}");
+    assert_eq!(message["properties"]["delivery_mode"], 2);
+    assert_eq!(message["properties"]["app_id"]["hex"], "7468651b2073686f70");
+
+    let records = place.output(&["dump", "data"]);
+    for kind in ["declare-queue", "message", "clean-stop"] {
+        assert!(records.contains(kind), "no {kind} in:\n{records}");
+    }
+    let records = place.output(&["dump", "data", "--json"]);
+    assert_eq!(records.lines().filter(|line| json(line)["kind"] == "message").count(), 2);
+
+    assert!(
+        place.failure(1, &["dump", "data", "--queue", "none"]).contains("there is no durable queue 'none'")
+    );
+    assert!(place.failure(2, &["dump", "data", "--vhost", "/"]).contains("--vhost goes with --queue"));
+    assert!(place.failure(2, &["dump", "nowhere"]).starts_with("error: "));
+
+    // A reader that is gone is no error.
+    let mut child =
+        place.leveret(&["dump", "data"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
+}
+
 #[test]
 fn the_port_file_must_be_writable() {
     let place = Place::new();

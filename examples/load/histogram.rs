@@ -14,9 +14,20 @@ pub struct Histogram {
     max: u64,
 }
 
-impl Histogram {
-    pub fn new() -> Histogram {
+impl Default for Histogram {
+    fn default() -> Histogram {
         Histogram { counts: vec![0; BUCKETS], total: 0, max: 0 }
+    }
+}
+
+impl Histogram {
+    /// Adds what another one has counted.
+    pub fn merge(&mut self, other: &Histogram) {
+        for (count, further) in self.counts.iter_mut().zip(&other.counts) {
+            *count += further;
+        }
+        self.total += other.total;
+        self.max = self.max.max(other.max);
     }
 
     pub fn record(&mut self, value: Duration) {
@@ -86,10 +97,12 @@ mod tests {
 
     #[test]
     fn quantiles_of_a_ramp() {
-        let mut histogram = Histogram::new();
-        for micros in 1..=1000 {
+        let (mut histogram, mut other) = (Histogram::default(), Histogram::default());
+        for micros in 1..=500 {
             histogram.record(Duration::from_micros(micros));
+            other.record(Duration::from_micros(micros + 500));
         }
+        histogram.merge(&other);
         let near = |share: f64, micros: u64| {
             let found = histogram.quantile(share).as_nanos() as f64 / 1000.0;
             let expected = micros as f64;

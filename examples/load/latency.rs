@@ -77,7 +77,7 @@ fn drive(options: &Options, topology: &Topology) -> Result<Report> {
         return Err(failure);
     }
     let ((figures, start, end), samples) = measured?;
-    let mut histogram = Histogram::new();
+    let mut histogram = Histogram::default();
     for (sent, age) in samples.into_iter().flatten() {
         if (start..end).contains(&sent) {
             histogram.record(age);

@@ -5,6 +5,7 @@
 //! would measure itself. `modes` of work are in files named after them; what they share is in
 //! `connection`, `producer`, `consumer`, `topology` and `measure`.
 
+mod backlog;
 mod confirms;
 mod connect;
 mod connection;
@@ -17,6 +18,7 @@ mod inbound;
 mod latency;
 mod measure;
 mod options;
+mod paced;
 mod pacer;
 mod producer;
 mod progress;
@@ -26,6 +28,7 @@ mod report;
 mod ring;
 mod rpc;
 mod scanner;
+mod series;
 mod target;
 mod throughput;
 mod topology;
@@ -57,6 +60,7 @@ fn run() -> Result<ExitCode> {
     let options = Options::parse().check()?;
     let report: Report = match options.mode {
         Mode::Throughput => throughput::run(&options)?,
+        Mode::Backlog => backlog::run(&options)?,
         Mode::Latency => latency::run(&options)?,
         Mode::Rpc => rpc::run(&options)?,
         Mode::Idle => idle::run(&options)?,

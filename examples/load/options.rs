@@ -39,7 +39,8 @@ pub struct Options {
     /// Measured seconds, warm-up not included.
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
-    /// Publish exactly so many messages (in declare-burst: queues) instead of running for a time.
+    /// Publish exactly so many messages instead of running for a time; in declare-burst so many queues; in
+    /// connect mode wait until the queues hold so many.
     #[arg(long)]
     pub count: Option<u64>,
     /// Seconds before measuring starts; default 1, and 0 with --count.
@@ -57,6 +58,15 @@ pub struct Options {
     /// Durable queues and delivery-mode 2.
     #[arg(long)]
     pub persistent: bool,
+    /// Durable queues, whatever the messages are.
+    #[arg(long)]
+    pub durable: bool,
+    /// Queues are called NAME-0, NAME-1 and so on; load-PID unless given.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Leave queues and exchange behind, for a run that names them again.
+    #[arg(long)]
+    pub keep: bool,
     /// Publisher confirms with at most so many messages unconfirmed per producer.
     #[arg(long)]
     pub confirm: Option<u64>,
@@ -99,6 +109,9 @@ pub struct Options {
 pub enum Mode {
     /// As much as the broker takes, or --rate.
     Throughput,
+    /// Publish --count messages, then consume them and what the queues held before; --consumers 0 leaves
+    /// them there.
+    Backlog,
     /// A fixed rate; how old is each message when it arrives.
     Latency,
     /// Direct reply-to, one request at a time and requester.
@@ -165,6 +178,8 @@ impl Options {
             "--confirm, --backlog-max and --keys must be above 0"
         } else if self.prefetch > 0 && matches!(self.ack, Ack::Every(n) if n > u64::from(self.prefetch)) {
             "--ack N must not exceed --prefetch: the consumer would wait for messages that cannot come"
+        } else if self.mode == Mode::Backlog && (self.count.is_none() || self.copies() > 1) {
+            "backlog mode needs a --count, and publishes to no fanout"
         } else if self.consumers == 0 && self.mode == Mode::Latency {
             "latency mode needs a consumer"
         } else if self.uri.is_relay() && !self.fits_relay() {
@@ -197,6 +212,11 @@ impl Options {
     pub fn backlog_max(&self) -> u64 {
         let by_bytes = (BACKLOG_BYTES_MAX / self.size.max(1)).max(1) as u64;
         self.backlog_max.unwrap_or(BACKLOG_MESSAGES_MAX.min(by_bytes))
+    }
+
+    /// Whether queues and exchange outlive a restart of the broker.
+    pub fn is_durable(&self) -> bool {
+        self.persistent || self.durable
     }
 
     /// How many deliveries one publish leads to.
@@ -232,6 +252,13 @@ mod tests {
         assert_eq!(parse(&["--size", "16"]).unwrap().backlog_max(), 100_000);
         assert_eq!(parse(&["--size", "65536"]).unwrap().backlog_max(), 4096);
         assert_eq!(parse(&["--size", "65536", "--backlog-max", "7"]).unwrap().backlog_max(), 7);
+    }
+
+    #[test]
+    fn a_backlog_has_an_end_and_one_copy() {
+        assert!(parse(&["--mode", "backlog", "--count", "0"]).is_ok());
+        assert!(parse(&["--mode", "backlog"]).is_err());
+        assert!(parse(&["--mode", "backlog", "--count", "1", "--fanout", "2"]).is_err());
     }
 
     #[test]

@@ -37,14 +37,22 @@ impl Pacer {
         ((elapsed * self.per_second) as u64 + 1).saturating_sub(self.sent)
     }
 
-    /// Waits until at least one message is due and says how many are.
-    pub fn wait_due(&self) -> u64 {
+    /// Waits until at least one message is due; says how many are, and whether there was anything to wait for.
+    pub fn wait_due(&self) -> (u64, bool) {
+        let mut has_waited = false;
         loop {
             match self.due(Instant::now()) {
                 0 => thread::sleep(self.until_next(Instant::now()).max(WAKE_MIN)),
-                due => return due,
+                due => return (due, has_waited),
             }
+            has_waited = true;
         }
+    }
+
+    /// The times from which the ages of the next messages count, as in [`Pacer::wait_next`].
+    pub fn scheduled(&self, has_waited: bool) -> impl Iterator<Item = Instant> {
+        let (now, first) = (Instant::now(), self.sent);
+        (first..).map(move |number| if has_waited { now } else { self.due_at(number).min(now) })
     }
 
     fn until_next(&self, now: Instant) -> Duration {

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    iter,
     net::{Shutdown, TcpStream},
     thread,
     time::Instant,
@@ -11,8 +12,10 @@ use crate::{
     confirms::Confirms,
     connection::{Connection, Role, send_close, watch},
     error::{LoadError, Result},
+    histogram::Histogram,
     inbound::{Frame, Inbound, read_u64},
     options::Options,
+    paced,
     pacer::Pacer,
     progress::Progress,
     ring::Ring,
@@ -30,7 +33,7 @@ pub struct Producer {
 }
 
 /// What a producer still has to write.
-struct Writer {
+pub struct Writer {
     number: usize,
     ring: Ring,
     pacer: Option<Pacer>,
@@ -56,20 +59,25 @@ impl Producer {
         Ok(Producer { connection, writer, window: options.confirm, relay: options.uri.is_relay() })
     }
 
-    /// Publishes until told to stop or the count is reached, then closes the connection.
-    pub fn run(mut self, progress: &Progress) -> Result<()> {
+    /// Publishes until told to stop or the count is reached, then closes the connection; returns how long
+    /// confirms took.
+    pub fn run(mut self, progress: &Progress) -> Result<Histogram> {
         if let Some(pacer) = &mut self.writer.pacer {
             // Connections before this one took time to set up; that is no debt of messages.
             pacer.restart(Instant::now());
         }
         match self.window {
-            Some(window) => self.run_confirmed(progress, window),
-            None if self.relay => {
-                while self.writer.burst(&mut self.connection.out, u64::MAX, progress)? {}
-                self.connection.close()
+            Some(window) if self.writer.pacer.is_some() => {
+                return paced::run(self.connection, self.writer, progress, window);
             }
-            None => self.run_free(progress),
+            Some(window) => return self.run_confirmed(progress, window),
+            None if self.relay => {
+                while self.writer.burst(&mut self.connection.out, u64::MAX, progress, |_| ())? {}
+                self.connection.close()?;
+            }
+            None => self.run_free(progress)?,
         }
+        Ok(Histogram::default())
     }
 
     /// Without confirms nothing comes back but a close; a second thread waits for that.
@@ -78,7 +86,7 @@ impl Producer {
         thread::scope(|scope| {
             let watcher = scope.spawn(|| watch(inbound).map_err(|error| progress.fail(error)));
             let mut publish = || -> Result<()> {
-                while self.writer.burst(out, u64::MAX, progress)? {}
+                while self.writer.burst(out, u64::MAX, progress, |_| ())? {}
                 send_close(out, CHANNEL, id::CHANNEL_CLOSE)
             };
             let published = publish();
@@ -95,30 +103,44 @@ impl Producer {
 
     /// One thread writes up to the window and reads what confirms came: at a window of one, a second
     /// thread would only add a switch to every message.
-    fn run_confirmed(mut self, progress: &Progress, window: u64) -> Result<()> {
+    fn run_confirmed(mut self, progress: &Progress, window: u64) -> Result<Histogram> {
         let mut confirms = Confirms::default();
         let mut more = true;
-        while more || confirms.count() < self.writer.total {
-            let open = self.writer.total.saturating_sub(confirms.count());
+        while more || confirms.open() > 0 {
+            let open = confirms.open();
             if more && open < window {
-                more = self.writer.burst(&mut self.connection.out, window - open, progress)?;
+                let out = &mut self.connection.out;
+                more = self.writer.burst(out, window - open, progress, |times| confirms.sent(times))?;
             } else {
-                read_confirms(&mut self.connection.inbound, &mut confirms)?;
+                read_confirms(&mut self.connection.inbound, &mut confirms, progress)?;
             }
         }
-        self.connection.close()
+        self.connection.close()?;
+        Ok(confirms.into_ages())
     }
 }
 
 impl Writer {
-    /// Writes once, at most `room` messages; false when there is nothing more to write.
-    fn burst(&mut self, out: &mut TcpStream, room: u64, progress: &Progress) -> Result<bool> {
+    /// Writes once, at most `room` messages; false when there is nothing more to write. `note` gets the times
+    /// from which they count, before they are written.
+    pub fn burst(
+        &mut self,
+        out: &mut TcpStream,
+        room: u64,
+        progress: &Progress,
+        note: impl FnOnce(&mut dyn Iterator<Item = Instant>),
+    ) -> Result<bool> {
         let left = self.count.map_or(u64::MAX, |count| count - self.total);
         if left == 0 || !progress.may_publish() {
             return Ok(false);
         }
-        let due = self.pacer.as_ref().map_or(u64::MAX, Pacer::wait_due);
+        let (due, has_waited) = self.pacer.as_ref().map_or((u64::MAX, false), Pacer::wait_due);
         let (bytes, messages) = self.ring.next(room.min(left).min(due).min(progress.burst_max()));
+        let count = usize::try_from(messages).unwrap_or(usize::MAX);
+        match &self.pacer {
+            Some(pacer) => note(&mut pacer.scheduled(has_waited).take(count)),
+            None => note(&mut iter::repeat_n(Instant::now(), count)),
+        }
         out.write_all(bytes)?;
         self.total += messages;
         progress.set_published(self.number, self.total);
@@ -130,22 +152,30 @@ impl Writer {
 }
 
 /// Waits for confirms and takes all that are there.
-fn read_confirms(inbound: &mut Inbound, confirms: &mut Confirms) -> Result<()> {
-    take_confirm(inbound.wait_frame()?, confirms)?;
+fn read_confirms(inbound: &mut Inbound, confirms: &mut Confirms, progress: &Progress) -> Result<()> {
+    let first = inbound.wait_frame()?;
+    let now = Instant::now();
+    take_confirm(first, confirms, now, progress)?;
     while let Some(frame) = inbound.take_frame() {
-        take_confirm(frame, confirms)?;
+        take_confirm(frame, confirms, now, progress)?;
     }
     Ok(())
 }
 
-fn take_confirm(frame: Frame<'_>, confirms: &mut Confirms) -> Result<()> {
+/// Takes a frame that arrived at `now`.
+pub fn take_confirm(
+    frame: Frame<'_>,
+    confirms: &mut Confirms,
+    now: Instant,
+    progress: &Progress,
+) -> Result<()> {
     if frame.kind != METHOD {
         return Ok(());
     }
     match frame.method_id() {
         id::BASIC_ACK => {
             let multiple = frame.payload.get(12).is_some_and(|bits| bits & 1 == 1);
-            confirms.ack(read_u64(frame.payload, 4), multiple);
+            confirms.ack(read_u64(frame.payload, 4), multiple, now, progress);
             Ok(())
         }
         id::BASIC_NACK => Err(LoadError::Unexpected("the broker refused a message (basic.nack)".to_owned())),

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -42,6 +42,8 @@ pub struct Progress {
     paused: AtomicUsize,
     stop_producing: AtomicBool,
     stop_consuming: AtomicBool,
+    /// When measuring began, and ended.
+    window: (OnceLock<Instant>, OnceLock<Instant>),
     /// The first failure of any thread.
     failure: Mutex<Option<LoadError>>,
     /// Wakes producers that wait for the gate.
@@ -60,6 +62,7 @@ impl Progress {
             paused: AtomicUsize::new(0),
             stop_producing: AtomicBool::new(false),
             stop_consuming: AtomicBool::new(false),
+            window: (OnceLock::new(), OnceLock::new()),
             failure: Mutex::new(None),
             room: Condvar::new(),
             failed: Condvar::new(),
@@ -113,6 +116,22 @@ impl Progress {
             self.paused.fetch_sub(1, Ordering::Relaxed);
         }
         !self.producing_stopped()
+    }
+
+    /// What is sent from now on counts.
+    pub fn begin_window(&self, at: Instant) {
+        self.window.0.get_or_init(|| at);
+    }
+
+    /// What is sent from now on does not count any more.
+    pub fn end_window(&self, at: Instant) {
+        self.window.1.get_or_init(|| at);
+    }
+
+    /// Whether something sent at `at` counts.
+    pub fn is_measured(&self, at: Instant) -> bool {
+        let (start, end) = &self.window;
+        start.get().is_some_and(|start| *start <= at) && end.get().is_none_or(|end| at < *end)
     }
 
     pub fn producing_stopped(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::{
     histogram::Histogram,
     measure::Figures,
     options::{Mode, Options},
+    series::Sample,
 };
 
 /// The result of one run.
@@ -22,6 +23,15 @@ pub struct Report {
     pub figures: Option<Figures>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
+    /// From publish to confirm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_latency: Option<Latency>,
+    /// The parts of a run that has several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<&'static str, Figures>,
+    /// The run over time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<Sample>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
     /// What one mode alone has to say.
@@ -63,6 +73,13 @@ impl From<&Histogram> for Latency {
     }
 }
 
+/// How long the confirms of all producers took; `None` without confirms.
+pub fn confirm_latency(producers: &[Histogram]) -> Option<Latency> {
+    let mut all = Histogram::default();
+    producers.iter().for_each(|ages| all.merge(ages));
+    (all.total() > 0).then(|| Latency::from(&all))
+}
+
 impl Totals {
     pub fn new(published: u64, copies: u64, consumed: u64) -> Totals {
         let expected = published * copies;
@@ -84,6 +101,7 @@ impl Report {
     pub fn new(options: &Options, figures: Option<Figures>) -> Report {
         let mode = match options.mode {
             Mode::Throughput => "throughput",
+            Mode::Backlog => "backlog",
             Mode::Latency => "latency",
             Mode::Rpc => "rpc",
             Mode::Idle => "idle",
@@ -97,6 +115,9 @@ impl Report {
             server: None,
             figures,
             latency: None,
+            confirm_latency: None,
+            phases: BTreeMap::new(),
+            series: Vec::new(),
             totals: None,
             extra: BTreeMap::new(),
         }
@@ -107,6 +128,12 @@ impl Report {
         let figures = self.figures.as_ref()?;
         let growth = figures.broker_resident_after?.saturating_sub(figures.broker_resident_before?);
         Some(growth as f64 / figures.published.max(1) as f64)
+    }
+
+    /// At most `LINES` of the series, evenly spread.
+    fn excerpt(&self) -> impl Iterator<Item = &Sample> {
+        const LINES: usize = 12;
+        self.series.iter().step_by(self.series.len().div_ceil(LINES).max(1))
     }
 
     pub fn print(&self, json: bool) {
@@ -127,10 +154,22 @@ impl fmt::Display for Report {
         if let Some(figures) = &self.figures {
             write_figures(f, figures)?;
         }
-        if let Some(Latency { samples, p50_us, p99_us, p999_us, max_us }) = &self.latency {
+        for (name, figures) in &self.phases {
+            writeln!(f, " {name}")?;
+            write_figures(f, figures)?;
+        }
+        for (name, latency) in [("latency ", &self.latency), ("confirms", &self.confirm_latency)] {
+            let Some(Latency { samples, p50_us, p99_us, p999_us, max_us }) = latency else { continue };
             writeln!(
                 f,
-                "  latency    p50 {p50_us:.1} us, p99 {p99_us:.1} us, p99.9 {p999_us:.1} us, max {max_us:.1} us ({samples} samples)"
+                "  {name}   p50 {p50_us:.1} us, p99 {p99_us:.1} us, p99.9 {p999_us:.1} us, max {max_us:.1} us ({samples} samples)"
+            )?;
+        }
+        for Sample { seconds, published, consumed, resident_bytes } in self.excerpt() {
+            let resident = mebibytes(*resident_bytes);
+            writeln!(
+                f,
+                "  at {seconds:6.1} s {resident:8.1} MiB resident, {published} published, {consumed} consumed"
             )?;
         }
         for (name, value) in &self.extra {

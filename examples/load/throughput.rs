@@ -1,15 +1,16 @@
 //! Throughput mode: as much as broker, gate and rate allow, and nothing lost at the end.
 
-use std::thread;
+use std::{thread, time::Instant};
 
 use crate::{
     consumer::Consumer,
     error::Result,
+    histogram::Histogram,
     measure::Figures,
     options::Options,
     producer::Producer,
     progress::Progress,
-    report::{Report, Totals},
+    report::{Report, Totals, confirm_latency},
     topology::Topology,
     workers::{join, measure_window, snapshot, spawn},
 };
@@ -32,11 +33,13 @@ fn drive(options: &Options, topology: &Topology) -> Result<Report> {
     let producers: Vec<Producer> = (0..options.producers)
         .map(|number| Producer::open(options, topology, number))
         .collect::<Result<_>>()?;
-    let figures = run_workers(options, &progress, consumers, producers);
+    let measured = run_workers(options, &progress, consumers, producers);
     if let Some(failure) = progress.take_failure() {
         return Err(failure);
     }
-    let mut report = Report::new(options, Some(figures?));
+    let (figures, confirms) = measured?;
+    let mut report = Report::new(options, Some(figures));
+    report.confirm_latency = confirm_latency(&confirms);
     if let Some(bytes) = report.resident_bytes_per_queued().filter(|_| options.consumers == 0) {
         report.extra.insert("resident_bytes_per_queued_message", bytes);
     }
@@ -52,9 +55,12 @@ fn run_workers(
     progress: &Progress,
     consumers: Vec<Consumer>,
     producers: Vec<Producer>,
-) -> Result<Figures> {
+) -> Result<(Figures, Vec<Histogram>)> {
     thread::scope(|scope| {
         let before = snapshot(options, progress)?;
+        if options.count.is_some() {
+            progress.begin_window(Instant::now());
+        }
         let mut consuming = Vec::new();
         for (number, consumer) in consumers.into_iter().enumerate() {
             let work = move || consumer.run(progress);
@@ -68,16 +74,16 @@ fn run_workers(
         let figures = match options.count {
             // The whole run is the window: it ends when the last message has arrived.
             Some(_) => {
-                join(producing);
+                let confirms = join(producing);
                 progress.wait_drained();
-                snapshot(options, progress).map(|after| Figures::between(&before, &after))
+                snapshot(options, progress).map(|after| (Figures::between(&before, &after), confirms))
             }
             None => {
                 let measured = measure_window(options, progress);
                 progress.stop_producing();
-                join(producing);
+                let confirms = join(producing);
                 progress.wait_drained();
-                measured.map(|(figures, _, _)| figures)
+                measured.map(|(figures, _, _)| (figures, confirms))
             }
         };
         // Whatever measuring said, the threads must end before the scope does.

@@ -5,6 +5,7 @@ use std::process;
 use crate::{
     connection::{Connection, Role},
     error::Result,
+    inbound::read_u32,
     options::{Exchange, Options},
     wire::{CHANNEL, Envelope, Table, Value, id},
 };
@@ -15,6 +16,10 @@ pub struct Topology {
     control: Option<Connection>,
     exchange: String,
     queues: Vec<String>,
+    /// Messages that the queues held when they were declared.
+    held: u64,
+    /// Everything stays when the run is over.
+    keep: bool,
     /// What a message must look like to match each binding.
     envelopes: Vec<Envelope>,
 }
@@ -28,15 +33,15 @@ struct Binding {
 }
 
 impl Topology {
-    /// Declares everything; the names are this process's own.
+    /// Declares everything; unless given, the names are this process's own.
     pub fn declare(options: &Options) -> Result<Topology> {
-        let prefix = format!("load-{}", process::id());
-        let queues: Vec<String> = (0..options.queues).map(|number| format!("{prefix}-{number}")).collect();
+        let (prefix, queues) = names(options);
         let exchange = match options.exchange {
             Exchange::Default => String::new(),
             _ => prefix,
         };
-        let mut topology = Topology { control: None, exchange, queues, envelopes: Vec::new() };
+        let keep = options.keep;
+        let mut topology = Topology { control: None, exchange, queues, held: 0, keep, envelopes: Vec::new() };
         let bindings = topology.bindings(options);
         let matched = options.keys.unwrap_or(bindings.len()).min(bindings.len());
         topology.envelopes = bindings[..matched]
@@ -53,13 +58,21 @@ impl Topology {
             let mut control = Connection::open(&options.uri, Role::Producer)?;
             let declared = topology.declare_on(&mut control, options, &bindings);
             topology.control = Some(control);
-            if let Err(error) = declared {
-                // What was declared before the mistake goes too; the mistake is what to report.
-                let _ = topology.delete();
-                return Err(error);
+            match declared {
+                Ok(held) => topology.held = held,
+                Err(error) => {
+                    // What was declared before the mistake goes too; the mistake is what to report.
+                    let _ = topology.delete();
+                    return Err(error);
+                }
             }
         }
         Ok(topology)
+    }
+
+    /// Messages that the queues held when they were declared.
+    pub fn held(&self) -> u64 {
+        self.held
     }
 
     pub fn queues(&self) -> &[String] {
@@ -98,20 +111,23 @@ impl Topology {
         }
     }
 
-    fn declare_on(&self, control: &mut Connection, options: &Options, bindings: &[Binding]) -> Result<()> {
-        let durable = u8::from(options.persistent) << 1;
+    /// Returns how many messages are in the queues.
+    fn declare_on(&self, control: &mut Connection, options: &Options, bindings: &[Binding]) -> Result<u64> {
+        let durable = u8::from(options.is_durable()) << 1;
+        let mut held = 0;
         let arguments: Table = options
             .queue_type
             .iter()
             .map(|name| ("x-queue-type".to_owned(), Value::Text(name.clone())))
             .collect();
         for queue in &self.queues {
-            control.call(id::QUEUE_DECLARE, id::QUEUE_DECLARE_OK, |fields| {
+            let answer = control.call(id::QUEUE_DECLARE, id::QUEUE_DECLARE_OK, |fields| {
                 fields.short(0).short_string(queue).octet(durable).table(&arguments)
             })?;
+            held += message_count(&answer);
         }
         let kind = match options.exchange {
-            Exchange::Default => return Ok(()),
+            Exchange::Default => return Ok(held),
             Exchange::Direct => "direct",
             Exchange::Fanout => "fanout",
             Exchange::Topic => "topic",
@@ -121,7 +137,8 @@ impl Topology {
             let fields = fields.short(0).short_string(&self.exchange).short_string(kind);
             fields.octet(durable).table(&[])
         })?;
-        self.bind(control, bindings)
+        self.bind(control, bindings)?;
+        Ok(held)
     }
 
     fn bind(&self, control: &mut Connection, bindings: &[Binding]) -> Result<()> {
@@ -140,9 +157,12 @@ impl Topology {
         Ok(())
     }
 
-    /// Deletes everything and closes the control connection.
+    /// Deletes everything, unless it is to be kept, and closes the control connection.
     pub fn delete(self) -> Result<()> {
         let Some(mut control) = self.control else { return Ok(()) };
+        if self.keep {
+            return control.close();
+        }
         for queue in &self.queues {
             control.call(id::QUEUE_DELETE, id::QUEUE_DELETE_OK, |fields| {
                 fields.short(0).short_string(queue).octet(0)
@@ -155,6 +175,32 @@ impl Topology {
         }
         control.close()
     }
+}
+
+/// The prefix of all names, and the queues' names.
+fn names(options: &Options) -> (String, Vec<String>) {
+    let prefix = options.name.clone().unwrap_or_else(|| format!("load-{}", process::id()));
+    let queues = (0..options.queues).map(|number| format!("{prefix}-{number}")).collect();
+    (prefix, queues)
+}
+
+/// How many messages the queues of a run hold, without declaring them.
+pub fn count_held(control: &mut Connection, options: &Options) -> Result<u64> {
+    const PASSIVE: u8 = 1;
+    let mut held = 0;
+    for queue in names(options).1 {
+        let answer = control.call(id::QUEUE_DECLARE, id::QUEUE_DECLARE_OK, |fields| {
+            fields.short(0).short_string(&queue).octet(PASSIVE).table(&[])
+        })?;
+        held += message_count(&answer);
+    }
+    Ok(held)
+}
+
+/// The messages that a declare-ok counts, behind the queue's name.
+fn message_count(answer: &[u8]) -> u64 {
+    let name = answer.first().map_or(0, |length| usize::from(*length));
+    u64::from(read_u32(answer, 1 + name))
 }
 
 fn exact_binding(key: &str) -> Binding {
@@ -183,6 +229,7 @@ fn headers_binding(number: usize) -> Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Payload;
 
     /// Topic matching by the book: '*' is one word, '#' any number.
     fn matches(pattern: &[&str], key: &[&str]) -> bool {
@@ -209,12 +256,19 @@ mod tests {
     }
 
     #[test]
+    fn a_declare_ok_counts_behind_the_name() {
+        let answer = Payload::default().short_string("load-7-0").long(70_000).long(3);
+        assert_eq!(message_count(&answer.0), 70_000);
+        assert_eq!(message_count(&[]), 0);
+    }
+
+    #[test]
     fn every_queue_has_a_consumer_and_every_key_a_producer() {
         let queues: Vec<String> = (0..5).map(|number| format!("q{number}")).collect();
         let envelopes =
             (0..5).map(|number| Envelope { routing_key: format!("k{number}"), ..Envelope::default() });
-        let topology =
-            Topology { control: None, exchange: String::new(), queues, envelopes: envelopes.collect() };
+        let (exchange, envelopes) = (String::new(), envelopes.collect());
+        let topology = Topology { control: None, exchange, queues, held: 0, keep: false, envelopes };
         for workers in 1..8 {
             let mut read: Vec<&str> =
                 (0..workers).flat_map(|number| topology.queues_of(number, workers)).collect();

@@ -50,8 +50,10 @@ pub fn snapshot(options: &Options, progress: &Progress) -> Result<Snapshot> {
 pub fn measure_window(options: &Options, progress: &Progress) -> Result<(Figures, Instant, Instant)> {
     progress.rest(options.warm_up());
     let (before, start) = (snapshot(options, progress)?, Instant::now());
+    progress.begin_window(start);
     progress.rest(options.seconds());
     let end = Instant::now();
+    progress.end_window(end);
     let after = snapshot(options, progress)?;
     Ok((Figures::between(&before, &after), start, end))
 }

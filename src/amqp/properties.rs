@@ -159,6 +159,54 @@ impl<'a> Properties<'a> {
     }
 }
 
+/// The names of the properties, in wire order.
+const NAMES: [&str; 14] = [
+    "content_type",
+    "content_encoding",
+    "headers",
+    "delivery_mode",
+    "priority",
+    "correlation_id",
+    "reply_to",
+    "expiration",
+    "message_id",
+    "timestamp",
+    "type",
+    "user_id",
+    "app_id",
+    "cluster_id",
+];
+
+/// The value of a property.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    Short(&'a [u8]),
+    Table(TableRef<'a>),
+    Octet(u8),
+    Time(u64),
+}
+
+/// The properties in checked octets, by name, for people to look at.
+pub fn list(octets: &[u8]) -> Vec<(&'static str, Value<'_>)> {
+    named(octets).collect()
+}
+
+/// The properties in checked octets, by name.
+pub fn named(octets: &[u8]) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+    let mut reader = Reader::new(octets);
+    let flags = reader.u16().unwrap_or(0);
+    let present = ORDER.iter().zip(NAMES).filter(move |((bit, _), _)| flags & bit != 0);
+    present.map_while(move |((_, kind), name)| {
+        let value = match kind {
+            Kind::Short => Value::Short(reader.short().ok()?),
+            Kind::Table => Value::Table(TableRef::new(reader.long().ok()?)),
+            Kind::Octet => Value::Octet(reader.u8().ok()?),
+            Kind::Time => Value::Time(reader.u64().ok()?),
+        };
+        Some((name, value))
+    })
+}
+
 fn malformed(what: &str) -> Failure {
     Failure::connection(ReplyCode::SyntaxError, format!("malformed content properties: {what}"))
 }
@@ -229,6 +277,23 @@ pub fn rewrite(octets: &[u8], change: Change<'_>) -> Vec<u8> {
     out
 }
 
+/// The header that counts the deliveries of a quorum queue's message before this one.
+const DELIVERY_COUNT: &[u8] = b"x-delivery-count";
+
+/// Checked property octets with this `x-delivery-count` among the headers, in place of one that is there.
+pub fn with_delivery_count(octets: &[u8], count: u32) -> Vec<u8> {
+    // Octets that were checked when they came in.
+    let scanned = Properties::scan(octets, usize::from(u16::MAX)).unwrap_or_default();
+    let headers = scanned.headers().unwrap_or_default();
+    let mut body = Vec::with_capacity(headers.as_bytes().len() + DELIVERY_COUNT.len() + 10);
+    headers.copy_fields(&mut body, |name| name != DELIVERY_COUNT);
+    body.push(DELIVERY_COUNT.len() as u8);
+    body.extend_from_slice(DELIVERY_COUNT);
+    body.push(b'l');
+    body.extend_from_slice(&i64::from(count).to_be_bytes());
+    rewrite(octets, Change::Headers(&body))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,6 +307,19 @@ mod tests {
     fn wir_50_a_continued_flag_word_is_502() {
         let failure = Properties::scan(&[0x00, 0x01, 0, 0], 32).unwrap_err();
         assert_eq!(failure.code, ReplyCode::SyntaxError);
+    }
+
+    #[test]
+    fn properties_are_listed_by_name() {
+        let octets = [&[0xB0, 0x40, 1, b't', 0, 0, 0, 3, 1, b'k', b'V', 2][..], &7u64.to_be_bytes()].concat();
+        let expected = [
+            ("content_type", Value::Short(b"t")),
+            ("headers", Value::Table(TableRef::new(&[1, b'k', b'V']))),
+            ("delivery_mode", Value::Octet(2)),
+            ("timestamp", Value::Time(7)),
+        ];
+        assert_eq!(list(&octets), expected);
+        assert_eq!(list(octets.get(..5).unwrap()), expected[..1], "what is cut off is left out");
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn reason_name(reason: Death) -> &'static str {
         Death::Rejected => "rejected",
         Death::Expired => "expired",
         Death::MaxLength => "maxlen",
+        Death::DeliveryLimit => "delivery_limit",
     }
 }
 
@@ -172,7 +173,7 @@ fn headers_after(
     let is_ours = |name: &[u8]| name == DEATHS || FIRST.contains(&name) || LAST.contains(&name);
     // A new routing key replaces the copies, too (DLX-05).
     let is_replaced = |name: &[u8]| to.routing_key.is_some() && name == b"CC";
-    copy_fields(&mut out, headers, |name| !is_ours(name) && !is_replaced(name));
+    headers.copy_fields(&mut out, |name| !is_ours(name) && !is_replaced(name));
 
     put_name(&mut out, DEATHS);
     put_sized(&mut out, b'A', |out| put_events(out, message, before, demise));
@@ -233,20 +234,7 @@ fn put_repeated(out: &mut Vec<u8>, event: TableRef<'_>) {
         _ => 0,
     };
     put_count(out, count.saturating_add(1));
-    copy_fields(out, event, |name| name != b"count");
-}
-
-/// Copies the octets of the fields that `keep` keeps.
-fn copy_fields(out: &mut Vec<u8>, table: TableRef<'_>, keep: impl Fn(&[u8]) -> bool) {
-    let mut fields = table.iter();
-    loop {
-        let before = fields.rest();
-        let Some((name, _)) = fields.next() else { return };
-        if keep(name) {
-            let length = before.len() - fields.rest().len();
-            out.extend_from_slice(before.get(..length).unwrap_or_default());
-        }
-    }
+    event.copy_fields(out, |name| name != b"count");
 }
 
 fn put_name(out: &mut Vec<u8>, name: &[u8]) {

@@ -59,6 +59,8 @@ struct Beside {
     length: u64,
 }
 
+/// In the first octet of the properties' flag word: there is a priority (WIR-51).
+const PRIORITY_FLAG: u8 = 0x08;
 /// Stands for an absent expiration; real ones are at most ten years.
 const NO_EXPIRATION: u64 = u64::MAX;
 
@@ -262,6 +264,12 @@ impl Message {
     #[inline]
     pub fn priority(&self) -> u8 {
         self.head().priority
+    }
+
+    /// The priority property, if there is one.
+    pub fn given_priority(&self) -> Option<u8> {
+        let flags = self.properties().first().copied().unwrap_or(0);
+        (flags & PRIORITY_FLAG != 0).then(|| self.priority())
     }
 
     /// Per-message time to live in milliseconds.

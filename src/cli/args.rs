@@ -35,12 +35,15 @@ Configuration, from the strongest source to the weakest:
   defaults      'leveret print-config --template' prints them all with an explanation
 
 Exit codes: 0 stopped on request, 1 could not start or run, 2 wrong usage or configuration.
+Of 'check': 0 nothing is damaged, 1 something is, 2 the data directory cannot be read.
 
 Examples:
   leveret --ephemeral                        a broker for development that leaves nothing behind
   leveret --amqp 127.0.0.1:0 --port-file p   on any free port, which is then found in the file p
   leveret --set amqp.heartbeat=10            any configuration key
-  leveret print-config --origin              what is in effect, and why";
+  leveret print-config --origin              what is in effect, and why
+  leveret check leveret-data                 is the data of a stopped broker whole? what is in it?
+  leveret dump leveret-data --queue orders   the messages of a queue";
 
 /// What was asked for.
 #[derive(Debug, Parser)]
@@ -83,6 +86,38 @@ pub enum Command {
         #[arg(value_name = "RABBITMQ.CONF")]
         file: PathBuf,
     },
+    /// Read the data directory of a stopped broker, verify every checksum, and say what is there
+    #[command(name = "check")]
+    CheckData {
+        /// The data directory; nothing in it is changed
+        #[arg(value_name = "DATA_DIR")]
+        directory: PathBuf,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the messages of a queue, or every record of the log, of a stopped broker
+    Dump(Dump),
+}
+
+/// What to print of a data directory.
+#[derive(Debug, Args)]
+pub struct Dump {
+    /// The data directory; nothing in it is changed
+    #[arg(value_name = "DATA_DIR")]
+    pub directory: PathBuf,
+    /// The messages in this queue, instead of all records in order; --vhost says where if several have it
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// Octets of each body to show
+    #[arg(long, value_name = "N", default_value_t = 80, conflicts_with = "all")]
+    pub body: usize,
+    /// Show whole bodies
+    #[arg(long)]
+    pub all: bool,
+    /// One JSON object a line instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of every command.
@@ -165,6 +200,11 @@ impl Options {
             }
         }
         Ok(settings)
+    }
+
+    /// The vhost that was named on the command line.
+    pub fn vhost(&self) -> Option<&str> {
+        self.vhost.as_deref()
     }
 
     fn flag(&self, flag: &str) -> Option<Value> {

@@ -1,8 +1,10 @@
 //! The command line: arguments, configuration from all its sources, starting and stopping.
 
 mod args;
+mod data;
 mod port_file;
 mod print;
+mod progress;
 mod serve;
 mod settings;
 mod sources;
@@ -32,6 +34,11 @@ pub fn run() -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    match &arguments.command {
+        Some(Command::CheckData { directory, json }) => return data::check(directory, *json),
+        Some(Command::Dump(dump)) => return data::dump(dump, arguments.options.vhost()),
+        _ => {}
+    }
     if let Some(Command::Import { file }) = &arguments.command {
         return match sources::import(file, &environment) {
             Ok(settings) => {
@@ -51,7 +58,9 @@ pub fn run() -> ExitCode {
         Some(Command::Check) => check(&settings),
         Some(Command::Print { template: true, .. }) => output(&print::template()),
         Some(Command::Print { origin, .. }) => output(&print::effective(&settings, origin)),
-        Some(Command::Import { .. }) => unreachable!("returned above"),
+        Some(Command::Import { .. } | Command::CheckData { .. } | Command::Dump(_)) => {
+            unreachable!("returned above")
+        }
     }
 }
 

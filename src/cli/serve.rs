@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{port_file::PortFile, settings::Settings};
+use super::{port_file::PortFile, progress::Bar, settings::Settings};
 use crate::{Broker, server::logging};
 
 /// Starts the broker and returns once it was stopped, or with the sentence why it could not run.
@@ -40,7 +40,11 @@ async fn run(settings: Settings, launched: Instant) -> Result<(), String> {
     // Installed first: a signal that comes while the broker starts must not be lost.
     let mut signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let port_file = settings.config.port_file.clone();
-    let start = Broker::builder().config(settings.config).start();
+    let mut builder = Broker::builder().config(settings.config);
+    if let Some(bar) = Bar::on_terminal("replaying the log") {
+        builder = builder.on_replay(move |done, total| bar.show(done, total));
+    }
+    let start = builder.start();
     let broker = tokio::select! {
         broker = start => broker.map_err(|error| error.to_string())?,
         name = signals.next() => {

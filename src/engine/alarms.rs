@@ -68,6 +68,11 @@ impl Alarms {
         self.disk.store(is_low, Relaxed);
     }
 
+    /// Whether there is too little space on the disk.
+    pub fn is_disk_low(&self) -> bool {
+        self.disk.load(Relaxed)
+    }
+
     /// The reason to block publishers, as connection.blocked gives it (ALM-04).
     #[inline]
     pub fn reason(&self) -> Option<&'static str> {

@@ -5,15 +5,18 @@
 
 use std::{collections::VecDeque, mem::take};
 
+use smallvec::smallvec;
+
 use super::{Node, QueueRef, Vhost, add_kept, add_notes};
 use crate::{
     broker::{
         Message, Millis,
-        death::{DeadLetters, Demise, dead_letter, extras, is_cycle},
-        queue::{Death, Effects, Entry},
-        topology::RoutingKeys,
+        death::{DeadLetters, Demise, dead_letter, is_cycle},
+        queue::{Accepted, Death, Effects, Entry},
+        queue_arguments::{DeadLetterStrategy, Overflow},
+        queue_type::QueueType,
     },
-    store::Op,
+    store::{Op, Place},
 };
 
 /// Messages that are routed before their targets are told, so that a long backlog is never copied as a whole.
@@ -21,6 +24,9 @@ const BATCH_MAX: usize = 1024;
 /// Arrivals that one death may lead to before the deaths among them are no longer followed. Queues that
 /// overflow into each other all at once could otherwise multiply one message by their number, again and again.
 const ARRIVALS_PER_DEATH_MAX: usize = 1000;
+
+/// Milliseconds after which messages are dead-lettered again that nobody took.
+const RETRY_AFTER: Millis = 1000;
 
 /// Messages for one queue, in order.
 type Arrivals = Vec<(QueueRef, Vec<Message>)>;
@@ -36,6 +42,12 @@ pub fn bury(node: &Node, queue: &QueueRef, dead: Vec<(Entry, Death)>, now: Milli
     let mut scratch = Vec::new();
     while let Some((source, dead)) = work.pop_front() {
         let Some(vhost) = node.vhost(&source.vhost) else { return };
+        if is_at_least_once(&source) {
+            let arrived = bury_for_sure(node, &vhost, &source, dead, now, ops);
+            arrivals_left = arrivals_left.saturating_sub(arrived.len());
+            work.extend(arrived.into_iter().filter(|(_, dead_again)| !dead_again.is_empty()));
+            continue;
+        }
         let mut gone = Vec::new();
         forget(&mut gone, &source, &dead);
         let mut dead = dead.into_iter().peekable();
@@ -43,7 +55,7 @@ pub fn bury(node: &Node, queue: &QueueRef, dead: Vec<(Entry, Death)>, now: Milli
             let batch = dead.by_ref().take(BATCH_MAX);
             for (target, messages) in route(&vhost, &source, batch, now, &mut scratch) {
                 arrivals_left = arrivals_left.saturating_sub(messages.len());
-                let dead_again = arrive(node, &target, messages, now, ops);
+                let (dead_again, _refused) = arrive(node, &target, messages, now, ops);
                 if dead_again.is_empty() {
                     continue;
                 }
@@ -81,9 +93,7 @@ fn route(
     let mut arrivals = Arrivals::new();
     for (entry, reason) in dead {
         let message = dead_letter(&entry.message, &Demise { queue: &source.name, reason, now }, &to, scratch);
-        let extras = extras(&message);
-        let keys = RoutingKeys { key: message.routing_key(), extra: &extras.keys };
-        for target in vhost.route_internally(exchange, &keys, extras.headers) {
+        for target in vhost.route_message(exchange, &message) {
             if !is_cycle(&message, reason, &target.name) {
                 add(&mut arrivals, target, message.clone());
             }
@@ -92,7 +102,8 @@ fn route(
     arrivals
 }
 
-fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
+/// Adds the next message for a queue.
+pub(super) fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
     match arrivals.iter_mut().rev().find(|(known, _)| *known == target) {
         Some((_, messages)) => messages.push(message),
         None => arrivals.push((target, vec![message])),
@@ -101,18 +112,19 @@ fn add(arrivals: &mut Arrivals, target: QueueRef, message: Message) {
 
 /// Publishes to one queue; says what it gave up for that. What it refuses is lost, unless it dead-letters
 /// that, too (LEN-05, LEN-06): nobody waits for a confirm.
-fn arrive(
+pub(super) fn arrive(
     node: &Node,
     target: &QueueRef,
     messages: Vec<Message>,
     now: Millis,
     ops: &mut Vec<Op>,
-) -> Vec<(Entry, Death)> {
+) -> (Vec<(Entry, Death)>, bool) {
     let mut effects = Effects::default();
+    let mut refused = false;
     let copies = if node.journal.is_on() && target.is_durable() { messages.clone() } else { Vec::new() };
     let deadline = {
         let mut state = target.state.lock();
-        state.publish(messages, now, &mut effects, |_, _| ());
+        state.publish(messages, now, &mut effects, |_, accepted| refused |= accepted == Accepted::Refused);
         node.paging.note_length(target, state.resident_cost());
         state.next_deadline()
     };
@@ -123,5 +135,63 @@ fn arrive(
     node.request_pages(target, &mut effects);
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
-    effects.dead
+    (effects.dead, refused)
+}
+
+/// Whether a queue's dead messages wait until somebody takes them (QQ-08).
+fn is_at_least_once(queue: &QueueRef) -> bool {
+    let arguments = &queue.properties.arguments;
+    arguments.queue_type == QueueType::Quorum
+        && arguments.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce
+        && arguments.overflow == Overflow::RejectPublish
+        && arguments.dead_letter_exchange.is_some()
+}
+
+/// As [`bury`], but a message that reaches no queue, or that a queue refuses, stays its queue's and is tried
+/// again after a while. Returns what died in turn at its targets.
+fn bury_for_sure(
+    node: &Node,
+    vhost: &Vhost,
+    source: &QueueRef,
+    dead: Vec<(Entry, Death)>,
+    now: Millis,
+    ops: &mut Vec<Op>,
+) -> Vec<(QueueRef, Vec<(Entry, Death)>)> {
+    let (mut scratch, mut died_again, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
+    for (mut entry, reason) in dead {
+        let arrivals = route(vhost, source, std::iter::once((entry.clone(), reason)), now, &mut scratch);
+        let mut is_stuck = arrivals.is_empty() && !source.state.lock().is_deleted();
+        for (target, messages) in arrivals {
+            let (dead_again, refused) = arrive(node, &target, messages, now, ops);
+            is_stuck |= refused;
+            died_again.push((target, dead_again));
+        }
+        if is_stuck {
+            if !entry.logged && source.is_durable() && node.journal.is_on() {
+                // It died before the log heard of it.
+                entry.logged = true;
+                let Entry { sequence, deadline, returns, .. } = entry;
+                let place = Place { queue: source.number, sequence, deadline, returns };
+                ops.push(Op::Message { message: entry.message.clone(), places: smallvec![place] });
+            }
+            stuck.push((entry, reason));
+        } else {
+            forget(ops, source, &[(entry, reason)]);
+        }
+    }
+    if !stuck.is_empty() {
+        source.undelivered.lock().append(&mut stuck);
+        node.timers.arm(&source.0, now + RETRY_AFTER);
+    }
+    died_again
+}
+
+/// Tries to dead-letter again what nobody took the last time.
+pub fn retry(node: &Node, queue: &QueueRef, now: Millis) {
+    let undelivered = take(&mut *queue.undelivered.lock());
+    if !undelivered.is_empty() {
+        let mut ops = Vec::new();
+        bury(node, queue, undelivered, now, &mut ops);
+        node.journal.append(&mut ops, false);
+    }
 }

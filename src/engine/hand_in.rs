@@ -1,10 +1,8 @@
 //! Publishing without a session, for operators.
 
-use smallvec::SmallVec;
-
-use super::{Node, QueueRef, Refused, Vhost, add_kept};
+use super::{Node, Refused, Vhost, add_kept};
 use crate::{
-    broker::{Message, Millis, death::extras, queue::Accepted, topology::RoutingKeys},
+    broker::{Message, Millis, queue::Accepted},
     store::Position,
 };
 
@@ -22,10 +20,9 @@ pub struct HandedIn {
 impl Node {
     /// Routes one message and hands it to its queues.
     pub fn hand_in(&self, vhost: &Vhost, message: &Message, now: Millis) -> Result<HandedIn, Refused> {
-        let extras = extras(message);
-        let keys = RoutingKeys { key: message.routing_key(), extra: &extras.keys };
-        let (queues, _): (SmallVec<[QueueRef; 2]>, bool) =
-            vhost.route(message.exchange(), &keys, extras.headers)?;
+        let exchange = String::from_utf8_lossy(message.exchange());
+        vhost.check_publishable(&exchange)?;
+        let queues = vhost.route_message(&exchange, message);
         let mut ops = Vec::new();
         let mut refused = false;
         for queue in &queues {

@@ -227,6 +227,7 @@ impl Node {
     /// Looks at a queue whose deadline came; deletes it when it has expired itself.
     pub fn tick(&self, queue: &QueueRef, now: Millis) {
         let expired = self.with_queue(queue, now, |queue, effects| queue.tick(now, effects));
+        dead_letters::retry(self, queue, now);
         if expired && let Some(vhost) = self.vhost(&queue.vhost) {
             vhost.delete_unused(queue);
         }

@@ -86,18 +86,43 @@ impl Paging {
         self.work.notify_one();
     }
 
-    /// Takes all requests, waiting for one at most so long. `None` when the pager is to end.
+    /// Takes all requests, waiting for one at most so long. `None` when the pager is to end, and the last
+    /// request was taken.
     pub fn wait(&self, patience: Duration) -> Option<Vec<PageRequest>> {
         let mut state = self.state.lock();
         if state.requests.is_empty() && !state.closing {
             self.work.wait_for(&mut state, patience);
         }
-        (!state.closing).then(|| std::mem::take(&mut state.requests))
+        (!state.closing || !state.requests.is_empty()).then(|| std::mem::take(&mut state.requests))
     }
 
     /// Ends the pager.
     pub fn close(&self) {
         self.state.lock().closing = true;
         self.work.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::queue::{QueueProperties, SharedQueue};
+
+    #[test]
+    fn what_was_asked_for_before_the_end_is_taken() {
+        let paging = Paging::new(true);
+        let properties = QueueProperties {
+            durable: true,
+            auto_delete: false,
+            owner: None,
+            arguments: crate::broker::queue_arguments::QueueArguments::default(),
+        };
+        let vhost: Arc<str> = "/".into();
+        let queue = SharedQueue::new(1, "q", &vhost, properties, Default::default(), 0);
+        paging.request([PageRequest::Drop(QueueRef(Arc::new(queue)), PageId(7))]);
+        paging.close();
+        let taken = paging.wait(Duration::ZERO).unwrap();
+        assert!(matches!(&taken[..], [PageRequest::Drop(_, PageId(7))]), "{taken:?}");
+        assert!(paging.wait(Duration::ZERO).is_none());
     }
 }

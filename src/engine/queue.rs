@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::{ConsumerOutlet, paging::IsLong};
 use crate::broker::{
     Millis,
-    queue::{Counts, Queue, QueueSettings},
+    queue::{Counts, Death, Entry, Queue, QueueSettings},
     queue_arguments::QueueArguments,
 };
 
@@ -41,6 +41,8 @@ pub struct SharedQueue {
     pub properties: QueueProperties,
     /// The only lock on the way of a message; held for one batch, never together with another queue's.
     pub(super) state: Mutex<Queue<ConsumerOutlet>>,
+    /// Dead messages that nobody took yet, with at-least-once dead-lettering (QQ-08).
+    pub(super) undelivered: Mutex<Vec<(Entry, Death)>>,
     pub(super) is_long: IsLong,
     /// The deadline that the timers know; `u64::MAX` when none.
     armed: AtomicU64,
@@ -61,6 +63,7 @@ impl SharedQueue {
             vhost: vhost.clone(),
             properties,
             state: Mutex::new(Queue::new(settings, now)),
+            undelivered: Mutex::default(),
             is_long: IsLong::default(),
             armed: AtomicU64::new(Millis::MAX),
         }

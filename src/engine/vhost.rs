@@ -1,33 +1,25 @@
 //! A virtual host: its exchanges, bindings and queues.
 
-use std::{
-    cell::RefCell,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use parking_lot::RwLock;
-use smallvec::SmallVec;
 
 use super::{
-    ConnectionId, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused, SharedQueue, Signal,
+    ConnectionId, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused, Replay,
+    SharedQueue, Signal,
     definitions::{self, End},
 };
 use crate::{
-    amqp::{
-        FieldTable,
-        table::{TableRef, parse_field_table},
-    },
+    amqp::{FieldTable, table::parse_field_table},
     broker::{
         Millis,
         queue::{Effects, QueueSettings},
-        queue_arguments::{QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
+        queue_arguments::{Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
         queue_type::QueueType,
-        topology::{
-            Bound, Declared, Exchange, ExchangeDeclare, RoutingKeys, Scratch, Topology, TopologyError,
-        },
+        topology::{Bound, Declared, Exchange, ExchangeDeclare, Topology, TopologyError},
     },
     store::{BindingDefinition, Definition, Definitions},
 };
@@ -56,6 +48,8 @@ impl QueueDeclare {
 pub struct Vhost {
     pub name: Arc<str>,
     pub(super) topology: RwLock<Topology<QueueRef>>,
+    /// What recent-history exchanges remember.
+    pub(super) histories: Histories,
     /// Moves on with every change that a cached route might miss.
     generation: AtomicU64,
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
@@ -68,8 +62,9 @@ pub struct Vhost {
 impl Vhost {
     pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
-        let (generation, retired) = (AtomicU64::new(1), AtomicBool::new(false));
-        Vhost { name: name.into(), topology, generation, journal, paging, retired }
+        let (histories, generation) = (Histories::default(), AtomicU64::new(1));
+        let retired = AtomicBool::new(false);
+        Vhost { name: name.into(), topology, histories, generation, journal, paging, retired }
     }
 
     /// Lets nothing more be declared; gives out the queues, which are to be deleted.
@@ -87,40 +82,6 @@ impl Vhost {
 
     fn routes_changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
-    }
-
-    /// The queues that a publish reaches, and whether that depends on its headers.
-    pub fn route(
-        &self,
-        exchange: &[u8],
-        keys: &RoutingKeys<'_>,
-        headers: Option<TableRef<'_>>,
-    ) -> Result<(SmallVec<[QueueRef; 2]>, bool), TopologyError> {
-        thread_local! {
-            static SCRATCH: RefCell<(Vec<QueueRef>, Scratch)> = RefCell::default();
-        }
-        let exchange = String::from_utf8_lossy(exchange);
-        let topology = self.topology.read();
-        topology.publishable(&exchange)?;
-        SCRATCH.with_borrow_mut(|(queues, scratch)| {
-            let found = topology.route(&exchange, keys, headers, queues, scratch);
-            let queues = queues.drain(..).collect();
-            found.map(|info| (queues, info.depends_on_headers))
-        })
-    }
-
-    /// As [`Vhost::route`] for what the broker publishes itself: no exchange is off limits, and a missing
-    /// one routes nowhere (DLX-06).
-    pub fn route_internally(
-        &self,
-        exchange: &str,
-        keys: &RoutingKeys<'_>,
-        headers: Option<TableRef<'_>>,
-    ) -> Vec<QueueRef> {
-        let mut queues = Vec::new();
-        let routed =
-            self.topology.read().route(exchange, keys, headers, &mut queues, &mut Scratch::default());
-        if routed.is_ok() { queues } else { Vec::new() }
     }
 
     pub fn queue(&self, name: &str) -> Result<QueueRef, Refused> {
@@ -170,18 +131,19 @@ impl Vhost {
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
         let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
-        if arguments.queue_type != QueueType::Classic {
+        if arguments.queue_type == QueueType::Stream {
             let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
             return Err(Refused::QueueType { name, vhost, kind });
         }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
+        let queue_type = arguments.queue_type;
         let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
         let owner = exclusive.then_some(connection);
         let properties = QueueProperties { durable, auto_delete, owner, arguments };
         let number = self.journal.next_queue();
         let shared = SharedQueue::new(number, name, &self.name, properties, settings, now);
         let queue = QueueRef(Arc::new(shared));
-        let inserted = topology.insert_queue(name, queue.clone(), durable && !exclusive);
+        let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
@@ -256,6 +218,7 @@ impl Vhost {
         let removed = topology.remove_queue(&queue.name);
         self.routes_changed();
         let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
+        self.histories.forget(auto_deleted.clone());
         let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
         self.journal
             .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
@@ -303,6 +266,7 @@ impl Vhost {
             let deleted = topology.delete_exchange(name, if_unused)?;
             if deleted.existed {
                 let names = std::iter::once(name).chain(deleted.auto_deleted.iter().map(String::as_str));
+                self.histories.forget(names.clone());
                 self.journal.define(definitions::delete_exchanges(&self.name, names));
             }
             Ok(())
@@ -315,7 +279,7 @@ impl Vhost {
         queue: &str,
         routing_key: &str,
         arguments: FieldTable,
-    ) -> Result<(), TopologyError> {
+    ) -> Result<Replay, TopologyError> {
         self.bind(End { source, destination: queue, to_queue: true, routing_key }, arguments)
     }
 
@@ -335,7 +299,7 @@ impl Vhost {
         destination: &str,
         routing_key: &str,
         arguments: FieldTable,
-    ) -> Result<(), TopologyError> {
+    ) -> Result<Replay, TopologyError> {
         self.bind(End { source, destination, to_queue: false, routing_key }, arguments)
     }
 
@@ -349,7 +313,8 @@ impl Vhost {
         self.unbind(End { source, destination, to_queue: false, routing_key }, arguments)
     }
 
-    fn bind(&self, ends: End<'_>, arguments: FieldTable) -> Result<(), TopologyError> {
+    /// Returns what the destination is to get at once.
+    fn bind(&self, ends: End<'_>, arguments: FieldTable) -> Result<Replay, TopologyError> {
         let End { source, destination, to_queue, routing_key } = ends;
         self.change(|topology| {
             let definition =
@@ -359,12 +324,13 @@ impl Vhost {
             } else {
                 topology.bind_exchange(source, destination, routing_key, arguments)?
             };
-            if bound == Bound::Created
-                && let Some(binding) = definition
-            {
+            if bound == Bound::Existing {
+                return Ok(Replay::default());
+            }
+            if let Some(binding) = definition {
                 self.journal.define([Definition::Bind { vhost: self.name.to_string(), binding }]);
             }
-            Ok(())
+            Ok(self.replay(topology, source, destination, to_queue))
         })
     }
 
@@ -382,6 +348,7 @@ impl Vhost {
             let unbinding =
                 definition.filter(|_| unbound.existed).map(|binding| Definition::Unbind { vhost, binding });
             let auto_deleted = unbound.auto_deleted.iter().map(String::as_str);
+            self.histories.forget(auto_deleted.clone());
             self.journal
                 .define(unbinding.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
             Ok(())
@@ -419,12 +386,13 @@ impl Vhost {
                     continue;
                 }
             };
+            let queue_type = arguments.queue_type;
             let settings = settings(&arguments, self.journal.is_on());
             let properties =
                 QueueProperties { durable: true, auto_delete: queue.auto_delete, owner: None, arguments };
             let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
             let queue = QueueRef(Arc::new(shared));
-            if topology.insert_queue(&queue.name, queue.clone(), true) {
+            if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
                 queues.push(queue);
             }
         }
@@ -451,14 +419,29 @@ fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
     destination && exchange(ends.source)
 }
 
+/// How often a message of a quorum queue may be given back, unless its declare says otherwise (QQ-04).
+const DELIVERY_LIMIT: u32 = 20;
+
 fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
+    let quorum = arguments.queue_type == QueueType::Quorum;
+    let limit = match arguments.delivery_limit {
+        None => Some(DELIVERY_LIMIT),
+        // Negative: none.
+        Some(limit) => u64::try_from(limit).ok().map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+    };
     QueueSettings {
+        quorum,
+        delivery_limit: limit.filter(|_| quorum),
         durable,
         message_ttl: arguments.message_ttl_ms,
         expires: arguments.expires_ms,
         max_length: arguments.max_length,
         max_length_bytes: arguments.max_length_bytes,
-        overflow: arguments.overflow,
+        overflow: match arguments.overflow {
+            // QUE-47.
+            Overflow::RejectPublishDlx if quorum => Overflow::DropHead,
+            overflow => overflow,
+        },
         max_priority: arguments.max_priority.unwrap_or(0),
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),

@@ -3,7 +3,7 @@
 use super::{QueueRef, Vhost};
 use crate::{
     amqp::FieldTable,
-    broker::topology::{BindingView, DestinationView, Exchange},
+    broker::topology::{BindingView, DestinationView, Exchange, TopologyError},
 };
 
 /// An exchange at one moment.
@@ -66,6 +66,11 @@ pub enum BindingsOf<'a> {
 }
 
 impl Vhost {
+    /// Refuses exchanges that clients cannot publish to.
+    pub(super) fn check_publishable(&self, exchange: &str) -> Result<(), TopologyError> {
+        self.topology.read().publishable(exchange)
+    }
+
     /// Its queues, in no particular order.
     pub fn queues(&self) -> Vec<QueueRef> {
         self.topology.read().queues().map(|(_, queue)| queue.clone()).collect()

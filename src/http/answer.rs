@@ -128,6 +128,7 @@ impl From<TopologyError> for Refusal {
             | E::Inequivalent { .. }
             | E::ArgumentType { .. }
             | E::InUse { .. }
+            | E::Further(_)
             | E::MatchValue { .. }
             | E::MatchType { .. } => Refusal::bad_request(error.to_string()),
         }

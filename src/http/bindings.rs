@@ -163,15 +163,16 @@ pub fn bind(
         return Err(Refusal::bad_request("a routing key has at most 255 bytes"));
     }
     let (source, destination) = (exchange_name(&path.source), path.destination.as_str());
-    if path.to_queue {
+    let replay = if path.to_queue {
         match vhost.queue_for(destination, NOBODY) {
             Err(locked @ Refused::Locked { .. }) => return Err(locked.into()),
             // A missing one is the topology's to report.
             _ => vhost.bind_queue(source, destination, routing_key, arguments)?,
         }
     } else {
-        vhost.bind_exchange(source, exchange_name(destination), routing_key, arguments)?;
-    }
+        vhost.bind_exchange(source, exchange_name(destination), routing_key, arguments)?
+    };
+    call.node().replay(replay, call.now());
     Ok(())
 }
 

@@ -3,16 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{Management, answer::Answer, call::Call, channels, listing, totals};
+use crate::broker::topology::ExchangeKind;
 
-/// Exchange types with the words of RabbitMQ.
+/// Exchange types by name.
 pub fn exchange_types() -> Value {
-    let types = ["direct", "fanout", "headers", "topic"];
-    types
+    let mut names: Vec<&str> = ExchangeKind::ALL.iter().map(|kind| kind.name()).collect();
+    names.sort_unstable();
+    names
         .iter()
         .map(|name| {
             json!({
                 "name": name,
-                "description": format!("AMQP {name} exchange, as per the AMQP specification"),
+                "description": format!("{name} exchange"),
                 "enabled": true,
             })
         })

@@ -20,7 +20,7 @@ const FORMAT_TEXT: &str = "leveret data, format 1\n";
 /// An open data directory, locked until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Why a data directory cannot be used, in one sentence.
@@ -30,6 +30,8 @@ pub enum DataDirError {
     InUse { path: PathBuf, pid: String },
     #[error("data directory {path} has files in it that are not leveret's; choose another with --data-dir")]
     Foreign { path: PathBuf },
+    #[error("{path} is not a data directory of leveret: there is no file FORMAT in it")]
+    NotOurs { path: PathBuf },
     #[error("data directory {path} has the format '{found}', which this version does not know")]
     UnknownFormat { path: PathBuf, found: String },
     #[error("data directory {path} cannot be used: {error}")]
@@ -54,6 +56,26 @@ impl DataDir {
             check_format(&path)?;
         } else {
             write_format(&path).map_err(io)?;
+        }
+        Ok(DataDir { _lock: Some(lock) })
+    }
+
+    /// Opens a directory to look at it: nothing in it is changed, and no broker may use it meanwhile.
+    pub fn inspect(path: &Path) -> Result<DataDir, DataDirError> {
+        let io = |error| DataDirError::Io { path: path.to_owned(), error };
+        fs::read_dir(path).map_err(io)?;
+        if !path.join(FORMAT).exists() {
+            return Err(DataDirError::NotOurs { path: path.to_owned() });
+        }
+        check_format(path)?;
+        let lock = match File::open(path.join(LOCK)) {
+            Ok(file) => Some(file),
+            // A copy of a directory may lack it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io(error)),
+        };
+        if let Some(file) = &lock {
+            take_lock(file, path, FlockOperation::NonBlockingLockShared)?;
         }
         Ok(DataDir { _lock: lock })
     }
@@ -80,16 +102,7 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
         .truncate(false)
         .open(path.join(LOCK))
         .map_err(io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
-            return Err(DataDirError::InUse { path: path.to_owned(), pid });
-        }
-        Err(error) => return Err(io(error.into())),
-    }
+    take_lock(&file, path, FlockOperation::NonBlockingLockExclusive)?;
     let write = |file: &mut File| {
         file.set_len(0)?;
         file.rewind()?;
@@ -97,6 +110,19 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
     };
     write(&mut file).map_err(io)?;
     Ok(file)
+}
+
+fn take_lock(mut file: &File, path: &Path, operation: FlockOperation) -> Result<(), DataDirError> {
+    match flock(file, operation) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut pid = String::new();
+            let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+            let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
+            Err(DataDirError::InUse { path: path.to_owned(), pid })
+        }
+        Err(error) => Err(DataDirError::Io { path: path.to_owned(), error: error.into() }),
+    }
 }
 
 fn check_format(path: &Path) -> Result<(), DataDirError> {
@@ -143,6 +169,24 @@ mod tests {
             std::process::id()
         );
         assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn an_inspection_changes_nothing_and_keeps_brokers_out() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(matches!(DataDir::inspect(root.path()), Err(DataDirError::NotOurs { .. })));
+        assert!(matches!(DataDir::inspect(&root.path().join("none")), Err(DataDirError::Io { .. })));
+        let owner = DataDir::open(root.path()).unwrap();
+        assert!(matches!(DataDir::inspect(root.path()), Err(DataDirError::InUse { .. })));
+        drop(owner);
+        let before = fs::read(root.path().join(LOCK)).unwrap();
+        let inspections = [DataDir::inspect(root.path()).unwrap(), DataDir::inspect(root.path()).unwrap()];
+        assert!(matches!(DataDir::open(root.path()), Err(DataDirError::InUse { .. })));
+        drop(inspections);
+        assert_eq!(fs::read(root.path().join(LOCK)).unwrap(), before);
+        fs::remove_file(root.path().join(LOCK)).unwrap();
+        DataDir::inspect(root.path()).unwrap();
+        assert!(!root.path().join(LOCK).exists());
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn is_continuation(byte: u8) -> bool {
 }
 
 /// Writes text with what would disturb a terminal or a line escaped.
-fn escape(text: &str, out: &mut impl Write) -> fmt::Result {
+pub(crate) fn escape(text: &str, out: &mut impl Write) -> fmt::Result {
     for character in text.chars() {
         if disturbs(character) {
             write!(out, "{}", character.escape_default())?

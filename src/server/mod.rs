@@ -3,13 +3,15 @@
 mod clock;
 pub(crate) mod config;
 mod connection;
-mod data_dir;
+pub(crate) mod data_dir;
 mod door;
 mod limits;
 mod listener;
 pub(crate) mod logging;
 mod memory;
 mod pager;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod storage;
 

@@ -180,7 +180,9 @@ impl State {
     fn make_room(&mut self) {
         self.long.extend(self.node.paging.take_long());
         let max = self.resident_max();
-        if self.settings.account.held_bytes() <= max || self.long.is_empty() {
+        // The last of the space is for the log, which frees some when messages are consumed.
+        let is_possible = !self.long.is_empty() && !self.node.alarms.is_disk_low();
+        if !is_possible || self.settings.account.held_bytes() <= max {
             return;
         }
         let now = self.settings.clock.now();

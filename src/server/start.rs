@@ -12,7 +12,7 @@ use super::{
     listener::{self, Shared},
     memory,
     pager::{KnownPages, Pager, PagerSettings},
-    storage::{FreeSpace, Opened, Storage, StorageError},
+    storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
@@ -66,6 +66,7 @@ pub struct Broker {
 #[derive(Debug, Clone)]
 pub struct BrokerBuilder {
     config: Config,
+    replay: ReplayListener,
 }
 
 impl Broker {
@@ -83,7 +84,7 @@ impl Broker {
         config.amqp.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         config.storage.data_dir = None;
         config.management.listen = Vec::new();
-        BrokerBuilder { config }
+        BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
     /// The address of the first listener, with the port actually bound.
@@ -143,6 +144,10 @@ impl Broker {
             // While connections are left, what they hold has not been given back.
             if all_gone {
                 storage.note_clean_stop();
+            } else {
+                tracing::warn!(
+                    "clients did not leave in time: after the next start every message counts as delivered before"
+                );
             }
             let _ended = tokio::task::spawn_blocking(move || storage.close()).await;
         }
@@ -186,12 +191,19 @@ impl BrokerBuilder {
         self
     }
 
+    /// Tells how far the start is with reading the data directory: octets read, and in all. The last call has
+    /// twice the same number. Without it, a long start says so in the log.
+    pub fn on_replay(mut self, listen: impl Fn(u64, u64) + Send + Sync + 'static) -> BrokerBuilder {
+        self.replay = ReplayListener::new(listen);
+        self
+    }
+
     /// Starts the broker on the current tokio runtime. Connections are accepted when this returns.
     ///
     /// # Errors
     /// When a listener cannot be opened.
     pub async fn start(self) -> Result<Broker, StartError> {
-        let config = self.config;
+        let BrokerBuilder { config, replay } = self;
         config.validate()?;
         let clock = Clock::start();
         let account = Account::open();
@@ -200,7 +212,7 @@ impl BrokerBuilder {
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
-                let open = move || Storage::open(&settings, &path, account, clock);
+                let open = move || Storage::open(&settings, &path, account, clock, &replay, random);
                 let opened = tokio::task::spawn_blocking(open).await;
                 let Opened { storage, restored, freed } = opened.map_err(|_| StartError::Panicked)??;
                 (Some(storage), Some(restored), Some(freed))
@@ -341,7 +353,7 @@ fn start_pager(
 
 /// `known` are the users and vhosts of an earlier run; without them the broker starts as the configuration
 /// says.
-fn node_settings(
+pub(super) fn node_settings(
     config: &Config,
     journal: Journal,
     account: Account,
@@ -381,7 +393,7 @@ fn node_settings(
     }
 }
 
-fn session_settings(config: &Config) -> SessionSettings {
+pub(super) fn session_settings(config: &Config) -> SessionSettings {
     SessionSettings {
         limits: protocol::Limits {
             frame_max: config.amqp.frame_max,

@@ -87,16 +87,18 @@ impl Storage {
         path: &Path,
         account: Account,
         clock: Clock,
+        listener: &ReplayListener,
+        random: fn() -> u128,
     ) -> Result<Opened, StorageError> {
         let data_dir = DataDir::open(path)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path.to_owned()));
         let options = RecoveryOptions {
-            settings: log_settings(&*disk, settings),
+            settings: log_settings(&*disk, settings, random() as u64),
             account,
             accept_loss: settings.accept_loss,
         };
         let began = Instant::now();
-        let recovered = recover(&disk, options, progress()).map_err(|error| {
+        let recovered = recover(&disk, options, progress(listener)).map_err(|error| {
             let path = path.to_owned();
             match error {
                 RecoveryError::Damaged(_) => StorageError::Damaged { path, error },
@@ -104,6 +106,7 @@ impl Storage {
             }
         })?;
         let Recovered { log, writer, access, definitions, queues, next_queue, was_clean, report } = recovered;
+        listener.hear(report.bytes, report.bytes);
         for damage in &report.damage {
             tracing::error!("the log is damaged: {damage}");
         }
@@ -190,11 +193,11 @@ impl FreeSpace {
     }
 }
 
-fn log_settings(disk: &dyn Disk, settings: &config::Storage) -> LogSettings {
+fn log_settings(disk: &dyn Disk, settings: &config::Storage, mark: u64) -> LogSettings {
     let total = disk.space().map_or(u64::MAX, |space| space.total);
     let fitting = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
     let segment_size = settings.segment_size.unwrap_or(fitting);
-    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync: settings.sync }
+    LogSettings { segment_size, trim_min: SEGMENTS_FREE * segment_size, sync: settings.sync, mark }
 }
 
 /// The thread that writes the log.
@@ -235,11 +238,35 @@ fn write(
     }
 }
 
-/// Says in the log how far a long replay is.
-fn progress() -> impl FnMut(u64, u64) {
+/// Hears how far the replay of the log at a start is.
+#[derive(Clone, Default)]
+pub struct ReplayListener(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl ReplayListener {
+    pub fn new(listen: impl Fn(u64, u64) + Send + Sync + 'static) -> ReplayListener {
+        ReplayListener(Some(Arc::new(listen)))
+    }
+
+    fn hear(&self, done: u64, total: u64) {
+        if let Some(listen) = &self.0 {
+            listen(done, total);
+        }
+    }
+}
+
+impl std::fmt::Debug for ReplayListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReplayListener").field(&self.0.is_some()).finish()
+    }
+}
+
+/// Tells the listener how far a replay is or, where there is none, now and then the log.
+fn progress(listener: &ReplayListener) -> impl FnMut(u64, u64) {
     let mut last = Instant::now();
     move |done, total| {
-        if PROGRESS_INTERVAL <= last.elapsed() {
+        if listener.0.is_some() {
+            listener.hear(done, total);
+        } else if PROGRESS_INTERVAL <= last.elapsed() {
             last = Instant::now();
             let percent = done.saturating_mul(100) / total.max(1);
             tracing::info!("replaying the log: {percent} % of {total} octets");

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, task::Waker};
 use super::{
     Core, Output,
     channel::{Confirms, Mode},
-    deliver::{Source, note_unacked},
+    deliver::{Source, counted, note_unacked},
     errors,
     queues::generated_name,
     unacked::Unacked,
@@ -108,8 +108,9 @@ impl Core {
         self.demand(Right::Read, Resource::Queue(&name)).map_err(errors::of_queue)?;
         let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
         let identity = QueueIdentity { name: &name, vhost: &vhost.name };
-        let arguments = ConsumerArguments::parse(identity, QueueType::Classic, &consume.arguments)
-            .map_err(|error| errors::of_queue(error.into()))?;
+        let arguments =
+            ConsumerArguments::parse(identity, queue.properties.arguments.queue_type, &consume.arguments)
+                .map_err(|error| errors::of_queue(error.into()))?;
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
         let acknowledges = if consume.no_ack {
             Acknowledges::Never
@@ -288,7 +289,13 @@ impl Core {
             message_count: u32::try_from(left).unwrap_or(u32::MAX),
         };
         encode::get_ok(out.buffer(), get.channel, &get_ok);
-        out.content(get.channel, &entry.message, self.tuned_frame_max);
+        let counts = get.queue.properties.arguments.queue_type == QueueType::Quorum;
+        match counted(&entry, counts) {
+            None => out.content(get.channel, &entry.message, self.tuned_frame_max),
+            Some(properties) => {
+                out.content_with(get.channel, &entry.message, &properties, self.tuned_frame_max);
+            }
+        }
         if !get.no_ack {
             let origin = channel.origin_of_gets(&get.queue);
             note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: self.now });

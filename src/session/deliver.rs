@@ -8,10 +8,11 @@ use super::{
     unacked::{OriginIndex, Unacked},
 };
 use crate::{
-    amqp::{ChannelId, Failure, basic, encode},
+    amqp::{ChannelId, Failure, basic, encode, properties::with_delivery_count},
     broker::{
         Message,
-        queue::{ConsumerKey, WINDOW_BYTES, WINDOW_MESSAGES},
+        queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
+        queue_type::QueueType,
     },
     engine::{ConsumerId, Delivery, Describe, QueueRef, Signal},
 };
@@ -152,6 +153,7 @@ impl Core {
             deliveries.pop_front();
             return;
         };
+        let counts = queue.properties.arguments.queue_type == QueueType::Quorum;
         let (mut messages, mut bytes) = (0, 0);
         while out.len() < limit {
             let Some(Delivery { entry, .. }) = pop_of(deliveries, id) else { break };
@@ -165,7 +167,10 @@ impl Core {
                 routing_key: message.routing_key(),
             };
             encode::deliver(out.buffer(), consumer.channel, &deliver);
-            out.content(consumer.channel, message, frame_max);
+            match counted(&entry, counts) {
+                None => out.content(consumer.channel, message, frame_max),
+                Some(properties) => out.content_with(consumer.channel, message, &properties, frame_max),
+            }
             messages += 1;
             bytes += message.body_length();
             if let Some(origin) = *origin {
@@ -216,6 +221,11 @@ impl Core {
             out.method(consumer.channel, basic::AMQPMethod::Cancel(cancel));
         }
     }
+}
+
+/// The properties of a message that a quorum queue delivers once more: with `x-delivery-count` (QQ-02).
+pub fn counted(entry: &Entry, counts: bool) -> Option<Vec<u8>> {
+    (counts && entry.returns != 0).then(|| with_delivery_count(entry.message.properties(), entry.returns))
 }
 
 /// The next delivery, if it is this consumer's.

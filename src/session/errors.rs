@@ -19,6 +19,7 @@ pub fn of_topology(error: TopologyError) -> Failure {
         | E::Inequivalent { .. }
         | E::ArgumentType { .. }
         | E::InUse { .. }
+        | E::Further(_)
         | E::MatchValue { .. }
         | E::MatchType { .. } => ReplyCode::PreconditionFailed,
     };

@@ -95,8 +95,14 @@ impl Output {
     /// Appends content header and body frames (WIR-04: bodies are split at exactly `frame_max` - 8).
     #[inline]
     pub fn content(&mut self, channel: ChannelId, message: &Message, frame_max: u32) {
+        self.content_with(channel, message, message.properties(), frame_max);
+    }
+
+    /// As [`Output::content`], with properties in place of the message's own.
+    #[inline]
+    pub fn content_with(&mut self, channel: ChannelId, message: &Message, properties: &[u8], frame_max: u32) {
         let payload_max = frame_max as usize - OVERHEAD;
-        encode::content_header(&mut self.buffer, channel, message.body_length(), message.properties());
+        encode::content_header(&mut self.buffer, channel, message.body_length(), properties);
         match message.inline_body() {
             Some([]) => {}
             Some(body) => {

@@ -11,8 +11,11 @@ use crate::{
         properties::{Change, Properties, rewrite},
         table::{ArrayRef, FieldRef, TableIter, TableRef},
     },
-    broker::{Message, Parts, topology::RoutingKeys},
-    engine::{QueueRef, REPLY_TO, Replies, Resource, Right},
+    broker::{
+        Message, Parts,
+        topology::{RoutingKeys, Traits},
+    },
+    engine::{Queues, REPLY_TO, Replies, Resource, Right, Vhost},
     protocol::{Body, Content},
 };
 
@@ -114,12 +117,13 @@ impl Core {
             return Ok(Some(Found { reply: true, ..Found::default() }));
         }
         let keys = RoutingKeys { key: routing_key, extra: &copies.keys };
-        let (queues, by_headers) = vhost.route(exchange, &keys, headers).map_err(errors::of_topology)?;
-        if cacheable && !by_headers && !queues.is_empty() {
+        let traits = Traits { headers, properties: &content.properties };
+        let (queues, info) = vhost.route(exchange, &keys, &traits).map_err(errors::of_topology)?;
+        if cacheable && info.by_keys_alone && !queues.is_empty() {
             self.routes.insert(exchange, routing_key, Arc::new(Route { queues }));
             return Ok(None);
         }
-        Ok(Some(Found { queues, reply: false }))
+        Ok(Some(Found { queues, reply: false, remembered: info.is_remembered }))
     }
 
     /// user-id and expiration (CH-67, CH-68); the time to live in milliseconds.
@@ -152,12 +156,16 @@ impl Core {
     fn hand_in(
         &mut self,
         id: ChannelId,
-        found: Option<Found>,
+        mut found: Option<Found>,
         message: Message,
         mandatory: bool,
         out: &mut Output,
     ) -> Result<(), Failure> {
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
+        let remembered = found.as_ref().is_some_and(|found| found.remembered);
+        if remembered && !matches!(channel.mode, Mode::Transaction(_)) {
+            found = Some(Found { queues: remember(self.vhost.as_deref(), &message), ..Found::default() });
+        }
         let current = || self.routes.current().map(|route| route.queues.as_slice()).unwrap_or_default();
         let queues = found.as_ref().map_or_else(current, |found| found.queues.as_slice());
         let reply = found.as_ref().is_some_and(|found| found.reply);
@@ -169,7 +177,7 @@ impl Core {
             }
             Mode::Transaction(transaction) => {
                 let queues = queues.iter().cloned().collect();
-                transaction.publishes.push(Publish { queues, reply, message, mandatory });
+                transaction.publishes.push(Publish { queues, reply, remembered, message, mandatory });
                 return Ok(());
             }
         };
@@ -194,6 +202,13 @@ impl Core {
         self.node.replies.deliver(&vhost.name, message.routing_key(), message.clone())
     }
 
+    /// Lets exchanges remember a committed publish that they asked to; that decides on its queues.
+    pub(super) fn remember_committed(&self, publish: &mut Publish) {
+        if publish.remembered {
+            publish.queues = remember(self.vhost.as_deref(), &publish.message);
+        }
+    }
+
     /// Hands in a committed publish of a transaction; returns those that a queue refused meanwhile.
     pub(super) fn hand_in_committed(
         &mut self,
@@ -209,9 +224,17 @@ impl Core {
 /// Destinations that the cache does not hold.
 #[derive(Debug, Default)]
 pub struct Found {
-    queues: SmallVec<[QueueRef; 2]>,
+    queues: Queues,
     /// The routing key is a direct reply name.
     reply: bool,
+    /// Exchanges remember the message, which decides on its queues.
+    remembered: bool,
+}
+
+/// The queues of a message that exchanges remember from now on.
+fn remember(vhost: Option<&Vhost>, message: &Message) -> Queues {
+    let exchange = String::from_utf8_lossy(message.exchange());
+    vhost.map(|vhost| vhost.route_message(&exchange, message)).unwrap_or_default()
 }
 
 /// basic.return with its content (BAS-05).

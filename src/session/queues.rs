@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     amqp::{ChannelId, Failure, queue},
+    broker::queue_arguments::refuse_server_named,
     engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies, Resource, Right},
 };
 
@@ -70,6 +71,9 @@ impl Core {
             queue
         } else {
             let generated = name.is_empty();
+            if generated {
+                refuse_server_named(&declare.arguments)?;
+            }
             let name = if generated { generated_name("amq.gen-", self.node.random()) } else { name };
             self.demand(Right::Configure, Resource::Queue(&name))?;
             if let Some(target) = named_exchange(&declare.arguments, DEAD_LETTER_EXCHANGE) {
@@ -148,7 +152,8 @@ impl Core {
                 return Err(locked);
             }
         }
-        vhost.bind_queue(&source, &name, &key, bind.arguments)?;
+        let replay = vhost.bind_queue(&source, &name, &key, bind.arguments)?;
+        self.node.replay(replay, self.now);
         if !bind.nowait {
             self.promise_definitions(out);
             out.method(id, queue::AMQPMethod::BindOk(queue::BindOk {}));

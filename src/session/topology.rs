@@ -72,6 +72,7 @@ impl Core {
                 self.demand_binding(&source, Resource::Exchange(&destination)).map_err(errors::of_queue)?;
                 let bound =
                     vhost.bind_exchange(&source, &destination, bind.routing_key.as_str(), bind.arguments);
+                let bound = bound.map(|replay| self.node.replay(replay, self.now));
                 (bound, bind.nowait, exchange::AMQPMethod::BindOk(exchange::BindOk {}))
             }
             exchange::AMQPMethod::Unbind(unbind) => {

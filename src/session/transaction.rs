@@ -1,7 +1,5 @@
 //! tx: publishes and settlements that wait for their commit (TX-01 to TX-09).
 
-use smallvec::SmallVec;
-
 use super::{
     Core, Output,
     channel::Mode,
@@ -12,15 +10,17 @@ use super::{
 use crate::{
     amqp::{ChannelId, Failure, ReplyCode, tx},
     broker::Message,
-    engine::QueueRef,
+    engine::Queues,
 };
 
 /// A publish that was routed when it came and becomes visible at the commit (TX-03).
 #[derive(Debug)]
 pub struct Publish {
-    pub queues: SmallVec<[QueueRef; 2]>,
+    pub queues: Queues,
     /// It is a direct reply.
     pub reply: bool,
+    /// Exchanges remember it, once it is committed.
+    pub remembered: bool,
     pub message: Message,
     pub mandatory: bool,
 }
@@ -85,7 +85,8 @@ impl Core {
     fn commit(&mut self, id: ChannelId, transaction: Transaction, out: &mut Output) -> Result<(), Failure> {
         let Transaction { publishes, settlements } = transaction;
         let mut refused = Vec::new();
-        for (serial, publish) in publishes.into_iter().enumerate() {
+        for (serial, mut publish) in publishes.into_iter().enumerate() {
+            self.remember_committed(&mut publish);
             if publish.queues.is_empty() {
                 let delivered = publish.reply && self.reply(&publish.message);
                 if publish.mandatory && !delivered {

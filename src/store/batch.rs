@@ -10,9 +10,12 @@ pub const ALIGNMENT: u64 = 4096;
 /// Octets before the first record.
 pub const HEADER: usize = 48;
 /// Octets before each record's body.
-const RECORD_HEADER: usize = 8;
+pub const RECORD_HEADER: usize = 8;
 
 const MAGIC: [u8; 4] = *b"LVB1";
+/// A batch longer than this, or with a higher number, is not one.
+const LENGTH_MAX: u64 = 1 << 40;
+const NUMBER_MAX: u64 = 1 << 62;
 
 /// A batch being put together. Keeps its memory.
 #[derive(Debug, Default)]
@@ -92,6 +95,7 @@ impl Builder {
 /// What stands before the records of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
+    /// The segment's key; in a page, the queue's id.
     pub segment: u64,
     /// One more than the batch's before.
     pub number: u64,
@@ -132,13 +136,16 @@ impl Header {
             return None;
         }
         let number = |at: usize| Some(u64::from_le_bytes(fields.get(at..at + 8)?.try_into().ok()?));
-        Some(Header {
+        let header = Header {
             segment: number(0)?,
             number: number(8)?,
             durable: number(16)?,
             length: number(24)?,
             records: u32::from_le_bytes(fields.get(32..36)?.try_into().ok()?),
-        })
+        };
+        // What no log of ours reaches, so that sums of these never overflow.
+        let possible = header.length <= LENGTH_MAX && header.number.max(header.durable) <= NUMBER_MAX;
+        possible.then_some(header)
     }
 
     /// Octets from this batch's beginning to the next one's.
@@ -185,7 +192,8 @@ pub fn find(file: &dyn DiskFile, mut offset: u64) -> io::Result<Option<u64>> {
     }
 }
 
-/// Reads the records behind a header into `octets`; false when the file ends before they do.
+/// Reads the records behind a header into `octets`, or what is there of them; false when the file ends before
+/// they do.
 pub fn read_records(
     file: &dyn DiskFile,
     offset: u64,
@@ -194,12 +202,9 @@ pub fn read_records(
 ) -> io::Result<bool> {
     let from = offset + HEADER as u64;
     octets.clear();
-    if file.length()?.saturating_sub(from) < header.length {
-        return Ok(false);
-    }
-    let Ok(length) = usize::try_from(header.length) else { return Ok(false) };
-    octets.resize(length, 0);
-    fill(file, octets, from)
+    let there = header.length.min(file.length()?.saturating_sub(from));
+    octets.resize(usize::try_from(there).unwrap_or(0), 0);
+    Ok(fill(file, octets, from)? && octets.len() as u64 == header.length)
 }
 
 /// One record's body, or what is left of it.
@@ -216,23 +221,35 @@ pub enum Body<'a> {
 pub fn bodies<'a>(header: &Header, mut octets: &'a [u8]) -> impl Iterator<Item = Body<'a>> + use<'a> {
     let number = header.number;
     let mut left = header.records;
+    let fits = lengths_fit(header.records, octets);
     std::iter::from_fn(move || {
         if left == 0 {
             return None;
         }
         left -= 1;
-        let found = next_body(number, octets);
-        match found {
-            Some((body, rest)) => {
+        match next_body(number, octets) {
+            // Where a checksum fails and the lengths do not add up, it is a length that is damaged.
+            Some((body, rest)) if fits || matches!(body, Body::Good(_)) => {
                 octets = rest;
                 Some(body)
             }
-            None => {
+            _ => {
                 left = 0;
                 Some(Body::Lost)
             }
         }
     })
+}
+
+/// Whether so many records take exactly these octets.
+fn lengths_fit(records: u32, mut octets: &[u8]) -> bool {
+    for _ in 0..records {
+        let Some((length, rest)) = octets.split_first_chunk::<4>() else { return false };
+        let skipped = RECORD_HEADER - length.len() + u32::from_le_bytes(*length) as usize;
+        let Some(rest) = rest.get(skipped..) else { return false };
+        octets = rest;
+    }
+    octets.is_empty()
 }
 
 fn next_body(number: u64, octets: &[u8]) -> Option<(Body<'_>, &[u8])> {

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::{
     definition::{Definition, QueueId},
+    homes::Homes,
     record::{PageRecord, Place, Places},
     sequences::Sequences,
 };
@@ -40,8 +41,7 @@ struct QueueIndex {
     /// Live messages that were given back, and how often.
     returns: BTreeMap<u64, u32>,
     pages: BTreeMap<u64, PageIndex>,
-    /// By lane and first sequence.
-    pages_by_first: BTreeMap<(u8, u64), u64>,
+    homes: Homes,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,9 @@ enum Early {
 struct PageIndex {
     record: PageRecord,
     live: Sequences,
+    /// Messages in it that had not arrived when it was written, or not been given to the page: they live in
+    /// the log itself if they live, and are thrown away with the page if that is.
+    elsewhere: Vec<u64>,
     /// The segment with its newest record.
     segment: u64,
     /// Its queue does not need the file any more: everything was taken into memory or dropped.
@@ -111,21 +114,8 @@ impl QueueIndex {
 
     /// The page in which a sequence lives.
     fn page_of(&self, sequence: u64) -> Option<u64> {
-        if self.pages.is_empty() {
-            return None;
-        }
-        let mut lane = 0;
-        loop {
-            // The last page of the lane that begins at or before it.
-            let page = self.pages_by_first.range((lane, 0)..=(lane, sequence)).next_back();
-            if let Some((_, page)) = page
-                && self.pages.get(page).is_some_and(|page| page.live.contains(sequence))
-            {
-                return Some(*page);
-            }
-            lane =
-                self.pages_by_first.range((lane.checked_add(1)?, 0)..).next().map(|((lane, _), _)| *lane)?;
-        }
+        let mut homes = self.homes.of(sequence);
+        homes.find(|page| self.pages.get(page).is_some_and(|page| page.live.contains(sequence)))
     }
 
     fn settle_in_page(&mut self, number: u64, sequence: u64, freed: &mut Vec<PageRange>) {
@@ -138,13 +128,13 @@ impl QueueIndex {
     fn drop_page_if_done(&mut self, number: u64, freed: &mut Vec<PageRange>) {
         let done = self.pages.get(&number).is_some_and(|page| page.released && page.live.is_empty());
         if done && let Some(page) = self.pages.remove(&number) {
-            let first = page.record.live.first().map_or(0, |(first, _)| *first);
-            self.pages_by_first.remove(&(page.record.lane, first));
+            self.homes.forget(number, page.record.lane, &page.record.live);
             freed.push(PageRange::of(&page.record));
         }
     }
 
-    /// Takes a page in; what lived in the log lives in the page from now on. `None` when nothing lives in it.
+    /// Takes a page in; what lived in the log lives in the page from now on. `None` when nothing lives in it;
+    /// its queue has it nevertheless.
     fn add_page(
         &mut self,
         record: &PageRecord,
@@ -152,7 +142,7 @@ impl QueueIndex {
         recovering: bool,
         freed: &mut Vec<PageRange>,
     ) -> Option<PageRecord> {
-        let mut live = Sequences::default();
+        let (mut live, mut elsewhere) = (Sequences::default(), Vec::new());
         let before = self.live.len();
         for (first, length) in &record.live {
             for sequence in *first..first.saturating_add(*length) {
@@ -165,24 +155,21 @@ impl QueueIndex {
                     });
                 if was_here || was_paged || recovering {
                     live.insert(sequence);
+                } else {
+                    elsewhere.push(sequence);
                 }
             }
         }
         let moved = before - self.live.len();
         self.bytes -= (self.bytes / before.max(1)).saturating_mul(moved).min(self.bytes);
-        if live.is_empty() {
-            return None;
-        }
         let record = PageRecord { live: live.runs(), ..record.clone() };
-        let first = record.live.first().map_or(0, |(first, _)| *first);
         if let Some(known) = self.pages.get(&record.page) {
-            let known_first = known.record.live.first().map_or(0, |(first, _)| *first);
-            self.pages_by_first.remove(&(known.record.lane, known_first));
+            self.homes.forget(record.page, known.record.lane, &known.record.live);
         }
-        self.pages_by_first.insert((record.lane, first), record.page);
-        let page = PageIndex { record: record.clone(), live, segment, released: false };
+        self.homes.add(record.page, record.lane, &record.live);
+        let page = PageIndex { record: record.clone(), live, elsewhere, segment, released: false };
         self.pages.insert(record.page, page);
-        Some(record)
+        (!record.live.is_empty()).then_some(record)
     }
 }
 
@@ -320,15 +307,13 @@ impl Index {
         segment: u64,
         freed: &mut Vec<PageRange>,
     ) -> Option<PageRecord> {
-        let kept = self.queues.get_mut(&record.queue).and_then(|queue| {
-            let before = queue.bytes;
-            let kept = queue.add_page(record, segment, false, freed);
-            self.live_bytes = self.live_bytes.saturating_sub(before - queue.bytes);
-            kept
-        });
-        if kept.is_none() {
+        let Some(queue) = self.queues.get_mut(&record.queue) else {
             freed.push(PageRange::of(record));
-        }
+            return None;
+        };
+        let before = queue.bytes;
+        let kept = queue.add_page(record, segment, false, freed);
+        self.live_bytes = self.live_bytes.saturating_sub(before - queue.bytes);
         kept
     }
 
@@ -346,11 +331,17 @@ impl Index {
     pub fn drop_page(&mut self, queue: QueueId, page: u64, freed: &mut Vec<PageRange>) -> Vec<(u64, u64)> {
         let Some(queue) = self.queues.get_mut(&queue) else { return Vec::new() };
         let Some(index) = queue.pages.get_mut(&page) else { return Vec::new() };
-        let live = std::mem::take(&mut index.live);
+        let mut live = std::mem::take(&mut index.live);
+        let elsewhere = std::mem::take(&mut index.elsewhere);
         index.released = true;
         if !queue.returns.is_empty() {
             for sequence in live.iter() {
                 queue.returns.remove(&sequence);
+            }
+        }
+        for sequence in elsewhere {
+            if queue.settle(sequence, freed, &mut self.live_bytes) == Settled::Record {
+                live.insert(sequence);
             }
         }
         queue.drop_page_if_done(page, freed);
@@ -365,8 +356,17 @@ impl Index {
             return None;
         }
         page.segment = into;
-        // The key in `pages_by_first` stays: it only has to be at most the first that lives.
         Some(PageRecord { live: page.live.runs(), ..page.record.clone() })
+    }
+
+    /// Recovery: what lives from `first` up to `end`, in the log and in pages. A run in a record may be of any
+    /// length, so this takes time for what is there and not for the run.
+    pub fn living(&self, queue: QueueId, first: u64, end: u64) -> Vec<u64> {
+        let Some(index) = self.queues.get(&queue).filter(|_| first < end) else { return Vec::new() };
+        let mut living: Vec<u64> = index.live.range(first, end).collect();
+        let pages = index.homes.between(first, end).into_iter().filter_map(|page| index.pages.get(&page));
+        living.extend(pages.flat_map(|page| page.live.range(first, end)));
+        living
     }
 
     /// Recovery: a message that the log holds.
@@ -386,11 +386,22 @@ impl Index {
         self.queues.entry(record.queue).or_default().add_page(record, segment, true, &mut Vec::new());
     }
 
-    /// Recovery is complete: settlements that found no message were of messages long gone.
+    /// Recovery is complete: settlements that found no message were of messages long gone, and pages in which
+    /// nothing lives are of no use to anybody.
     pub fn end_recovery(&mut self) {
         for queue in self.queues.values_mut() {
             queue.early.clear();
+            let homes = &mut queue.homes;
+            queue.pages.retain(|number, page| {
+                let lives = !page.live.is_empty();
+                if !lives {
+                    homes.forget(*number, page.record.lane, &page.record.live);
+                }
+                lives
+            });
         }
+        // What went to pages, or with queues that are not defined, was not subtracted.
+        self.live_bytes = self.queues.values().map(|queue| queue.bytes).sum();
     }
 
     /// All pages, for recovery.
@@ -398,3 +409,6 @@ impl Index {
         self.queues.values().flat_map(|queue| queue.pages.values().map(|page| (&page.record, &page.live)))
     }
 }
+
+#[cfg(test)]
+mod tests;

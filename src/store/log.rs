@@ -63,6 +63,8 @@ pub enum Op {
     },
     /// The last thing that happens in a broker that stops in order.
     CleanStop,
+    /// Damage in segments before the one that is written to need not be accepted again.
+    Accepted,
 }
 
 impl Op {
@@ -72,7 +74,7 @@ impl Op {
             Op::Message { message, places } => contents::encoded_length_max(message) + places.len() * 24,
             Op::Settled { sequences, .. } | Op::Returned { sequences, .. } => 32 + sequences.len() * 8,
             Op::Define(_) | Op::Page(_) => 512,
-            Op::PageReleased { .. } | Op::PageDropped { .. } | Op::CleanStop => 32,
+            Op::PageReleased { .. } | Op::PageDropped { .. } | Op::CleanStop | Op::Accepted => 32,
         }
     }
 }

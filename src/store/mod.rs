@@ -14,8 +14,10 @@
 //! | `leveret log\n` | 12 |
 //! | format, 1 | 4 |
 //! | number of the segment | 8 |
-//! | version of leveret that made it, padded with zeros | 32 |
-//! | CRC-32C of the above, and zeros up to octet 4,096 | 4 |
+//! | mark of the log, a random number that all its segments have | 8 |
+//! | version of leveret that made it, padded with zeros | 24 |
+//! | CRC-32C of the above | 4 |
+//! | zeros, at 2,048 all of this once more, zeros up to 4,096 | |
 //! | batches, each at a multiple of 4,096 | |
 //!
 //! `log/spare-<16 hexadecimal digits>` is a segment that waits to be used again; what is in it means nothing.
@@ -24,7 +26,7 @@
 //! |---|---|
 //! | `LVB1` | 4 |
 //! | CRC-32C of the rest of this header | 4 |
-//! | number of the segment; a batch that an earlier use of the file left behind has another | 8 |
+//! | number of the segment xor the mark: an earlier use of the file has another, and clients cannot know it | 8 |
 //! | number of the batch, one more than the one before, also across segments | 8 |
 //! | number of the last batch that was synced when this one was written | 8 |
 //! | octets of all records | 8 |
@@ -54,6 +56,7 @@
 //! | 5 page | queue, page, file, offset, length (*n*), lane (octet), octets of bodies *n*, *deadline* of the first, *runs* that live |
 //! | 6 trimmed | number of the first segment still needed *n* |
 //! | 7 clean stop | - |
+//! | 8 accepted | number of the segment before which damage was accepted *n* |
 //!
 //! | message | |
 //! |---|---|
@@ -89,31 +92,41 @@
 mod batch;
 mod catalog;
 mod contents;
+mod damage;
 mod definition;
 pub mod disk;
+mod homes;
 mod index;
 mod log;
 mod octets;
 mod pages;
 mod record;
 mod recovery;
+mod scan;
 mod segment;
 mod sequences;
+#[cfg(test)]
+mod tests;
 mod trim;
+mod walk;
 mod writer;
 
 pub use catalog::{AccessDefinitions, Definitions};
+pub use contents::View;
+pub use damage::{Damage, DamageKind, RecoveryError, Report};
 pub use definition::{
     BindingDefinition, Definition, ExchangeDefinition, NODE, PermissionDefinition, QueueDefinition, QueueId,
     UserDefinition, VhostDefinition,
 };
 pub use index::PageRange;
 pub use log::{DURABLE, Log, Op, Position};
+pub use octets::{Malformed, Reader};
 pub use pages::{PageFiles, PageLocation};
-pub use record::{PageRecord, Place, Places};
+pub use record::{PageRecord, Place, Places, Record};
 pub use recovery::{
-    Damage, DamageKind, Recovered, RecoveredMessage, RecoveredQueue, RecoveryError, RecoveryOptions, Replay,
-    Report, recover, replay,
+    Recovered, RecoveredMessage, RecoveredQueue, RecoveryOptions, Replay, Spot, recover, replay,
 };
+pub use segment::FORMAT;
 pub use sequences::runs;
+pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

@@ -67,6 +67,10 @@ pub enum Record<'a> {
     },
     /// The broker stopped in order: what was never delivered is known.
     CleanStop,
+    /// The operator went on without what is damaged in segments before this one.
+    Accepted {
+        before: u64,
+    },
 }
 
 const MESSAGE: u8 = 1;
@@ -76,6 +80,7 @@ const DEFINITION: u8 = 4;
 const PAGE: u8 = 5;
 const TRIMMED: u8 = 6;
 const CLEAN_STOP: u8 = 7;
+const ACCEPTED: u8 = 8;
 
 /// For absent deadlines, so that they take one octet.
 fn put_deadline(out: &mut Vec<u8>, deadline: Millis) {
@@ -144,9 +149,17 @@ pub fn put_trimmed(out: &mut Vec<u8>, before: u64) {
     put_number(out, before);
 }
 
+pub fn put_accepted(out: &mut Vec<u8>, before: u64) {
+    out.push(ACCEPTED);
+    put_number(out, before);
+}
+
 pub fn put_clean_stop(out: &mut Vec<u8>) {
     out.push(CLEAN_STOP);
 }
+
+/// Messages that a page may hold; more is not a page but damage.
+pub const PAGE_MESSAGES_MAX: u64 = 1 << 24;
 
 /// Runs are written as the distance from the end of the run before and a length.
 fn put_runs(out: &mut Vec<u8>, runs: &[(u64, u64)]) {
@@ -172,6 +185,22 @@ fn runs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, Malformed> {
     Ok(runs)
 }
 
+fn page(reader: &mut Reader<'_>) -> Result<PageRecord, Malformed> {
+    let page = PageRecord {
+        queue: reader.number()?,
+        page: reader.number()?,
+        file: reader.number()?,
+        offset: reader.number()?,
+        length: reader.number()?,
+        lane: reader.octet()?,
+        bytes: reader.number()?,
+        first_deadline: deadline(reader)?,
+        live: runs(reader)?,
+    };
+    let count = page.live.iter().fold(0u64, |count, (_, length)| count.saturating_add(*length));
+    if PAGE_MESSAGES_MAX < count { Err(Malformed) } else { Ok(page) }
+}
+
 impl<'a> Record<'a> {
     /// Reads the body of a record.
     ///
@@ -184,31 +213,27 @@ impl<'a> Record<'a> {
                 let count = reader.number()?;
                 let mut places = Places::new();
                 for _ in 0..count {
-                    places.push(Place {
+                    let place = Place {
                         queue: reader.number()?,
                         sequence: reader.number()?,
                         deadline: deadline(&mut reader)?,
                         returns: reader.number_as()?,
-                    });
+                    };
+                    // The last number has no successor, and no queue comes so far.
+                    if place.sequence == u64::MAX {
+                        return Err(Malformed);
+                    }
+                    places.push(place);
                 }
                 return Ok(Record::Message { places, contents: reader.rest() });
             }
             SETTLED => Record::Settled { queue: reader.number()?, runs: runs(&mut reader)? },
             RETURNED => Record::Returned { queue: reader.number()?, runs: runs(&mut reader)? },
             DEFINITION => Record::Definition(Definition::decode(&mut reader)?),
-            PAGE => Record::Page(PageRecord {
-                queue: reader.number()?,
-                page: reader.number()?,
-                file: reader.number()?,
-                offset: reader.number()?,
-                length: reader.number()?,
-                lane: reader.octet()?,
-                bytes: reader.number()?,
-                first_deadline: deadline(&mut reader)?,
-                live: runs(&mut reader)?,
-            }),
+            PAGE => Record::Page(page(&mut reader)?),
             TRIMMED => Record::Trimmed { before: reader.number()? },
             CLEAN_STOP => Record::CleanStop,
+            ACCEPTED => Record::Accepted { before: reader.number()? },
             _ => return Err(Malformed),
         };
         reader.end()?;

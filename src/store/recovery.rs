@@ -13,16 +13,18 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
 use super::{
-    batch::{self, ALIGNMENT, Body, Header},
+    batch::{self, Body, HEADER, RECORD_HEADER},
     catalog::{AccessDefinitions, Catalog, Definitions},
     contents::View,
+    damage::{Damage, DamageKind, RecoveryError, Report},
     definition::{Definition, QueueId},
     disk::{Disk, Open},
     index::Index,
-    log::Log,
+    log::{Log, Op},
     octets::Reader,
     record::{PageRecord, Places, Record},
-    segment::{self, BadHeader, Name, Segment},
+    scan::{Files, Place},
+    segment,
     writer::{Found, LogSettings, Writer},
 };
 use crate::broker::{Message, Millis, memory::Account};
@@ -43,11 +45,11 @@ pub struct Recovered {
     pub report: Report,
 }
 
-/// The messages of a queue.
-#[derive(Debug, Default)]
-pub struct RecoveredQueue {
+/// The messages of a queue, or what was kept of each.
+#[derive(Debug)]
+pub struct RecoveredQueue<M = Message> {
     /// By sequence.
-    pub messages: BTreeMap<u64, RecoveredMessage>,
+    pub messages: BTreeMap<u64, RecoveredMessage<M>>,
     /// With what lives in them.
     pub pages: Vec<PageRecord>,
     /// How often messages in pages were given back, by sequence.
@@ -58,83 +60,25 @@ pub struct RecoveredQueue {
 
 /// A message in a queue.
 #[derive(Debug)]
-pub struct RecoveredMessage {
-    pub message: Message,
+pub struct RecoveredMessage<M = Message> {
+    pub message: M,
     pub deadline: Millis,
     /// How often it was given back.
     pub returns: u32,
 }
 
-/// What a recovery found, for people.
-#[derive(Debug, Default)]
-pub struct Report {
-    pub segments: usize,
-    pub batches: u64,
-    pub records: u64,
-    pub bytes: u64,
-    /// Octets at the end that were being written when the broker stopped; nothing in them was confirmed.
-    pub torn_bytes: u64,
-    pub damage: Vec<Damage>,
-}
-
-/// Something that was durable and cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
+/// Where in the log an encoded message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
     pub segment: u64,
     pub offset: u64,
-    pub kind: DamageKind,
+    pub length: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DamageKind {
-    /// A record fails its checksum; its message stood in these places, as far as can be told.
-    Record { places: Vec<(QueueId, u64)> },
-    /// Whole batches, by number, are missing or unreadable.
-    Batches { first: u64, last: u64 },
-    /// Segments up to this one are missing though they were needed.
-    Segments { before: u64 },
-}
-
-impl DamageKind {
-    /// Whether more is lost than single messages that can be named.
-    pub fn is_grave(&self) -> bool {
-        !matches!(self, DamageKind::Record { .. })
-    }
-}
-
-/// Why a log cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoveryError {
-    #[error("{path} cannot be used: {error}")]
-    Io { path: String, error: io::Error },
-    #[error(
-        "the log has format {found}, written by leveret {by}; this version knows format {}",
-        segment::FORMAT
-    )]
-    Format { found: u32, by: String },
-    #[error("the log is damaged: {}", .0.first().map(ToString::to_string).unwrap_or_default())]
-    Damaged(Vec<Damage>),
-}
-
-impl std::fmt::Display for Damage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Damage { segment, offset, kind } = self;
-        match kind {
-            DamageKind::Record { places } if places.is_empty() => {
-                write!(f, "segment {segment:016x}, octet {offset}: a record cannot be read")
-            }
-            DamageKind::Record { places } => {
-                write!(f, "segment {segment:016x}, octet {offset}: a message cannot be read")?;
-                for (queue, sequence) in places {
-                    write!(f, "; it was number {sequence} of queue #{queue}")?;
-                }
-                Ok(())
-            }
-            DamageKind::Batches { first, last } => {
-                write!(f, "segment {segment:016x}, octet {offset}: batches {first} to {last} are missing")
-            }
-            DamageKind::Segments { before } => write!(f, "segments before {before:016x} are missing"),
-        }
+impl<M> Default for RecoveredQueue<M> {
+    fn default() -> RecoveredQueue<M> {
+        let (messages, returns) = (BTreeMap::new(), BTreeMap::new());
+        RecoveredQueue { messages, pages: Vec::new(), returns, next_sequence: 0 }
     }
 }
 
@@ -148,15 +92,6 @@ pub struct RecoveryOptions {
     pub accept_loss: bool,
 }
 
-/// A batch that was found.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// Index of its segment.
-    segment: usize,
-    offset: u64,
-    header: Header,
-}
-
 /// Reads a log and continues it; `progress` gets the octets replayed so far and in all.
 ///
 /// # Errors
@@ -168,21 +103,30 @@ pub fn recover(
 ) -> Result<Recovered, RecoveryError> {
     let io = |error| RecoveryError::Io { path: segment::DIRECTORY.to_owned(), error };
     disk.create_directory(segment::DIRECTORY).map_err(io)?;
-    let mut replay = replay(&**disk, options.account, progress)?;
+    let mut scratch = Vec::new();
+    let build = |view: &View<'_>, _| view.message(options.account, &mut scratch);
+    let mut replay = replay_with(&**disk, Open::Existing, build, progress)?;
     let grave = replay.report.damage.iter().any(|damage| damage.kind.is_grave());
     if grave && !options.accept_loss {
         return Err(RecoveryError::Damaged(replay.report.damage));
     }
+    let is_accepted = grave;
     replay.cut_tail(&**disk).map_err(io)?;
+    // After the empty ones are gone: a gap in the numbers would look like segments that were lost.
+    let next_segment = replay.files.next_segment().max(replay.trimmed);
     let log = Arc::new(Log::new());
     let found = Found {
-        next_segment: replay.next_segment,
+        mark: replay.files.mark,
+        next_segment,
         next_batch: replay.next_batch,
-        segments: replay.segments,
-        spares: replay.spares,
+        segments: replay.files.segments,
+        spares: replay.files.spares,
         index: replay.index,
     };
     let writer = Writer::new(log.clone(), disk.clone(), options.settings, found).map_err(io)?;
+    if is_accepted {
+        log.append(&mut vec![Op::Accepted], true);
+    }
     Ok(Recovered {
         log,
         writer,
@@ -197,41 +141,57 @@ pub fn recover(
 
 /// The state of a replay, and in the end its result.
 #[derive(Debug)]
-pub struct Replay {
-    segments: VecDeque<Segment>,
-    spares: Vec<u64>,
-    next_segment: u64,
+pub struct Replay<M = Message> {
+    files: Files,
     next_batch: u64,
     index: Index,
     catalog: Catalog,
     pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
-    pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    pub queues: HashMap<QueueId, RecoveredQueue<M>, FixedState>,
     pub was_clean: bool,
     pub report: Report,
+    /// Damage in segments before this one was accepted.
+    accepted: u64,
     /// Segments before this one are not needed.
     trimmed: u64,
+    /// Batches that may never have been synced.
+    unproven: Vec<Place>,
     /// Queues whose messages are of no use. Others may be defined only later in the log than their messages
     /// are: trimming writes definitions again at the end.
     deleted: HashSet<QueueId, FixedState>,
     next_queue: QueueId,
-    account: Account,
-    scratch: Vec<u8>,
+    /// Runs given back that were not in the log then: those that live in pages in the end were in them.
+    returned_in_pages: Vec<(QueueId, u64, u64)>,
 }
 
-/// Reads a log without changing anything.
+/// What is kept of a message; it gets the encoded one and where it is.
+type Keep<'k, M> = &'k mut dyn FnMut(&View<'_>, Spot) -> M;
+
+/// Reads a log without changing anything; `keep` chooses what of each message stays in memory.
 ///
 /// # Errors
 /// When files cannot be read or another version wrote them.
-pub fn replay(
+pub fn replay<M: Clone>(
     disk: &dyn Disk,
-    account: Account,
+    keep: impl FnMut(&View<'_>, Spot) -> M,
+    progress: impl FnMut(u64, u64),
+) -> Result<Replay<M>, RecoveryError> {
+    replay_with(disk, Open::ReadOnly, keep, progress)
+}
+
+fn replay_with<M: Clone>(
+    disk: &dyn Disk,
+    mode: Open,
+    mut keep: impl FnMut(&View<'_>, Spot) -> M,
     mut progress: impl FnMut(u64, u64),
-) -> Result<Replay, RecoveryError> {
+) -> Result<Replay<M>, RecoveryError> {
+    let files = Files::find(disk, mode)?;
+    for name in &files.foreign {
+        tracing::warn!("{}/{name} is not leveret's", segment::DIRECTORY);
+    }
     let mut replay = Replay {
-        segments: VecDeque::new(),
-        spares: Vec::new(),
-        next_segment: 1,
+        files,
         next_batch: 1,
         index: Index::default(),
         catalog: Catalog::default(),
@@ -240,75 +200,29 @@ pub fn replay(
         queues: HashMap::default(),
         was_clean: false,
         report: Report::default(),
+        accepted: 0,
         trimmed: 1,
+        unproven: Vec::new(),
         deleted: HashSet::default(),
         next_queue: 1,
-        account,
-        scratch: Vec::new(),
+        returned_in_pages: Vec::new(),
     };
-    replay.find_segments(disk)?;
     let io = |error| RecoveryError::Io { path: segment::DIRECTORY.to_owned(), error };
-    let batches = replay.find_batches().map_err(io)?;
-    replay.apply_batches(&batches, &mut progress).map_err(io)?;
+    let batches = replay.files.batches().map_err(io)?;
+    replay.apply_batches(&batches, &mut keep, &mut progress).map_err(io)?;
     replay.finish();
     Ok(replay)
 }
 
-impl Replay {
-    fn find_segments(&mut self, disk: &dyn Disk) -> Result<(), RecoveryError> {
-        let io = |path: &str, error| RecoveryError::Io { path: path.to_owned(), error };
-        let mut numbers = Vec::new();
-        for name in disk.list(segment::DIRECTORY).map_err(|error| io(segment::DIRECTORY, error))? {
-            match segment::parse_name(&name) {
-                Name::Segment(number) => numbers.push(number),
-                Name::Spare(number) => self.spares.push(number),
-                Name::Foreign => tracing::warn!("{}/{name} is not leveret's", segment::DIRECTORY),
-            }
-        }
-        numbers.sort_unstable();
-        self.next_segment = numbers.last().map_or(1, |last| last + 1);
-        let last = numbers.last().copied();
-        for number in numbers {
-            let path = segment::path(number);
-            let file = disk.open(&path, Open::Existing).map_err(|error| io(&path, error))?;
-            match segment::check_header(&*file, number).map_err(|error| io(&path, error))? {
-                Ok(()) => {}
-                Err(BadHeader::Format { found, by }) => return Err(RecoveryError::Format { found, by }),
-                // A segment that was being made when the broker stopped. Any other is looked through for
-                // batches: those missing will be missed.
-                Err(BadHeader::Damaged) if Some(number) == last => {}
-                Err(BadHeader::Damaged) => tracing::error!("{path} has a damaged header"),
-            }
-            self.segments.push_back(Segment { number, file, end: segment::FIRST_BATCH });
-        }
-        self.report.segments = self.segments.len();
-        Ok(())
-    }
-
-    /// Finds the batches of all segments, by number.
-    fn find_batches(&mut self) -> io::Result<Vec<Place>> {
-        let mut found: Vec<Place> = Vec::new();
-        for (at, segment) in self.segments.iter().enumerate() {
-            let length = segment.file.length()?;
-            let mut offset = segment::FIRST_BATCH;
-            while offset < length {
-                match batch::read_header(&*segment.file, offset, segment.number)? {
-                    Some(header) => {
-                        found.push(Place { segment: at, offset, header });
-                        offset = offset.saturating_add(header.span());
-                    }
-                    None => offset = batch::find(&*segment.file, offset + ALIGNMENT)?.unwrap_or(length),
-                }
-            }
-        }
-        found.sort_by_key(|place| place.header.number);
-        found.dedup_by_key(|place| place.header.number);
-        Ok(found)
-    }
-
-    fn apply_batches(&mut self, batches: &[Place], progress: &mut impl FnMut(u64, u64)) -> io::Result<()> {
+impl<M: Clone> Replay<M> {
+    fn apply_batches(
+        &mut self,
+        batches: &[Place],
+        keep: Keep<'_, M>,
+        progress: &mut impl FnMut(u64, u64),
+    ) -> io::Result<()> {
         let total: u64 = batches.iter().map(|place| place.header.span()).sum();
-        let last_segment = self.segments.len().saturating_sub(1);
+        let last_segment = self.files.segments.len().saturating_sub(1);
         // A segment is only begun once everything before it is on disk.
         let known = |place: &Place| {
             let own = if place.segment < last_segment { place.header.number } else { 0 };
@@ -316,7 +230,7 @@ impl Replay {
         };
         let durable = batches.iter().map(known).max().unwrap_or(0);
         let mut done = 0;
-        let mut expected = batches.first().map_or(1, |first| first.header.number);
+        let mut expected = self.find_beginning(batches.first(), durable);
         let mut octets = Vec::new();
         for place in batches {
             let header = place.header;
@@ -326,20 +240,17 @@ impl Replay {
                 }
                 self.damage(place, DamageKind::Batches { first: expected, last: header.number - 1 });
             }
-            let Some(file) = self.segments.get(place.segment).map(|segment| segment.file.clone()) else {
-                break;
-            };
-            let whole = batch::read_records(&*file, place.offset, &header, &mut octets)?;
+            let whole = self.files.read(place, &mut octets)?;
             let intact = whole && batch::bodies(&header, &octets).all(|body| matches!(body, Body::Good(_)));
             if !intact && durable < header.number {
                 break;
             }
-            if !whole {
-                self.damage(place, DamageKind::Batches { first: header.number, last: header.number });
+            self.apply_batch(place, &octets, keep);
+            if durable < header.number {
+                self.unproven.push(*place);
             }
-            self.apply_batch(place, &octets);
             expected = header.number + 1;
-            if let Some(segment) = self.segments.get_mut(place.segment) {
+            if let Some(segment) = self.files.segments.get_mut(place.segment) {
                 segment.end = place.offset + header.span();
             }
             done += header.span();
@@ -352,72 +263,86 @@ impl Replay {
         Ok(())
     }
 
+    /// The number that the first batch has, or should have. A segment begins with a batch; where one is missing
+    /// the numbers of its neighbours say so, but before the first there are none.
+    fn find_beginning(&mut self, first: Option<&Place>, durable: u64) -> u64 {
+        let Some(first) = first else { return 1 };
+        let number = first.header.number;
+        if first.segment == 0 && first.offset == segment::FIRST_BATCH {
+            return number;
+        }
+        if durable < number.saturating_sub(1) {
+            return number - 1;
+        }
+        self.damage(first, DamageKind::Beginning { before: number });
+        number
+    }
+
     fn damage(&mut self, place: &Place, kind: DamageKind) {
-        let segment = self.segments.get(place.segment).map_or(0, |segment| segment.number);
+        let segment = self.files.segment_of(place);
         self.report.damage.push(Damage { segment, offset: place.offset, kind });
     }
 
-    fn apply_batch(&mut self, place: &Place, octets: &[u8]) {
-        let segment = self.segments.get(place.segment).map_or(0, |segment| segment.number);
+    fn apply_batch(&mut self, place: &Place, octets: &[u8], keep: Keep<'_, M>) {
+        let segment = self.files.segment_of(place);
+        let mut end = place.offset + HEADER as u64;
         for body in batch::bodies(&place.header, octets) {
             self.report.records += 1;
-            let decoded = match body {
-                Body::Good(body) => Record::decode(body).map_err(|_| body),
-                Body::Bad(body) => Err(body),
+            let applied = match body {
+                Body::Good(body) => {
+                    end += (RECORD_HEADER + body.len()) as u64;
+                    let record = Record::decode(body);
+                    let applied = record.map(|record| self.apply(record, segment, end, keep)) == Ok(true);
+                    if applied { Ok(()) } else { Err(body) }
+                }
+                Body::Bad(body) => {
+                    end += (RECORD_HEADER + body.len()) as u64;
+                    Err(body)
+                }
                 Body::Lost => {
                     let number = place.header.number;
                     self.damage(place, DamageKind::Batches { first: number, last: number });
                     return;
                 }
             };
-            match decoded {
-                Ok(record) => {
-                    self.was_clean = record == Record::CleanStop;
-                    self.apply(record, segment);
-                }
-                Err(body) => {
-                    let places = match Record::decode(body) {
-                        Ok(Record::Message { places, .. }) => {
-                            places.iter().map(|place| (place.queue, place.sequence)).collect()
-                        }
-                        _ => Vec::new(),
-                    };
-                    self.damage(place, DamageKind::Record { places });
-                }
+            if let Err(body) = applied {
+                self.damage(place, unreadable(body));
             }
         }
     }
 
-    fn apply(&mut self, record: Record<'_>, segment: u64) {
+    /// Carries a record out that ends at `end`; false when it is not what it should be.
+    fn apply(&mut self, record: Record<'_>, segment: u64, end: u64, keep: Keep<'_, M>) -> bool {
+        self.was_clean = record == Record::CleanStop;
         match record {
-            Record::Message { places, contents } => self.apply_message(&places, contents),
+            Record::Message { places, contents } => {
+                let length = contents.len() as u64;
+                return self.apply_message(
+                    &places,
+                    contents,
+                    Spot { segment, offset: end - length, length },
+                    keep,
+                );
+            }
             Record::Settled { queue, runs } => self.settle(queue, &runs),
             Record::Returned { queue, runs } => self.give_back(queue, &runs),
             Record::Definition(definition) => self.define(definition, segment),
-            Record::Page(page) => {
-                self.next_queue = self.next_queue.max(page.queue.saturating_add(1));
-                if !self.deleted.contains(&page.queue) {
-                    self.index.recover_page(&page, segment);
-                    let queue = self.queues.entry(page.queue).or_default();
-                    for (first, length) in &page.live {
-                        queue.next_sequence = queue.next_sequence.max(first + length);
-                        for sequence in *first..first.saturating_add(*length) {
-                            if let Some(message) = queue.messages.remove(&sequence)
-                                && message.returns != 0
-                            {
-                                queue.returns.insert(sequence, message.returns);
-                            }
-                        }
-                    }
-                }
-            }
+            Record::Page(page) => self.apply_page(&page, segment),
+            // One that has no use for itself would have the log thrown away.
+            Record::Trimmed { before } if segment < before => return false,
             Record::Trimmed { before } => self.trimmed = self.trimmed.max(before),
+            Record::Accepted { before } => self.accepted = self.accepted.max(before),
             Record::CleanStop => {}
         }
+        true
     }
 
-    fn apply_message(&mut self, places: &Places, contents: &[u8]) {
-        let Ok(view) = View::decode(&mut Reader::new(contents)) else { return };
+    fn apply_message(&mut self, places: &Places, contents: &[u8], at: Spot, keep: Keep<'_, M>) -> bool {
+        let mut reader = Reader::new(contents);
+        let Ok(view) = View::decode(&mut reader) else { return false };
+        if !reader.is_empty() {
+            return false;
+        }
         let mut message = None;
         for place in places {
             self.next_queue = self.next_queue.max(place.queue.saturating_add(1));
@@ -425,40 +350,87 @@ impl Replay {
                 continue;
             }
             self.index.recover_message(place, contents.len() as u64);
-            let message =
-                message.get_or_insert_with(|| view.message(self.account, &mut self.scratch)).clone();
+            let message = message.get_or_insert_with(|| keep(&view, at)).clone();
             let queue = self.queues.entry(place.queue).or_default();
             queue.next_sequence = queue.next_sequence.max(place.sequence + 1);
             let recovered = RecoveredMessage { message, deadline: place.deadline, returns: place.returns };
             queue.messages.insert(place.sequence, recovered);
         }
+        true
+    }
+
+    fn apply_page(&mut self, page: &PageRecord, segment: u64) {
+        self.next_queue = self.next_queue.max(page.queue.saturating_add(1));
+        if self.deleted.contains(&page.queue) {
+            return;
+        }
+        self.index.recover_page(page, segment);
+        let queue = self.queues.entry(page.queue).or_default();
+        for (first, length) in &page.live {
+            let end = first.saturating_add(*length);
+            queue.next_sequence = queue.next_sequence.max(end);
+            let moved: Vec<u64> = queue.messages.range(*first..end).map(|(sequence, _)| *sequence).collect();
+            for sequence in moved {
+                if let Some(message) = queue.messages.remove(&sequence)
+                    && message.returns != 0
+                {
+                    queue.returns.insert(sequence, message.returns);
+                }
+            }
+        }
     }
 
     fn settle(&mut self, id: QueueId, runs: &[(u64, u64)]) {
-        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if self.deleted.contains(&id) {
+            return;
+        }
+        let queue = self.queues.entry(id).or_default();
         for (first, length) in runs {
             let end = first.saturating_add(*length);
             queue.next_sequence = queue.next_sequence.max(end);
-            let mut sequences: Vec<u64> = (*first..end).collect();
-            for sequence in &sequences {
+            let mut living = self.index.living(id, *first, end);
+            for sequence in &living {
                 queue.messages.remove(sequence);
                 queue.returns.remove(sequence);
             }
-            self.index.settle(id, &mut sequences, &mut Vec::new());
+            self.index.settle(id, &mut living, &mut Vec::new());
         }
     }
 
     fn give_back(&mut self, id: QueueId, runs: &[(u64, u64)]) {
-        let Some(queue) = self.queues.get_mut(&id) else { return };
+        if self.deleted.contains(&id) {
+            return;
+        }
+        let queue = self.queues.entry(id).or_default();
         for (first, length) in runs {
-            let mut sequences: Vec<u64> = (*first..first.saturating_add(*length)).collect();
-            for sequence in &sequences {
-                match queue.messages.get_mut(sequence) {
-                    Some(message) => message.returns = message.returns.saturating_add(1),
-                    None => *queue.returns.entry(*sequence).or_default() += 1,
+            let (mut from, end) = (*first, first.saturating_add(*length));
+            let mut here = Vec::new();
+            for (sequence, message) in queue.messages.range_mut(*first..end) {
+                message.returns = message.returns.saturating_add(1);
+                here.push(*sequence);
+                if from < *sequence {
+                    self.returned_in_pages.push((id, from, *sequence));
                 }
+                from = sequence + 1;
             }
-            self.index.give_back(id, &mut sequences);
+            if from < end {
+                self.returned_in_pages.push((id, from, end));
+            }
+            self.index.give_back(id, &mut here);
+        }
+    }
+
+    /// Counts what was given back while it was in a page whose record may have come later.
+    fn give_back_in_pages(&mut self) {
+        for (id, first, end) in std::mem::take(&mut self.returned_in_pages) {
+            let Some(queue) = self.queues.get_mut(&id) else { continue };
+            let mut living = self.index.living(id, first, end);
+            living.retain(|sequence| !queue.messages.contains_key(sequence));
+            for sequence in &living {
+                let times = queue.returns.entry(*sequence).or_default();
+                *times = times.saturating_add(1);
+            }
+            self.index.give_back(id, &mut living);
         }
     }
 
@@ -479,10 +451,11 @@ impl Replay {
     fn finish(&mut self) {
         self.access = self.catalog.take_access();
         self.definitions = std::mem::take(&mut self.catalog).into_definitions();
-        let ids: std::collections::HashSet<QueueId> =
+        let ids: HashSet<QueueId, FixedState> =
             self.definitions.values().flat_map(Definitions::queue_ids).collect();
         self.queues.retain(|id, _| ids.contains(id));
         self.index.retain_queues(|id| ids.contains(&id));
+        self.give_back_in_pages();
         self.index.end_recovery();
         for (record, live) in self.index.pages() {
             if let Some(queue) = self.queues.get_mut(&record.queue) {
@@ -492,42 +465,111 @@ impl Replay {
         for queue in self.queues.values_mut() {
             queue.pages.sort_by_key(|page| page.page);
         }
-        let first = self.segments.front().map_or(self.trimmed, |segment| segment.number);
-        if self.trimmed < first {
-            let kind = DamageKind::Segments { before: first };
-            self.report.damage.push(Damage { segment: first, offset: 0, kind });
-        }
+        self.report_segments();
+        let accepted = self.accepted;
+        self.report.damage.retain(|damage| accepted <= damage.segment || !damage.kind.is_grave());
     }
 
-    /// Whether anything in the log is damaged gravely.
+    /// What can be said of the files once the log was read.
+    fn report_segments(&mut self) {
+        let segments = &self.files.segments;
+        let first = segments.front().map_or(self.trimmed, |segment| segment.number);
+        let damage = &mut self.report.damage;
+        if self.trimmed < first {
+            damage.push(Damage { segment: first, offset: 0, kind: DamageKind::Segments { before: first } });
+        }
+        for number in &self.files.headless {
+            // A last segment without anything was being made when the broker stopped.
+            let is_used = segments.iter().any(|one| one.number == *number && one.end != segment::FIRST_BATCH);
+            if is_used || segments.back().is_some_and(|last| last.number != *number) {
+                damage.push(Damage { segment: *number, offset: 0, kind: DamageKind::Header });
+            }
+        }
+        let numbers = segments.iter().map(|segment| segment.number);
+        for (one, next) in numbers.clone().zip(numbers.skip(1)) {
+            // Segments have no gaps, but among those that are not needed.
+            if one + 1 < next && self.trimmed < next {
+                damage.push(Damage { segment: next, offset: 0, kind: DamageKind::Segments { before: next } });
+            }
+        }
+        // What is not needed any more may be damaged.
+        damage.retain(|damage| self.trimmed <= damage.segment);
+        self.report.segments = segments.len();
+        self.report.written_by = self.files.written_by.clone();
+        self.report.foreign = self.files.foreign.clone();
+    }
+
+    /// The segments and where each ends.
     pub fn segments(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.segments.iter().map(|segment| (segment.number, segment.end))
+        self.files.segments.iter().map(|segment| (segment.number, segment.end))
+    }
+
+    /// The encoded message at a place that the replay has named.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, spot: Spot) -> io::Result<Vec<u8>> {
+        let segment = self.files.segments.iter().find(|segment| segment.number == spot.segment);
+        let Some(segment) = segment else { return Err(io::ErrorKind::NotFound.into()) };
+        let length = usize::try_from(spot.length).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut octets = vec![0; length];
+        segment.file.read_exact_at(&mut octets, spot.offset)?;
+        Ok(octets)
+    }
+
+    /// Makes durable what may not be. After a sync that failed, what can be read may never have reached the disk,
+    /// and a sync that succeeds proves nothing: only what is written again is written.
+    fn write_again(&mut self) -> io::Result<()> {
+        let mut octets = Vec::new();
+        for place in std::mem::take(&mut self.unproven) {
+            let Some(segment) = self.files.segments.get(place.segment) else { continue };
+            let length = usize::try_from(place.header.span()).unwrap_or(usize::MAX);
+            octets.resize(length, 0);
+            segment.file.read_exact_at(&mut octets, place.offset)?;
+            segment.file.write_all_at(&octets, place.offset)?;
+        }
+        match self.files.segments.iter().rfind(|segment| segment.end != segment::FIRST_BATCH) {
+            Some(last) => last.file.sync(),
+            None => Ok(()),
+        }
     }
 
     /// Cuts off what was being written, makes the rest durable for sure, and removes what is not needed.
     fn cut_tail(&mut self, disk: &dyn Disk) -> io::Result<()> {
-        for segment in &self.segments {
+        for segment in &self.files.segments {
             if segment.end < segment.file.length()? {
                 segment.file.set_length(segment.end)?;
                 segment.file.sync()?;
             }
         }
-        if let Some(last) = self.segments.back() {
-            last.file.sync()?;
-        }
-        while self.segments.front().is_some_and(|oldest| oldest.number < self.trimmed) {
-            if let Some(oldest) = self.segments.pop_front() {
+        self.write_again()?;
+        while self.files.segments.front().is_some_and(|oldest| oldest.number < self.trimmed) {
+            if let Some(oldest) = self.files.segments.pop_front() {
                 disk.remove(&segment::path(oldest.number))?;
             }
         }
         // Segments without a batch, as every start in vain leaves one.
-        let (empty, used): (VecDeque<_>, _) = std::mem::take(&mut self.segments)
+        let (empty, used): (VecDeque<_>, _) = std::mem::take(&mut self.files.segments)
             .into_iter()
             .partition(|segment| segment.end == segment::FIRST_BATCH);
-        self.segments = used;
+        self.files.segments = used;
         for segment in empty {
             disk.remove(&segment::path(segment.number))?;
         }
         disk.sync_directory(segment::DIRECTORY)
     }
+}
+
+/// What a record that cannot be read was, as far as can be told.
+fn unreadable(body: &[u8]) -> DamageKind {
+    let places = match Record::decode(body) {
+        Ok(Record::Settled { queue, runs } | Record::Returned { queue, runs }) => {
+            return DamageKind::Settlement { queue, runs };
+        }
+        Ok(Record::Message { places, .. }) => {
+            places.iter().map(|place| (place.queue, place.sequence)).collect()
+        }
+        _ => Vec::new(),
+    };
+    DamageKind::Record { places }
 }

@@ -16,6 +16,8 @@ pub const FIRST_BATCH: u64 = ALIGNMENT;
 
 const MAGIC: &[u8; 12] = b"leveret log\n";
 const SPARE: &str = "spare-";
+/// Where the header stands once more.
+const COPY: u64 = ALIGNMENT / 2;
 /// Octets of the header that are checked.
 const CHECKED: usize = 64;
 
@@ -23,9 +25,20 @@ const CHECKED: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Segment {
     pub number: u64,
+    /// The log's: a number that no client knows, so that no octets of a client's pass for a batch.
+    pub mark: u64,
     pub file: Arc<dyn DiskFile>,
     /// Where the next batch goes.
     pub end: u64,
+    /// Octets that it takes on the disk.
+    pub length: u64,
+}
+
+impl Segment {
+    /// What each batch in it must say.
+    pub fn key(&self) -> u64 {
+        self.number ^ self.mark
+    }
 }
 
 /// What a file in the log's directory is.
@@ -47,7 +60,10 @@ fn spare_path(number: u64) -> String {
 
 /// Tells what a file's name means.
 pub fn parse_name(name: &str) -> Name {
-    let number = |digits: &str| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16);
+    let number = |digits: &str| {
+        // Only the spelling that a path has: the file is opened by its number.
+        u64::from_str_radix(digits, 16).ok().filter(|number| format!("{number:016x}") == digits)
+    };
     match name.strip_prefix(SPARE) {
         Some(digits) => number(digits).map_or(Name::Foreign, Name::Spare),
         None => number(name).map_or(Name::Foreign, Name::Segment),
@@ -63,16 +79,17 @@ pub enum BadHeader {
     Format { found: u32, by: String },
 }
 
-/// The header: magic, format, the segment's number, the version that wrote it (32 octets, padded with zeros),
-/// checksum of all that.
-fn header(number: u64) -> [u8; CHECKED] {
+/// The header: magic, format, the segment's number, the log's mark, the version that wrote it (24 octets, padded
+/// with zeros), checksum of all that.
+fn header(number: u64, mark: u64) -> [u8; CHECKED] {
     let mut octets = [0; CHECKED];
     let version = env!("CARGO_PKG_VERSION").as_bytes();
-    let fields: [(usize, &[u8]); 4] = [
+    let fields: [(usize, &[u8]); 5] = [
         (0, MAGIC),
         (12, &FORMAT.to_le_bytes()),
         (16, &number.to_le_bytes()),
-        (24, version.get(..32).unwrap_or(version)),
+        (24, &mark.to_le_bytes()),
+        (32, version.get(..24).unwrap_or(version)),
     ];
     for (at, field) in fields {
         if let Some(place) = octets.get_mut(at..at + field.len()) {
@@ -87,14 +104,26 @@ fn header(number: u64) -> [u8; CHECKED] {
     octets
 }
 
-/// Checks a segment's header.
-pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), BadHeader>> {
-    let mut octets = [0; CHECKED];
-    if !fill(file, &mut octets, 0)? {
-        return Ok(Err(BadHeader::Damaged));
+/// What a good header says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The version that wrote it.
+    pub by: String,
+    pub mark: u64,
+}
+
+/// Checks a segment's header, and its copy if it is damaged.
+pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<Made, BadHeader>> {
+    match check_header_at(file, number, 0)? {
+        Err(BadHeader::Damaged) => check_header_at(file, number, COPY),
+        answer => Ok(answer),
     }
-    if octets == header(number) {
-        return Ok(Ok(()));
+}
+
+fn check_header_at(file: &dyn DiskFile, number: u64, offset: u64) -> io::Result<Result<Made, BadHeader>> {
+    let mut octets = [0; CHECKED];
+    if !fill(file, &mut octets, offset)? {
+        return Ok(Err(BadHeader::Damaged));
     }
     let (content, crc) = octets.split_at(CHECKED - 8);
     let sum = crc32c::crc32c(content).to_le_bytes();
@@ -103,16 +132,23 @@ pub fn check_header(file: &dyn DiskFile, number: u64) -> io::Result<Result<(), B
         return Ok(Err(BadHeader::Damaged));
     }
     let format = field(12, 4).first_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
+    let by = String::from_utf8_lossy(field(32, 24)).trim_end_matches('\0').to_owned();
     if format != FORMAT {
-        let by = String::from_utf8_lossy(field(24, 32)).trim_end_matches('\0').to_owned();
         return Ok(Err(BadHeader::Format { found: format, by }));
     }
     let same = field(16, 8) == number.to_le_bytes();
-    Ok(if same { Ok(()) } else { Err(BadHeader::Damaged) })
+    let mark = field(24, 8).first_chunk::<8>().map_or(0, |octets| u64::from_le_bytes(*octets));
+    Ok(if same { Ok(Made { by, mark }) } else { Err(BadHeader::Damaged) })
 }
 
-/// Makes segment `number`, of a spare one if there is one. Durable when it returns.
-pub fn create(disk: &dyn Disk, number: u64, size: u64, spares: &mut Vec<u64>) -> io::Result<Segment> {
+/// Makes segment `number` of the log with this mark, of a spare file if there is one. Durable when it returns.
+pub fn create(
+    disk: &dyn Disk,
+    number: u64,
+    mark: u64,
+    size: u64,
+    spares: &mut Vec<u64>,
+) -> io::Result<Segment> {
     let path = path(number);
     let file = match spares.pop() {
         Some(spare) => {
@@ -121,13 +157,13 @@ pub fn create(disk: &dyn Disk, number: u64, size: u64, spares: &mut Vec<u64>) ->
         }
         None => disk.open(&path, Open::CreateNew)?,
     };
-    let prepared = prepare(disk, &*file, number, size);
+    let prepared = prepare(disk, &*file, &header(number, mark), size);
     if let Err(error) = prepared {
         // A segment without a header would be taken for damage at the next start.
         let _ = disk.remove(&path);
         return Err(error);
     }
-    Ok(Segment { number, file, end: FIRST_BATCH })
+    Ok(Segment { number, mark, file, end: FIRST_BATCH, length: size })
 }
 
 /// Makes a file to be used when there is no space for another; returns its number.
@@ -142,11 +178,12 @@ pub fn create_spare(disk: &dyn Disk, size: u64) -> io::Result<u64> {
     Ok(number)
 }
 
-fn prepare(disk: &dyn Disk, file: &dyn DiskFile, number: u64, size: u64) -> io::Result<()> {
+fn prepare(disk: &dyn Disk, file: &dyn DiskFile, header: &[u8], size: u64) -> io::Result<()> {
     if file.length()? < size {
         file.allocate(0, size)?;
     }
-    file.write_all_at(&header(number), 0)?;
+    file.write_all_at(header, 0)?;
+    file.write_all_at(header, COPY)?;
     file.sync()?;
     disk.sync_directory(DIRECTORY)
 }

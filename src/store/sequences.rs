@@ -13,6 +13,14 @@ pub struct Sequences {
     count: u64,
 }
 
+/// The numbers in a block.
+fn members<'b>((number, block): (&'b u64, &'b [u64; WORDS])) -> impl Iterator<Item = u64> + use<'b> {
+    block.iter().enumerate().flat_map(move |(at, word)| {
+        let first = number * BITS + at as u64 * 64;
+        (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| first + bit)
+    })
+}
+
 #[inline]
 fn place(sequence: u64) -> (u64, usize, u64) {
     let bit = sequence % BITS;
@@ -65,12 +73,14 @@ impl Sequences {
 
     /// In ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
-        self.blocks.iter().flat_map(|(number, block)| {
-            block.iter().enumerate().flat_map(move |(at, word)| {
-                let first = number * BITS + at as u64 * 64;
-                (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| first + bit)
-            })
-        })
+        self.blocks.iter().flat_map(members)
+    }
+
+    /// Those from `first` up to `end`, in ascending order; takes time for what is there, not for the range.
+    pub fn range(&self, first: u64, end: u64) -> impl Iterator<Item = u64> {
+        let blocks =
+            if first < end { self.blocks.range(first / BITS..=(end - 1) / BITS) } else { Default::default() };
+        blocks.flat_map(members).filter(move |sequence| first <= *sequence && *sequence < end)
     }
 
     /// Moves everything out of `other` into this one.
@@ -113,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_a_set(steps in proptest::collection::vec((any::<bool>(), 0..2000u64), 0..300), more in proptest::collection::vec(0..2000u64, 0..50)) {
+        fn is_a_set(steps in proptest::collection::vec((any::<bool>(), 0..2000u64), 0..300), more in proptest::collection::vec(0..2000u64, 0..50), part in (0..2000u64, 0..2100u64)) {
             let (mut set, mut model) = (Sequences::default(), BTreeSet::new());
             for (insert, sequence) in steps {
                 if insert {
@@ -132,7 +142,10 @@ mod tests {
             prop_assert_eq!(set.len(), model.len() as u64);
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
             let expanded: Vec<u64> = set.runs().into_iter().flat_map(|(first, length)| first..first + length).collect();
-            prop_assert_eq!(expanded, model.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(expanded, model.iter().copied().collect::<Vec<_>>());
+            let (first, end) = part;
+            let inside: Vec<u64> = model.into_iter().filter(|sequence| (first..end).contains(sequence)).collect();
+            prop_assert_eq!(set.range(first, end).collect::<Vec<_>>(), inside);
         }
     }
 }

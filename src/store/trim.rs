@@ -13,7 +13,7 @@ use super::{
     segment::{self, Segment},
 };
 
-/// Octets that one commit writes again at most, and those it looks at.
+/// Octets that one commit writes again, and those it looks at, unless its own batch is larger.
 const WRITE_PORTION: usize = 1 << 20;
 const READ_PORTION: usize = 8 << 20;
 
@@ -21,6 +21,7 @@ const READ_PORTION: usize = 8 << 20;
 #[derive(Debug)]
 pub struct Trim {
     pub segment: u64,
+    key: u64,
     /// The batch with the record that says that the segment is empty.
     pub trimmed_in: Option<u64>,
     /// Whether the definitions in it have been asked for.
@@ -45,6 +46,7 @@ impl Trim {
     pub fn new(oldest: &Segment) -> Trim {
         Trim {
             segment: oldest.number,
+            key: oldest.key(),
             trimmed_in: None,
             has_asked: false,
             file: oldest.file.clone(),
@@ -61,9 +63,11 @@ impl Trim {
 
     /// Looks at some more records; `into` is the segment that is written to.
     pub fn go_on(&mut self, index: &mut Index, builder: &mut Builder, into: u64) -> io::Result<()> {
-        let write_max = builder.len() + WRITE_PORTION;
+        // Large batches fill the log faster, and take longer anyway.
+        let write_max = builder.len() + WRITE_PORTION.max(builder.len());
+        let read_max = READ_PORTION.max(8 * builder.len());
         let mut read = 0;
-        while !self.is_scanned() && builder.len() < write_max && read < READ_PORTION {
+        while !self.is_scanned() && builder.len() < write_max && read < read_max {
             let Some(mut batch) =
                 self.batch.take().map_or_else(|| self.next_batch(), |batch| Ok(Some(batch)))?
             else {
@@ -71,7 +75,7 @@ impl Trim {
             };
             let mut finished = true;
             for body in batch::bodies(&batch.header, &batch.octets).skip(batch.done) {
-                if write_max <= builder.len() || READ_PORTION <= read {
+                if write_max <= builder.len() || read_max <= read {
                     finished = false;
                     break;
                 }
@@ -93,7 +97,7 @@ impl Trim {
 
     fn next_batch(&mut self) -> io::Result<Option<Batch>> {
         let offset = self.offset;
-        let Some(header) = batch::read_header(&*self.file, offset, self.segment)? else {
+        let Some(header) = batch::read_header(&*self.file, offset, self.key)? else {
             // Where one should be: nothing behind it can be found, and nothing may be thrown away unseen.
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,

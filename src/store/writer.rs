@@ -28,6 +28,8 @@ pub struct LogSettings {
     /// The log is trimmed when it is longer than this, in octets, and than twice what lives in it.
     pub trim_min: u64,
     pub sync: Durability,
+    /// A number that nobody can guess, for a new log.
+    pub mark: u64,
 }
 
 /// What durable means.
@@ -76,6 +78,8 @@ pub struct Writer {
     is_trim_broken: bool,
     /// Ranges of page files that nothing needs any more once everything written is synced.
     freed: Vec<PageRange>,
+    /// The clean stop was noted; it is to stay the last record.
+    is_stopping: bool,
     is_closed: bool,
 }
 
@@ -104,6 +108,7 @@ pub(super) struct Found {
     pub segments: VecDeque<Segment>,
     pub spares: Vec<u64>,
     pub next_segment: u64,
+    pub mark: Option<u64>,
     pub next_batch: u64,
     pub index: Index,
 }
@@ -116,11 +121,21 @@ impl Writer {
         settings: LogSettings,
         mut found: Found,
     ) -> io::Result<Writer> {
-        let active = segment::create(&*disk, found.next_segment, settings.segment_size, &mut found.spares)?;
+        let active = segment::create(
+            &*disk,
+            found.next_segment,
+            found.mark.unwrap_or(settings.mark),
+            settings.segment_size,
+            &mut found.spares,
+        )?;
         found.segments.push_back(active);
         if found.spares.is_empty() {
             // For the day on which the disk is full. If that is today, there is none.
-            found.spares.extend(segment::create_spare(&*disk, settings.segment_size).ok());
+            match segment::create_spare(&*disk, settings.segment_size) {
+                Ok(spare) => found.spares.push(spare),
+                Err(error) if is_full(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Writer {
             log,
@@ -139,20 +154,24 @@ impl Writer {
             trim: None,
             is_trim_broken: false,
             freed: Vec::new(),
+            is_stopping: false,
             is_closed: false,
         })
     }
 
     /// What the log occupies now.
     pub fn usage(&self) -> Usage {
-        let bytes = self.segments.iter().map(|segment| segment.end).sum();
+        // The last one is still being filled; what others left empty is gone until they are used again.
+        let full = self.segments.iter().rev().skip(1).map(|segment| segment.end.max(segment.length));
+        let bytes = full.sum::<u64>() + self.segments.back().map_or(0, |active| active.end);
         Usage { segments: self.segments.len(), bytes, live_bytes: self.index.live_bytes() }
     }
 
     /// Ranges of page files that are free now.
     pub fn take_freed(&mut self) -> Vec<PageRange> {
+        // What freed them may also be in the batch for which there is no space.
         let waits = self.unsynced_since.is_some() && self.settings.sync != Durability::Os;
-        if waits { Vec::new() } else { std::mem::take(&mut self.freed) }
+        if waits || self.stuck.is_some() { Vec::new() } else { std::mem::take(&mut self.freed) }
     }
 
     /// Writes what was appended, waiting for it at most `patience` when nothing is there.
@@ -178,7 +197,9 @@ impl Writer {
         self.index.end_batch();
         taken.ops.clear();
         self.spare_ops = std::mem::take(&mut taken.ops);
-        self.trim_some();
+        if !self.is_stopping {
+            self.trim_some();
+        }
         self.is_closed |= taken.closing;
         let urgent = taken.urgent || self.is_closed;
         if !self.builder.is_empty() && !self.write_batch(now)? {
@@ -207,7 +228,8 @@ impl Writer {
                 },
                 Op::PageReleased { queue, page } => index.release_page(*queue, *page, freed),
                 Op::PageDropped { queue, page, live } => *live = index.drop_page(*queue, *page, freed),
-                Op::CleanStop => {}
+                Op::CleanStop => self.is_stopping = true,
+                Op::Accepted => {}
             }
         }
     }
@@ -233,6 +255,10 @@ impl Writer {
                 Op::PageDropped { live, .. } if live.is_empty() => {}
                 Op::PageDropped { queue, live, .. } => {
                     self.builder.record(|out| record::put_settled(out, *queue, live));
+                }
+                Op::Accepted => {
+                    let before = self.active_number();
+                    self.builder.record(|out| record::put_accepted(out, before));
                 }
                 Op::CleanStop => {
                     self.builder.record(record::put_clean_stop);
@@ -279,7 +305,7 @@ impl Writer {
             return Ok(false);
         }
         let Some(active) = self.segments.back_mut() else { return Ok(false) };
-        let octets = self.builder.seal(active.number, self.synced_batch);
+        let octets = self.builder.seal(active.key(), self.synced_batch);
         match active.file.write_all_at(octets, active.end) {
             Ok(()) => {}
             // Nothing of the batch counts until all of it is there; it will be written over.
@@ -300,11 +326,12 @@ impl Writer {
             self.sync()?;
         }
         let number = self.active_number() + 1;
+        let mark = self.segments.back().map_or(self.settings.mark, |active| active.mark);
         let (disk, size) = (&*self.disk, self.settings.segment_size);
         let mut reserve = if self.spares.len() == 1 { std::mem::take(&mut self.spares) } else { Vec::new() };
-        let mut created = segment::create(disk, number, size, &mut self.spares);
+        let mut created = segment::create(disk, number, mark, size, &mut self.spares);
         if created.as_ref().is_err_and(is_full) && !reserve.is_empty() {
-            created = segment::create(disk, number, size, &mut reserve);
+            created = segment::create(disk, number, mark, size, &mut reserve);
         }
         self.spares.append(&mut reserve);
         match created {
@@ -323,7 +350,8 @@ impl Writer {
         let wanted = match self.settings.sync {
             Durability::Fsync => urgent || overdue,
             Durability::Interval => overdue || self.is_closed,
-            Durability::Os => self.is_closed,
+            // A segment must not go before what says so is on disk, whatever is promised to clients.
+            Durability::Os => self.is_closed || overdue && self.retires(),
         };
         if wanted && self.unsynced_since.is_some() {
             self.sync()?;
@@ -367,7 +395,9 @@ impl Writer {
         if trim.is_scanned() && trim.trimmed_in.is_none() {
             let wanted = self.index.definitions_before(trim.segment + 1);
             if wanted.is_empty() {
-                self.builder.record(|out| record::put_trimmed(out, trim.segment + 1));
+                // The next number may have been an empty segment's, which a start has removed.
+                let kept = self.segments.get(1).map_or(trim.segment + 1, |segment| segment.number);
+                self.builder.record(|out| record::put_trimmed(out, kept));
                 trim.trimmed_in = Some(self.next_batch);
             } else if !trim.has_asked {
                 trim.has_asked = true;
@@ -377,8 +407,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the oldest segment waits only for a sync to go.
+    fn retires(&self) -> bool {
+        self.trim.as_ref().is_some_and(|trim| trim.trimmed_in.is_some())
+    }
+
     fn is_trimming(&self) -> bool {
-        self.trim.as_ref().is_some_and(|trim| !trim.is_scanned() || trim.trimmed_in.is_some())
+        match &self.trim {
+            Some(trim) => !trim.is_scanned() || trim.trimmed_in.is_some(),
+            None => self.should_trim(),
+        }
     }
 
     fn should_trim(&self) -> bool {
@@ -396,7 +434,13 @@ impl Writer {
         }
         self.trim = None;
         match self.segments.pop_front() {
-            Some(oldest) => segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX),
+            Some(oldest) => {
+                // One batch may have been larger than a segment is.
+                if self.settings.segment_size < oldest.file.length()? {
+                    oldest.file.set_length(self.settings.segment_size)?;
+                }
+                segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX)
+            }
             None => Ok(()),
         }
     }

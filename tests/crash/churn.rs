@@ -67,7 +67,13 @@ async fn change_queue(peer: &mut Peer, name: &str, publisher: u16) -> lapin::Res
             peer.shared.model().deleted_queue(name);
             Ok(())
         }
-        3..7 => change_binding(peer, name).await,
+        3 => {
+            peer.shared.model().purging(name);
+            peer.channel.queue_purge(name.into(), QueuePurgeOptions::default()).await?;
+            peer.shared.model().purged(name);
+            Ok(())
+        }
+        4..7 => change_binding(peer, name).await,
         _ => publish(peer, name, publisher).await,
     }
 }
@@ -90,7 +96,9 @@ async fn change_binding(peer: &Peer, queue: &str) -> lapin::Result<()> {
 
 async fn publish(peer: &mut Peer, queue: &str, publisher: u16) -> lapin::Result<()> {
     let mut confirms = Vec::new();
-    for _ in 0..peer.random.pick(1..6) {
+    // Some of them long enough to go to disk.
+    let count = if peer.random.percent(5) { 150 } else { peer.random.pick(1..6) };
+    for _ in 0..count {
         let length = peer.random.pick(0..5000);
         let id = peer.shared.model().send(publisher, length, &[queue], None);
         let (options, body) = (BasicPublishOptions::default(), id.body());

@@ -8,17 +8,22 @@ use crate::{
     consumers::{self, Habit},
     cycles::{first, seeded, verify},
     disk::{Disk, MemoryDisk},
+    footprint::emptied,
     isolated::inside,
     load::{Peer, Shared},
     look::open,
     message::Id,
     patience::within,
     place::{Broker, Ending, Place},
+    settings::{DEFAULT, Settings},
     topology::ROUTES,
 };
 
 /// A few segments of the log.
-const DISK_MEBIBYTES: u64 = 256;
+const DISKS_MEBIBYTES: [u64; 2] = [256, 64];
+const UNRESERVED: Settings = &["limits.disk_free=0"];
+/// With the reserve of free space, which blocks publishers in time, and without any.
+const SETTINGS: [Settings; 3] = [DEFAULT, UNRESERVED, &["limits.disk_free=0", "limits.resident_max=0"]];
 const MESSAGE_OCTETS: u32 = 60_000;
 /// More than the disk can hold.
 const MESSAGES_MAX: u32 = 6000;
@@ -30,10 +35,12 @@ const PUBLISHER: u16 = 10;
 #[ignore = "needs root and loop devices"]
 async fn a_full_ext4_loses_nothing_and_becomes_free_again() {
     if inside("full_disk::a_full_ext4_loses_nothing_and_becomes_free_again") {
-        let place = Place::new();
-        match Disk::new(place.path(), DISK_MEBIBYTES) {
-            Some(disk) => fill_and_drain(place.with_data(&disk.data())).await,
-            None => eprintln!("skipped: no loop device, or no mkfs.ext4"),
+        for (mebibytes, settings) in variants() {
+            let place = Place::new();
+            match Disk::new(place.path(), mebibytes) {
+                Some(disk) => fill_and_drain(place.with_data(&disk.data()), settings).await,
+                None => eprintln!("skipped: no loop device, or no mkfs.ext4"),
+            }
         }
     }
 }
@@ -42,22 +49,33 @@ async fn a_full_ext4_loses_nothing_and_becomes_free_again() {
 #[ignore = "needs root"]
 async fn a_full_tmpfs_loses_nothing_and_becomes_free_again() {
     if inside("full_disk::a_full_tmpfs_loses_nothing_and_becomes_free_again") {
-        let place = Place::new();
-        match MemoryDisk::new(place.path(), DISK_MEBIBYTES) {
-            Some(disk) => fill_and_drain(place.with_data(&disk.data())).await,
-            None => eprintln!("skipped: no tmpfs"),
+        for (mebibytes, settings) in variants() {
+            let place = Place::new();
+            match MemoryDisk::new(place.path(), mebibytes) {
+                Some(disk) => fill_and_drain(place.with_data(&disk.data()), settings).await,
+                None => eprintln!("skipped: no tmpfs"),
+            }
         }
     }
 }
 
+/// Sizes of disks, and what brokers on them are set to.
+fn variants() -> impl Iterator<Item = (u64, Settings)> {
+    let all = DISKS_MEBIBYTES.iter().flat_map(|size| SETTINGS.iter().map(|settings| (*size, *settings)));
+    all.inspect(|(size, settings)| eprintln!("a disk of {size} MiB, {settings:?}"))
+}
+
 /// Fills the disk, kills the broker there, and empties it with the next one, which must take messages again.
-async fn fill_and_drain(place: Place) {
+async fn fill_and_drain(mut place: Place, settings: Settings) {
+    place.set(settings);
     let (mut random, shared) = (seeded(), Shared::default());
     let mut broker = first(&place, &shared).await;
     for round in 1..=ROUNDS {
         let confirmed = fill(&place, &broker, &shared).await;
         eprintln!("full after {confirmed} messages");
         broker.end(Ending::Kill).await;
+        // Who looks publishes, too, which an alarm would keep waiting.
+        place.set(UNRESERVED);
         broker = place.start();
         verify(&broker, &shared, Ending::Kill, round).await;
 
@@ -67,11 +85,12 @@ async fn fill_and_drain(place: Place) {
         publish_again(&broker, &shared).await;
         consumer.abort();
         broker.end(Ending::Kill).await;
+        place.set(settings);
         broker = place.start();
         verify(&broker, &shared, Ending::Kill, round).await;
     }
-    // Before the disk is taken away.
-    broker.end(Ending::Kill).await;
+    // Its broker ends before the disk is taken away.
+    emptied(&mut place, broker, &shared).await;
 }
 
 type Waiting = VecDeque<(Id, PublisherConfirm)>;
@@ -93,7 +112,11 @@ async fn fill(place: &Place, broker: &Broker, shared: &Shared) -> u32 {
     let mut waiting = Waiting::new();
     for confirmed in 0..MESSAGES_MAX {
         while waiting.len() < WINDOW {
-            send(&channel, shared, &mut waiting).await;
+            tokio::select! {
+                () = send(&channel, shared, &mut waiting) => {}
+                // Nothing more is read from a connection that is blocked.
+                () = full(place, logged, &connection) => return confirmed,
+            }
         }
         let (id, confirm) = waiting.pop_front().expect("a full window");
         let confirm = tokio::select! {

@@ -6,9 +6,10 @@ use std::{
 };
 
 use crate::{
-    message::Id,
+    message::{EXPIRING, Id},
     model::{Arrival, Bond, Copy, Leaving, Model, Presence, Stage, Tx},
     place::Ending,
+    topology::{PRIORITIES, TTL, UNTOUCHED},
 };
 
 /// A message found in a queue.
@@ -76,7 +77,9 @@ fn messages(model: &Model, queue: &str, seen: &[Seen], ending: Ending, violation
     let none = BTreeMap::new();
     let copies = model.copies.get(queue).unwrap_or(&none);
     let mut present = BTreeSet::new();
-    let mut latest: BTreeMap<u16, Id> = BTreeMap::new();
+    let mut latest: BTreeMap<(u16, u8), Id> = BTreeMap::new();
+    let has_priorities = queue == PRIORITIES;
+    let mut lowest = u8::MAX;
     for Seen { id, redelivered } in seen {
         if !present.insert(*id) {
             violations.push(format!("{queue}: {id} is there twice"));
@@ -93,8 +96,19 @@ fn messages(model: &Model, queue: &str, seen: &[Seen], ending: Ending, violation
         if !redelivered && (ending == Ending::Kill || copy.delivered) {
             violations.push(format!("{queue}: {id} is not flagged as redelivered"));
         }
+        if *redelivered && ending == Ending::Clean && queue == UNTOUCHED && !copy.delivered {
+            violations.push(format!("{queue}: {id} is flagged as redelivered after an orderly end"));
+        }
+        if copy.purged && ending == Ending::Clean {
+            violations.push(format!("{queue}: {id} is there, though the queue was purged"));
+        }
+        let priority = if has_priorities { id.priority() } else { 0 };
+        if lowest < priority {
+            violations.push(format!("{queue}: {id} comes after messages of lower priority"));
+        }
+        lowest = lowest.min(priority);
         if !copy.requeued
-            && let Some(before) = latest.insert(id.publisher, *id)
+            && let Some(before) = latest.insert((id.publisher, priority), *id)
             && before > *id
         {
             violations.push(format!("{queue}: {id} comes after {before}"));
@@ -119,7 +133,8 @@ fn dead_letters(model: &Model, found: &Found, ending: Ending, violations: &mut V
     let mut counts: BTreeMap<Id, u32> = BTreeMap::new();
     for Seen { id, redelivered } in &found.dead {
         *counts.entry(*id).or_default() += 1;
-        if ending == Ending::Kill && !redelivered {
+        // What expires after the restart dies anew.
+        if ending == Ending::Kill && !redelivered && id.publisher != EXPIRING {
             violations.push(format!("dead letter {id} is not flagged as redelivered"));
         }
         if !model.dead.contains_key(id) {
@@ -189,8 +204,11 @@ fn adopt(model: &mut Model, found: &Found) {
         for Seen { id, .. } in seen {
             let known = model.copies.get(queue).and_then(|copies| copies.get(id));
             let requeued = known.is_some_and(|copy| copy.requeued);
-            let (arrival, leaving) = (Arrival::Proven, Leaving::Stays);
-            here.insert(*id, Copy { arrival, leaving, delivered: true, requeued, rejected: false });
+            let arrival = Arrival::Proven;
+            let (leaving, rejected) =
+                if queue == TTL { (Leaving::Settled, true) } else { (Leaving::Stays, false) };
+            let copy = Copy { arrival, leaving, delivered: true, requeued, rejected, purged: false };
+            here.insert(*id, copy);
         }
     }
     model.copies = copies;
@@ -199,6 +217,10 @@ fn adopt(model: &mut Model, found: &Found) {
         let letter = model.dead.entry(*id).or_default();
         letter.least += 1;
         letter.most += 1;
+    }
+    // They expire, or have by now.
+    for id in model.copies.get(TTL).into_iter().flat_map(BTreeMap::keys) {
+        model.dead.entry(*id).or_default().most += 1;
     }
     model.transactions.clear();
 }

@@ -14,13 +14,13 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 use crate::{
-    churn,
+    backlogs, churn,
     consumers::{self, Habit},
     message::Id,
     model::Model,
     publishers::{self, Window},
     random::Random,
-    topology::{DEAD, QUEUES, REJECTING, ROUTES, TRANSACTED},
+    topology::{DEAD, LONG, PRIORITIES, QUEUES, REJECTING, ROUTES, TRANSACTED},
     transactions,
 };
 
@@ -100,6 +100,9 @@ impl Load {
         load.spawn("unconfirmed", random, |peer| publishers::run(peer, 6, ROUTES, Window::Unconfirmed));
         load.spawn("transactions", random, |peer| transactions::run(peer, 7, TRANSACTED));
         load.spawn("churn", random, |peer| churn::run(peer, 8));
+        load.spawn("backlogs", random, |peer| backlogs::publish(peer, 11));
+        load.spawn("long", random, |peer| backlogs::consume(peer, LONG));
+        load.spawn("priorities", random, |peer| backlogs::consume(peer, PRIORITIES));
         for queue in QUEUES.iter().chain([&DEAD]) {
             let habit = match *queue {
                 DEAD => Habit::AckDead,

@@ -6,6 +6,10 @@
 //! `cargo test --test crash` takes some seconds: a few kills under load ([`cycles`]) and, one test for each
 //! line of the behaviour reference, what a restart keeps and what it does not ([`restart`]).
 //!
+//! Some settings change from start to start, chosen by the seed: the log is trimmed all the time, long queues
+//! go to disk, syncs are left to the kernel where no power is cut ([`settings`]). In the end everything is
+//! consumed, and the disk must be free again ([`footprint`]).
+//!
 //! The long runs, of which the first is only a longer one and the others need Linux, root, `mkfs.ext4`,
 //! `python3` and `strace`; they say so and pass where these are missing, and leave nothing mounted:
 //!
@@ -17,14 +21,18 @@
 //! cargo test --test crash -- --ignored
 //! ```
 //!
+//! `LEVERET_CRASH_BINARY` is the broker to try, for example the release build under a harness for debugging.
+//!
 //! A failure prints the seed, which `LEVERET_CRASH_SEED` takes, and where the broker's log and data are
 //! kept. The seed repeats what the load does and when it is interrupted, not how the threads interleave.
 
+mod backlogs;
 mod churn;
 mod consumers;
 mod cycles;
 mod disk;
 mod failing_syncs;
+mod footprint;
 mod full_disk;
 mod isolated;
 mod judge;
@@ -33,10 +41,12 @@ mod look;
 mod message;
 mod model;
 mod patience;
+mod pinned;
 mod place;
 mod power;
 mod publishers;
 mod random;
 mod restart;
+mod settings;
 mod topology;
 mod transactions;

@@ -9,6 +9,13 @@ use lapin::{BasicProperties, message::Delivery};
 
 use crate::random::Random;
 
+/// Whose messages are transient: a restart is their end.
+pub const TRANSIENT: u16 = 90;
+/// Whose messages expire by themselves.
+pub const EXPIRING: u16 = 91;
+/// Messages have priorities below this.
+const PRIORITIES: u32 = 6;
+
 /// Which message of which publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {
@@ -24,9 +31,23 @@ impl fmt::Display for Id {
 }
 
 impl Id {
-    /// Properties of a persistent message of this name.
+    /// Properties of the message of this name.
     pub fn properties(self) -> BasicProperties {
-        BasicProperties::default().with_delivery_mode(2).with_message_id(self.to_string().into())
+        let properties = BasicProperties::default().with_delivery_mode(self.delivery_mode());
+        properties.with_priority(self.priority()).with_message_id(self.to_string().into())
+    }
+
+    pub fn is_transient(self) -> bool {
+        self.publisher == TRANSIENT
+    }
+
+    fn delivery_mode(self) -> u8 {
+        if self.is_transient() { 1 } else { 2 }
+    }
+
+    /// It matters in queues with priorities only.
+    pub fn priority(self) -> u8 {
+        u8::try_from(self.serial % PRIORITIES).expect("few priorities")
     }
 
     /// The body that belongs to this name.
@@ -52,7 +73,7 @@ impl Id {
             return Err(format!("torn: message {id} has {length} octets, only the first {same} are right"));
         }
         match delivery.properties.delivery_mode() {
-            Some(2) => Ok(id),
+            Some(mode) if *mode == id.delivery_mode() => Ok(id),
             other => Err(format!("message {id} has the delivery-mode {other:?}")),
         }
     }

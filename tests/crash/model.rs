@@ -46,6 +46,8 @@ pub struct Copy {
     pub delivered: bool,
     pub requeued: bool,
     pub rejected: bool,
+    /// Purged, which the broker has confirmed.
+    pub purged: bool,
 }
 
 /// The copies of one message in the dead-letter queue. Usually there is one; but a message that came back
@@ -98,8 +100,14 @@ impl Model {
         let id = Id { publisher, serial: *serial, length };
         let arrival = tx.map_or(Arrival::Sent, Arrival::Within);
         for queue in queues {
-            let fresh =
-                Copy { arrival, leaving: Leaving::Stays, delivered: false, requeued: false, rejected: false };
+            let fresh = Copy {
+                arrival,
+                leaving: Leaving::Stays,
+                delivered: false,
+                requeued: false,
+                rejected: false,
+                purged: false,
+            };
             self.copies.entry((*queue).to_owned()).or_default().insert(id, fresh);
         }
         id
@@ -139,6 +147,27 @@ impl Model {
     pub fn requeue(&mut self, queue: &str, id: Id) {
         if let Some(copy) = self.copy(queue, id) {
             copy.requeued = true;
+        }
+    }
+
+    /// A purge is about to be sent. It is not synced.
+    pub fn purging(&mut self, queue: &str) {
+        for copy in self.copies.get_mut(queue).into_iter().flat_map(BTreeMap::values_mut) {
+            copy.leaving = Leaving::Settled;
+        }
+    }
+
+    /// purge-ok has arrived.
+    pub fn purged(&mut self, queue: &str) {
+        for copy in self.copies.get_mut(queue).into_iter().flat_map(BTreeMap::values_mut) {
+            copy.purged = copy.leaving == Leaving::Settled;
+        }
+    }
+
+    /// The broker is another: what was transient is gone.
+    pub fn restarted(&mut self) {
+        for copies in self.copies.values_mut() {
+            copies.retain(|id, _| !id.is_transient());
         }
     }
 

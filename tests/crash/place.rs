@@ -1,6 +1,7 @@
 //! The built binary on a data directory that outlives it, and the ways to end it.
 
 use std::{
+    env,
     fs::{self, OpenOptions},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -14,25 +15,38 @@ use lapin::{Channel, Connection, ConnectionProperties};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::patience::{PATIENCE, within};
+use crate::{
+    patience::{PATIENCE, within},
+    settings::{DEFAULT, Settings},
+};
 
 /// Where brokers run one after the other: their data and their log. Kept when the test fails.
 pub struct Place {
     directory: Option<TempDir>,
     data: PathBuf,
+    settings: Settings,
 }
 
 impl Place {
     pub fn new() -> Place {
         let directory = tempfile::Builder::new().prefix("leveret-crash-").tempdir().unwrap();
         let data = directory.path().join("data");
-        Place { directory: Some(directory), data }
+        Place { directory: Some(directory), data, settings: DEFAULT }
     }
 
     /// The same, with the data elsewhere.
     pub fn with_data(mut self, data: &Path) -> Place {
         self.data = data.to_owned();
         self
+    }
+
+    /// What brokers started from now on are set to.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     pub fn path(&self) -> &Path {
@@ -53,7 +67,9 @@ impl Place {
 
     /// Starts a broker below a command such as strace, which must end as the broker ends.
     pub fn try_start(&self, wrapper: &[&str]) -> Result<Broker, ExitStatus> {
-        let binary = env!("CARGO_BIN_EXE_leveret");
+        // The release binary, perhaps, under a harness that is built for debugging.
+        let other = env::var("LEVERET_CRASH_BINARY").ok();
+        let binary = other.as_deref().unwrap_or(env!("CARGO_BIN_EXE_leveret"));
         let words = [wrapper, &[binary]].concat();
         let mut command = Command::new(words[0]);
         let log = OpenOptions::new().create(true).append(true).open(self.path().join("log")).unwrap();
@@ -66,6 +82,7 @@ impl Place {
             .env("LEVERET_RABBITMQ_CONF", "none")
             .args(["--management", "none", "--amqp", "127.0.0.1:0", "--data-dir"])
             .arg(&self.data)
+            .args(self.settings.iter().flat_map(|setting| ["--set", *setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log);

@@ -5,9 +5,11 @@ use std::time::Duration;
 use crate::{
     cycles::{cycles, first, interrupted, seeded, verify},
     disk::Disk,
+    footprint::emptied,
     isolated::inside,
     load::Shared,
     place::{Ending, Place},
+    settings::{self, chosen},
 };
 
 const DISK_MEBIBYTES: u64 = 2048;
@@ -23,7 +25,7 @@ async fn confirmed_messages_survive_power_cut_after_power_cut() {
         eprintln!("skipped: no loop device, or no mkfs.ext4");
         return;
     };
-    let place = place.with_data(&disk.data());
+    let mut place = place.with_data(&disk.data());
     let mut broker = first(&place, &shared).await;
     for cycle in 1..=cycles(5) {
         // The broker goes on for a moment, and must not promise anything in it.
@@ -35,9 +37,10 @@ async fn confirmed_messages_survive_power_cut_after_power_cut() {
         })
         .await;
         disk.restore();
+        place.set(chosen(&mut random, settings::SYNCED));
         broker = place.start();
         verify(&broker, &shared, Ending::Kill, cycle).await;
     }
-    // Before the disk is taken away.
-    broker.end(Ending::Kill).await;
+    // Its broker ends before the disk is taken away.
+    emptied(&mut place, broker, &shared).await;
 }

@@ -12,8 +12,19 @@ pub const DEAD: &str = "dead";
 pub const REJECTING: &str = "direct.1";
 /// Where transactions take messages from.
 pub const TRANSACTED: &str = "tx";
-pub const QUEUES: &[&str] =
-    &["direct.0", REJECTING, "fan.0", "fan.1", "fan.2", "topic.0", "topic.1", TRANSACTED];
+/// Backlogs of several MiB are in these: one with consumers that also reject, one with priorities, and one
+/// whose messages expire.
+pub const LONG: &str = "long";
+pub const PRIORITIES: &str = "priorities";
+pub const TTL: &str = "ttl";
+/// Nobody consumes from this one.
+pub const UNTOUCHED: &str = "fan.2";
+pub const QUEUES: &[&str] = &[
+    "direct.0", REJECTING, "fan.0", "fan.1", UNTOUCHED, "topic.0", "topic.1", TRANSACTED, LONG, PRIORITIES,
+    TTL,
+];
+const TTL_MILLIS: i32 = 300;
+const PRIORITY_MAX: i32 = 10;
 /// The exchange of queues and bindings that come and go.
 pub const CHURN: &str = "churn";
 const EXCHANGES: &[(&str, ExchangeKind)] =
@@ -66,7 +77,13 @@ pub async fn declare(channel: &Channel, model: &mut Model) {
     }
     for name in QUEUES.iter().chain([&DEAD]) {
         let mut arguments = FieldTable::default();
-        if *name == REJECTING {
+        if *name == PRIORITIES {
+            arguments.insert("x-max-priority".into(), lapin::types::AMQPValue::LongInt(PRIORITY_MAX));
+        }
+        if *name == TTL {
+            arguments.insert("x-message-ttl".into(), lapin::types::AMQPValue::LongInt(TTL_MILLIS));
+        }
+        if [REJECTING, LONG, TTL].contains(name) {
             arguments.insert("x-dead-letter-exchange".into(), text(""));
             arguments.insert("x-dead-letter-routing-key".into(), text(DEAD));
         }

@@ -43,6 +43,7 @@ groups! {
     queue_errors: "2.4 queue errors",
     basic_errors: "2.5 basic errors",
     exchanges: "3 exchanges",
+    further_exchanges: "3.8 further exchange types",
     matching: "3.6-3.7 topic and headers",
     queues: "4.1-4.2, 4.5 queues",
     arguments: "4.3 queue arguments",

@@ -86,6 +86,19 @@ impl<'a> TableRef<'a> {
     pub fn find(&self, key: &[u8]) -> Option<FieldRef<'a>> {
         self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
+
+    /// Appends the octets of the fields whose names `keep` keeps.
+    pub fn copy_fields(&self, out: &mut Vec<u8>, keep: impl Fn(&[u8]) -> bool) {
+        let mut fields = self.iter();
+        loop {
+            let before = fields.rest();
+            let Some((name, _)) = fields.next() else { return };
+            if keep(name) {
+                let length = before.len() - fields.rest().len();
+                out.extend_from_slice(before.get(..length).unwrap_or_default());
+            }
+        }
+    }
 }
 
 impl<'a> ArrayRef<'a> {

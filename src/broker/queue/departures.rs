@@ -90,10 +90,14 @@ impl<O: Outlet> Queue<O> {
             if self.deleted {
                 continue;
             }
+            let returns = entry.returns.saturating_add(1);
+            if self.settings.delivery_limit.is_some_and(|limit| limit < returns) {
+                self.bury(entry, Death::DeliveryLimit, effects);
+                continue;
+            }
             if entry.logged {
                 effects.log.returned.push(entry.sequence);
             }
-            let returns = entry.returns.saturating_add(1);
             self.ready.put_back(Entry { redelivered: true, returns, ..entry });
         }
         self.release(consumer, deliveries);

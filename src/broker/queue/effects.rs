@@ -16,6 +16,8 @@ pub enum Death {
     Rejected,
     Expired,
     MaxLength,
+    /// Given back too often (QQ-04).
+    DeliveryLimit,
 }
 
 /// What an operation asks its caller to do once the lock is gone.

@@ -21,7 +21,7 @@ const FETCHES_MAX: usize = 2;
 /// Ready messages of one priority.
 #[derive(Debug, Default)]
 pub struct Lane {
-    /// Requeued messages by sequence number. Invariant: all are older than anything else here, because
+    /// Requeued messages by sequence number; in the lane for them of a quorum queue, by time of return. Invariant: all are older than anything else here, because
     /// messages leave a lane from the front only.
     returned: BTreeMap<u64, Entry>,
     head: VecDeque<Entry>,
@@ -54,8 +54,8 @@ impl Lane {
         }
     }
 
-    pub fn put_back(&mut self, entry: Entry) {
-        self.returned.insert(entry.sequence, entry);
+    pub fn put_back(&mut self, key: u64, entry: Entry) {
+        self.returned.insert(key, entry);
     }
 
     /// When the next to leave expires; `None` also while it is being fetched, as nothing can be done then.

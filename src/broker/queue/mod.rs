@@ -97,7 +97,7 @@ pub struct Queue<O> {
 impl<O: Outlet> Queue<O> {
     pub fn new(settings: QueueSettings, now: Millis) -> Queue<O> {
         Queue {
-            ready: Ready::new(settings.max_priority),
+            ready: if settings.quorum { Ready::quorum() } else { Ready::new(settings.max_priority) },
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
             page_waiters: Vec::new(),
@@ -118,6 +118,12 @@ impl<O: Outlet> Queue<O> {
             unacknowledged: self.unacknowledged,
             consumers: self.consumers.count(),
         }
+    }
+
+    /// What is ready and in memory.
+    #[cfg(test)]
+    pub fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.ready.resident()
     }
 
     pub fn is_deleted(&self) -> bool {
@@ -201,7 +207,7 @@ impl<O: Outlet> Queue<O> {
             (Some(queue), Some(message)) => now.saturating_add(queue.min(message)),
             (Some(only), None) | (None, Some(only)) => now.saturating_add(only),
         };
-        let logged = self.settings.durable && message.is_persistent();
+        let logged = self.settings.durable && (message.is_persistent() || self.settings.quorum);
         Entry { message, sequence, deadline, returns: 0, redelivered: false, logged }
     }
 

@@ -22,9 +22,18 @@ pub struct Ready {
     away_count: u64,
     away_bytes: u64,
     next_page: u64,
+    /// In a quorum queue: the key of the next message that comes back. They come first whatever their priority,
+    /// in the order in which they came back (QQ-06).
+    next_return: Option<u64>,
     /// The lane whose next pages somebody needs, or will need soon.
     thirsty: Option<usize>,
 }
+
+/// The priorities of quorum queues, and that of messages without one (QQ-07).
+const QUORUM_PRIORITY_MAX: u8 = 31;
+const QUORUM_PRIORITY_DEFAULT: u8 = 4;
+/// Greater than any sequence number, so that what came back before a restart precedes what does after.
+const FIRST_RETURN: u64 = 1 << 63;
 
 impl Ready {
     /// `max_priority` is x-max-priority; 0 for a queue without priorities.
@@ -38,8 +47,14 @@ impl Ready {
             away_count: 0,
             away_bytes: 0,
             next_page: 0,
+            next_return: None,
             thirsty: None,
         }
+    }
+
+    /// For a quorum queue: 32 priorities, and a lane above them for what came back (QQ-06, QQ-07).
+    pub fn quorum() -> Ready {
+        Ready { next_return: Some(FIRST_RETURN), ..Ready::new(QUORUM_PRIORITY_MAX + 1) }
     }
 
     pub fn count(&self) -> u64 {
@@ -63,6 +78,10 @@ impl Ready {
     /// The lane of a message: its priority, at most the queue's highest (PRI-01).
     #[inline]
     fn lane_of(&self, entry: &Entry) -> usize {
+        if self.next_return.is_some() {
+            let priority = entry.message.given_priority().unwrap_or(QUORUM_PRIORITY_DEFAULT);
+            return usize::from(priority.min(QUORUM_PRIORITY_MAX));
+        }
         if self.lanes.len() == 1 {
             return 0;
         }
@@ -102,10 +121,19 @@ impl Ready {
 
     /// Puts a message back where it was (BAS-63).
     pub fn put_back(&mut self, entry: Entry) {
-        let lane = self.lane_of(&entry);
+        match self.next_return {
+            None => self.put_back_at(self.lane_of(&entry), entry.sequence, entry),
+            Some(next) => {
+                self.next_return = Some(next + 1);
+                self.put_back_at(self.lanes.len() - 1, next, entry);
+            }
+        }
+    }
+
+    fn put_back_at(&mut self, lane: usize, key: u64, entry: Entry) {
         self.account(lane, &entry);
         if let Some(lane) = self.lanes.get_mut(lane) {
-            lane.put_back(entry);
+            lane.put_back(key, entry);
         }
     }
 
@@ -259,6 +287,9 @@ impl Ready {
 
     /// Adds a message that was there before, in ascending order, after all pages.
     pub fn restore(&mut self, entry: Entry) {
+        if self.next_return.is_some() && entry.returns != 0 {
+            return self.put_back_at(self.lanes.len() - 1, entry.sequence, entry);
+        }
         let lane = self.lane_of(&entry);
         self.account(lane, &entry);
         if let Some(lane) = self.lanes.get_mut(lane) {
@@ -281,7 +312,8 @@ impl Ready {
     pub fn take_all(&mut self) -> Ready {
         let highest = u8::try_from(self.lanes.len() - 1).unwrap_or(u8::MAX);
         // Answers to questions from before must not be taken for answers to later ones.
-        let next = Ready { next_page: self.next_page, ..Ready::new(highest) };
+        let (next_page, next_return) = (self.next_page, self.next_return);
+        let next = Ready { next_page, next_return, ..Ready::new(highest) };
         std::mem::replace(self, next)
     }
 

@@ -17,6 +17,10 @@ pub struct QueueSettings {
     /// 0 for a queue without priorities.
     pub max_priority: u8,
     pub single_active_consumer: bool,
+    /// A quorum queue: everything in it survives, returned messages come first, priorities are 0 to 31.
+    pub quorum: bool,
+    /// How often a message may be given back before it dies (QQ-04).
+    pub delivery_limit: Option<u32>,
     /// Whether dead messages go anywhere.
     pub dead_letters: bool,
 }

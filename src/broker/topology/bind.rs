@@ -4,7 +4,9 @@ use super::Topology;
 use super::binding::{Binding, BindingId, Destination, ExchangeId};
 use super::declare::refuse_default;
 use super::error::TopologyError;
+use crate::broker::queue_type::QueueType;
 use amq_protocol::types::FieldTable;
+use std::sync::Arc;
 
 /// What a bind did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,16 +90,15 @@ impl<Q: Clone> Topology<Q> {
             return Ok(Bound::Existing);
         }
         let source = binding.source;
-        if let Some(arguments) = binding.arguments() {
-            self.exchanges[source].router.validate(arguments)?;
-        }
+        let (name, queue_type) = self.end(binding.destination);
+        self.exchanges[source].router.validate(&binding, queue_type)?;
         binding.source_place = self.exchanges[source].outgoing.len();
         binding.destination_place = self.incoming_mut(binding.destination).len();
         let destination = binding.destination;
         let id = self.bindings.insert(binding);
         self.exchanges[source].outgoing.push(id);
         self.incoming_mut(destination).push(id);
-        self.exchanges[source].router.insert(&self.bindings[id]);
+        self.exchanges[source].router.insert(&self.bindings[id], &name);
         self.changed();
         Ok(Bound::Created)
     }
@@ -111,8 +112,9 @@ impl<Q: Clone> Topology<Q> {
     /// Removes a binding; returns its source if that is an auto-delete exchange that lost its last one.
     pub(super) fn remove_binding(&mut self, id: BindingId) -> Option<ExchangeId> {
         let binding = self.bindings.remove(id);
+        let (name, _) = self.end(binding.destination);
         let source = &mut self.exchanges[binding.source];
-        source.router.remove(&binding);
+        source.router.remove(&binding, &name);
         let is_bereft = source.auto_delete() && source.outgoing.len() == 1;
 
         // The last of each list takes the place of the removed one.
@@ -127,6 +129,14 @@ impl<Q: Clone> Topology<Q> {
         }
         self.changed();
         is_bereft.then_some(binding.source)
+    }
+
+    /// The name of a destination, and its type if it is a queue.
+    fn end(&self, destination: Destination) -> (Arc<str>, Option<QueueType>) {
+        match destination {
+            Destination::Queue(id) => (self.queues[id].name.clone(), Some(self.queues[id].queue_type)),
+            Destination::Exchange(id) => (self.exchanges[id].shared_name().clone(), None),
+        }
     }
 
     fn incoming_mut(&mut self, destination: Destination) -> &mut Vec<BindingId> {

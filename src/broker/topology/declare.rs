@@ -4,7 +4,7 @@ use super::Topology;
 use super::binding::ExchangeId;
 use super::error::TopologyError;
 use super::exchange::{ALTERNATE_EXCHANGE, Exchange, ExchangeDeclare};
-use super::kind::ExchangeKind;
+use super::kind::{ExchangeKind, Router};
 use crate::amqp::table::value_type_name;
 use crate::broker::arguments::inequivalence;
 use amq_protocol::types::{AMQPValue, FieldTable};
@@ -48,7 +48,8 @@ impl<Q: Clone> Topology<Q> {
             return Err(TopologyError::ReservedName { name: name.to_owned() });
         }
         self.check_arguments(name, &declare.arguments)?;
-        self.add_exchange(name, kind, declare);
+        let router = Router::new(kind, &declare.arguments)?;
+        self.add_exchange(name, router, declare);
         Ok(Declared::Created)
     }
 
@@ -80,9 +81,9 @@ impl<Q: Clone> Topology<Q> {
         true
     }
 
-    pub(super) fn add_exchange(&mut self, name: &str, kind: ExchangeKind, declare: ExchangeDeclare<'_>) {
+    pub(super) fn add_exchange(&mut self, name: &str, router: Router, declare: ExchangeDeclare<'_>) {
         let name: Arc<str> = name.into();
-        let id = self.exchanges.insert(Exchange::new(name.clone(), kind, declare));
+        let id = self.exchanges.insert(Exchange::new(name.clone(), router, declare));
         self.exchange_ids.insert(name, id);
         self.changed();
     }

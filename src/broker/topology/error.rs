@@ -85,6 +85,9 @@ pub enum TopologyError {
         /// Its virtual host.
         vhost: String,
     },
+    /// EXC-80 to EXC-87: what one of the further types of exchanges does not allow (406).
+    #[error("{0}")]
+    Further(#[from] FurtherError),
     /// EXC-70: `x-match` has an unknown value (406).
     #[error("Invalid x-match field value {value}; expected all, any, all-with-x, or any-with-x")]
     MatchValue {
@@ -96,6 +99,56 @@ pub enum TopologyError {
     MatchType {
         /// The field type it came with.
         found: &'static str,
+        /// The value as a term.
+        value: String,
+    },
+}
+
+/// Why an exchange beyond the types of AMQP itself refuses an argument or a binding.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FurtherError {
+    /// EXC-80: the weight is zero or negative.
+    #[error("The binding key must be greater than 0")]
+    WeightTooSmall,
+    /// EXC-80: the weight is greater than RabbitMQ allows.
+    #[error("The binding key must not exceed {max}")]
+    WeightTooLarge {
+        /// The greatest weight.
+        max: u64,
+    },
+    /// EXC-80: the binding key is no number.
+    #[error("The binding key must be an integer: {key}")]
+    WeightNotInteger {
+        /// The binding key as a term.
+        key: String,
+    },
+    /// EXC-83: both a header and a property to hash.
+    #[error("hash-header and hash-property are mutually exclusive")]
+    TwoHashSources,
+    /// EXC-83: a property that cannot be hashed.
+    #[error("Unsupported property: {name}")]
+    HashProperty {
+        /// The property asked for.
+        name: String,
+    },
+    /// EXC-85: a binding key where there must be none.
+    #[error("Non empty binding '{key}' key not permitted")]
+    KeyNotEmpty {
+        /// The binding key.
+        key: String,
+    },
+    /// EXC-85: the destination is an exchange.
+    #[error("Destination not found")]
+    NotAQueue,
+    /// EXC-85: the destination is a queue that is not of one node.
+    #[error("Queue type {module} not valid for this exchange type")]
+    QueueType {
+        /// The type, as texts name it.
+        module: &'static str,
+    },
+    /// EXC-87: how much to remember is not a positive integer.
+    #[error("Invalid argument {value}, 'x-recent-history-length' must be a positive integer")]
+    HistoryLength {
         /// The value as a term.
         value: String,
     },

@@ -55,7 +55,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(name: Arc<str>, kind: ExchangeKind, declare: ExchangeDeclare<'_>) -> Self {
+    pub(super) fn new(name: Arc<str>, router: Router, declare: ExchangeDeclare<'_>) -> Self {
         let ExchangeDeclare { kind: _, durable, auto_delete, internal, arguments } = declare;
         let alternate = arguments.inner().get(ALTERNATE_EXCHANGE).and_then(long_string);
         Self {
@@ -66,7 +66,7 @@ impl Exchange {
             arguments,
             alternate: alternate.map(String::into_boxed_str),
             alternate_by_policy: None,
-            router: Router::new(kind),
+            router,
             outgoing: Vec::new(),
             incoming: Vec::new(),
         }
@@ -74,6 +74,10 @@ impl Exchange {
 
     pub(super) fn set_alternate_by_policy(&mut self, name: Option<&str>) {
         self.alternate_by_policy = name.map(Into::into);
+    }
+
+    pub(super) fn shared_name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// Its name; empty for the default exchange.
@@ -104,6 +108,14 @@ impl Exchange {
     /// The arguments it was declared with.
     pub fn arguments(&self) -> &FieldTable {
         &self.arguments
+    }
+
+    /// How many messages it remembers for what is bound later; none but a recent-history exchange does (EXC-87).
+    pub fn history_length(&self) -> Option<u64> {
+        match &self.router {
+            Router::RecentHistory(history) => Some(history.length),
+            _ => None,
+        }
     }
 
     /// Where messages go that it routes nowhere; the argument wins over the policy (EXC-20).

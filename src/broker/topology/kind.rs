@@ -3,13 +3,20 @@
 //! Adding a type is adding its file, one variant of each enum here, and its name.
 
 use super::binding::{Binding, Destination};
+use super::consistent_hash::ConsistentHash;
 use super::direct::Direct;
 use super::error::TopologyError;
 use super::fanout::Fanout;
 use super::headers::Headers;
+use super::local_random;
+use super::modulus_hash::ModulusHash;
+use super::random::{Dice, Random};
+use super::recent_history::RecentHistory;
 use super::route::Message;
 use super::topic::{Topic, TopicScratch};
+use crate::broker::queue_type::QueueType;
 use amq_protocol::types::FieldTable;
+use std::sync::Arc;
 
 /// The type of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,11 +29,31 @@ pub enum ExchangeKind {
     Topic,
     /// Message headers matching the binding's arguments.
     Headers,
+    /// One destination by a hash and weights.
+    ConsistentHash,
+    /// One destination by a hash.
+    ModulusHash,
+    /// One destination, whichever.
+    Random,
+    /// One queue of this node, whichever.
+    LocalRandom,
+    /// Everything bound, and the last messages for what is bound later.
+    RecentHistory,
 }
 
 impl ExchangeKind {
     /// Every type, for listings.
-    pub const ALL: [Self; 4] = [Self::Direct, Self::Fanout, Self::Topic, Self::Headers];
+    pub const ALL: [Self; 9] = [
+        Self::Direct,
+        Self::Fanout,
+        Self::Topic,
+        Self::Headers,
+        Self::ConsistentHash,
+        Self::ModulusHash,
+        Self::Random,
+        Self::LocalRandom,
+        Self::RecentHistory,
+    ];
 
     /// The type with this name; CH-24 if there is none.
     pub fn named(name: &str) -> Result<Self, TopologyError> {
@@ -41,6 +68,11 @@ impl ExchangeKind {
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::ConsistentHash => "x-consistent-hash",
+            Self::ModulusHash => "x-modulus-hash",
+            Self::Random => "x-random",
+            Self::LocalRandom => "x-local-random",
+            Self::RecentHistory => "x-recent-history",
         }
     }
 }
@@ -52,16 +84,34 @@ pub(super) enum Router {
     Fanout(Fanout),
     Topic(Topic),
     Headers(Headers),
+    ConsistentHash(ConsistentHash),
+    ModulusHash(ModulusHash),
+    Random(Random),
+    LocalRandom(Random),
+    RecentHistory(RecentHistory),
+}
+
+/// What routers work with, kept between messages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RouterScratch {
+    pub(super) topic: TopicScratch,
+    pub(super) dice: Dice,
 }
 
 impl Router {
-    pub(super) fn new(kind: ExchangeKind) -> Self {
-        match kind {
+    /// The router of an exchange declared with these arguments.
+    pub(super) fn new(kind: ExchangeKind, arguments: &FieldTable) -> Result<Self, TopologyError> {
+        Ok(match kind {
             ExchangeKind::Direct => Self::Direct(Direct::default()),
             ExchangeKind::Fanout => Self::Fanout(Fanout::default()),
             ExchangeKind::Topic => Self::Topic(Topic::default()),
             ExchangeKind::Headers => Self::Headers(Headers::default()),
-        }
+            ExchangeKind::ConsistentHash => Self::ConsistentHash(ConsistentHash::new(arguments)?),
+            ExchangeKind::ModulusHash => Self::ModulusHash(ModulusHash::default()),
+            ExchangeKind::Random => Self::Random(Random::default()),
+            ExchangeKind::LocalRandom => Self::LocalRandom(Random::default()),
+            ExchangeKind::RecentHistory => Self::RecentHistory(RecentHistory::new(arguments)?),
+        })
     }
 
     pub(super) fn kind(&self) -> ExchangeKind {
@@ -70,34 +120,68 @@ impl Router {
             Self::Fanout(_) => ExchangeKind::Fanout,
             Self::Topic(_) => ExchangeKind::Topic,
             Self::Headers(_) => ExchangeKind::Headers,
+            Self::ConsistentHash(_) => ExchangeKind::ConsistentHash,
+            Self::ModulusHash(_) => ExchangeKind::ModulusHash,
+            Self::Random(_) => ExchangeKind::Random,
+            Self::LocalRandom(_) => ExchangeKind::LocalRandom,
+            Self::RecentHistory(_) => ExchangeKind::RecentHistory,
         }
     }
 
-    /// Whether a binding with these arguments may be made.
-    pub(super) fn validate(&self, arguments: &FieldTable) -> Result<(), TopologyError> {
+    /// Whether messages with the same routing keys go the same way for as long as the bindings stand, and all that
+    /// counts of them is where they go.
+    pub(super) fn is_by_keys(&self) -> bool {
         match self {
-            Self::Headers(_) => Headers::validate(arguments),
-            Self::Direct(_) | Self::Fanout(_) | Self::Topic(_) => Ok(()),
+            Self::Direct(_) | Self::Fanout(_) | Self::Topic(_) | Self::ModulusHash(_) => true,
+            Self::ConsistentHash(ring) => ring.is_by_keys(),
+            Self::Headers(_) | Self::Random(_) | Self::LocalRandom(_) | Self::RecentHistory(_) => false,
         }
     }
 
-    /// Takes in a binding whose arguments passed [`Router::validate`].
-    pub(super) fn insert(&mut self, binding: &Binding) {
+    /// Whether a binding may be made; its destination is a queue of this type, or an exchange.
+    pub(super) fn validate(
+        &self,
+        binding: &Binding,
+        queue_type: Option<QueueType>,
+    ) -> Result<(), TopologyError> {
+        match self {
+            Self::Headers(_) => binding.arguments().map_or(Ok(()), Headers::validate),
+            Self::ConsistentHash(_) => Ok(ConsistentHash::validate(binding)?),
+            Self::LocalRandom(_) => Ok(local_random::validate(binding, queue_type)?),
+            Self::Direct(_)
+            | Self::Fanout(_)
+            | Self::Topic(_)
+            | Self::ModulusHash(_)
+            | Self::Random(_)
+            | Self::RecentHistory(_) => Ok(()),
+        }
+    }
+
+    /// Takes in a binding that passed [`Router::validate`]; `name` is its destination's.
+    pub(super) fn insert(&mut self, binding: &Binding, name: &Arc<str>) {
         match self {
             Self::Direct(direct) => direct.insert(binding),
             Self::Fanout(fanout) => fanout.insert(binding),
             Self::Topic(topic) => topic.insert(binding),
             Self::Headers(headers) => headers.insert(binding),
+            Self::ConsistentHash(ring) => ring.insert(binding),
+            Self::ModulusHash(row) => row.insert(binding, name),
+            Self::Random(random) | Self::LocalRandom(random) => random.insert(binding),
+            Self::RecentHistory(history) => history.fanout.insert(binding),
         }
     }
 
     /// Takes out a binding that was inserted.
-    pub(super) fn remove(&mut self, binding: &Binding) {
+    pub(super) fn remove(&mut self, binding: &Binding, name: &str) {
         match self {
             Self::Direct(direct) => direct.remove(binding),
             Self::Fanout(fanout) => fanout.remove(binding),
             Self::Topic(topic) => topic.remove(binding),
             Self::Headers(headers) => headers.remove(binding),
+            Self::ConsistentHash(ring) => ring.remove(binding),
+            Self::ModulusHash(row) => row.remove(binding, name),
+            Self::Random(random) | Self::LocalRandom(random) => random.remove(binding),
+            Self::RecentHistory(history) => history.fanout.remove(binding),
         }
     }
 
@@ -105,14 +189,20 @@ impl Router {
     pub(super) fn route(
         &self,
         message: Message<'_>,
-        scratch: &mut TopicScratch,
+        scratch: &mut RouterScratch,
         found: &mut Vec<Destination>,
     ) {
         match self {
             Self::Direct(direct) => message.keys.iter().for_each(|key| direct.route(key, found)),
             Self::Fanout(fanout) => fanout.route(found),
-            Self::Topic(topic) => message.keys.iter().for_each(|key| topic.route(key, scratch, found)),
+            Self::Topic(topic) => {
+                message.keys.iter().for_each(|key| topic.route(key, &mut scratch.topic, found));
+            }
             Self::Headers(headers) => headers.route(message.headers, found),
+            Self::ConsistentHash(ring) => ring.route(message, found),
+            Self::ModulusHash(row) => row.route(&message.keys, found),
+            Self::Random(random) | Self::LocalRandom(random) => random.route(&mut scratch.dice, found),
+            Self::RecentHistory(history) => history.fanout.route(found),
         }
     }
 }

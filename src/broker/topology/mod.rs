@@ -2,7 +2,8 @@
 //!
 //! [`Topology`] knows exchanges and queues by name and the bindings between them, indexed in both directions, so
 //! that no operation costs more than the bindings it touches. Each exchange type keeps its bindings in the form
-//! it matches by (`direct`, `fanout`, `topic`, `headers`); `route` walks from exchange to exchange.
+//! it matches by (`direct`, `fanout`, `topic`, `headers`, and RabbitMQ's further types `consistent_hash`,
+//! `modulus_hash`, `random`, `local_random`, `recent_history`); `route` walks from exchange to exchange.
 //!
 //! | file | job |
 //! |---|---|
@@ -15,17 +16,23 @@
 
 mod bind;
 mod binding;
+mod consistent_hash;
 mod declare;
 mod direct;
 mod error;
 mod exchange;
 mod fanout;
+mod hashing;
 mod headers;
 mod intern;
 mod kind;
 mod list;
+mod local_random;
+mod modulus_hash;
 mod multiset;
 mod queues;
+mod random;
+mod recent_history;
 mod route;
 mod seen;
 mod slab;
@@ -33,17 +40,18 @@ mod topic;
 
 pub use bind::{Bound, Unbound};
 pub use declare::{Declared, Deleted};
-pub use error::TopologyError;
+pub use error::{FurtherError, TopologyError};
 pub use exchange::{Exchange, ExchangeDeclare};
 pub use kind::ExchangeKind;
 pub use list::{BindingView, DestinationView};
 pub use queues::RemovedQueue;
-pub use route::{RouteInfo, RoutingKeys, Scratch};
+pub use route::{RouteInfo, RoutingKeys, Scratch, Traits};
 
 use binding::{Bindings, ExchangeId, QueueId};
 use exchange::{PREDECLARED, TRACE_EXCHANGE};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use kind::Router;
 use queues::QueueEntry;
 use slab::Slab;
 use std::sync::Arc;
@@ -80,7 +88,8 @@ impl<Q: Clone> Topology<Q> {
                 internal: name == TRACE_EXCHANGE,
                 arguments: Default::default(),
             };
-            topology.add_exchange(name, kind, declare);
+            let router = Router::new(kind, &declare.arguments).expect("they need no arguments");
+            topology.add_exchange(name, router, declare);
         }
         topology
     }

@@ -73,6 +73,11 @@ impl<T: Copy + Eq + Hash> Multiset<T> {
         self.entries.len()
     }
 
+    /// The distinct value at this place, below [`Multiset::len`]; places change with every removal.
+    pub(super) fn at(&self, place: usize) -> Option<T> {
+        self.entries.get(place).map(|entry| entry.value)
+    }
+
     /// The distinct values.
     pub(super) fn iter(&self) -> impl Iterator<Item = T> {
         self.entries.iter().map(|entry| entry.value)

@@ -2,6 +2,7 @@
 
 use super::Topology;
 use super::binding::BindingId;
+use crate::broker::queue_type::QueueType;
 use std::sync::Arc;
 
 /// A queue known to routing.
@@ -9,6 +10,7 @@ use std::sync::Arc;
 pub(super) struct QueueEntry<Q> {
     pub(super) name: Arc<str>,
     pub(super) handle: Q,
+    pub(super) queue_type: QueueType,
     pub(super) durable: bool,
     pub(super) incoming: Vec<BindingId>,
 }
@@ -25,13 +27,14 @@ pub struct RemovedQueue<Q> {
 impl<Q: Clone> Topology<Q> {
     /// Makes a queue known, without bindings but the implicit one; false if the name is taken.
     #[must_use]
-    pub fn insert_queue(&mut self, name: &str, handle: Q, durable: bool) -> bool {
+    pub fn insert_queue(&mut self, name: &str, handle: Q, queue_type: QueueType, durable: bool) -> bool {
         if self.queue_ids.contains_key(name) {
             return false;
         }
         let name: Arc<str> = name.into();
         let incoming = Vec::new();
-        let id = self.queues.insert(QueueEntry { name: name.clone(), handle, durable, incoming });
+        let entry = QueueEntry { name: name.clone(), handle, queue_type, durable, incoming };
+        let id = self.queues.insert(entry);
         self.queue_ids.insert(name, id);
         self.changed();
         true

@@ -7,10 +7,11 @@ use super::Topology;
 use super::binding::{Destination, ExchangeId};
 use super::error::TopologyError;
 use super::exchange::Exchange;
-use super::kind::ExchangeKind;
+use super::kind::RouterScratch;
+use super::random::Dice;
 use super::seen::Seen;
-use super::topic::TopicScratch;
 use crate::amqp::table::TableRef;
+use std::sync::Arc;
 
 /// The routing keys of a message, as the octets they came as.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +33,23 @@ impl<'a> RoutingKeys<'a> {
     }
 }
 
+/// What some exchanges route by, beside the routing keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traits<'a> {
+    /// The headers table.
+    pub headers: Option<TableRef<'a>>,
+    /// All properties, as checked octets.
+    pub properties: &'a [u8],
+}
+
 /// What the caller may conclude from a route besides the queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteInfo {
-    /// Whether a headers exchange took part. If not, the same exchange and keys lead to the same queues for as
-    /// long as [`Topology::generation`] stands still.
-    pub depends_on_headers: bool,
+    /// Whether the same exchange and keys lead to the same queues for as long as [`Topology::generation`] stands
+    /// still, and nothing else has to be done for the message.
+    pub by_keys_alone: bool,
+    /// Whether exchanges took part that remember messages; [`Topology::histories`] names them.
+    pub is_remembered: bool,
 }
 
 /// Space to route in, kept between messages so that routing does not allocate.
@@ -46,7 +58,15 @@ pub struct Scratch {
     exchanges: Seen,
     queues: Seen,
     found: Vec<Destination>,
-    topic: TopicScratch,
+    router: RouterScratch,
+}
+
+impl Scratch {
+    /// With a seed for choices at random; without one they are the same for every new scratch.
+    pub fn seeded(seed: u64) -> Self {
+        let dice = Dice::seeded(seed);
+        Self { router: RouterScratch { dice, ..Default::default() }, ..Self::default() }
+    }
 }
 
 /// What exchanges match by.
@@ -54,6 +74,7 @@ pub struct Scratch {
 pub(super) struct Message<'a> {
     pub(super) keys: RoutingKeys<'a>,
     pub(super) headers: TableRef<'a>,
+    pub(super) properties: &'a [u8],
 }
 
 impl<Q: Clone> Topology<Q> {
@@ -71,28 +92,39 @@ impl<Q: Clone> Topology<Q> {
         &self,
         exchange: &str,
         keys: &RoutingKeys<'_>,
-        headers: Option<TableRef<'_>>,
+        traits: &Traits<'_>,
         out: &mut Vec<Q>,
         scratch: &mut Scratch,
     ) -> Result<RouteInfo, TopologyError> {
         scratch.queues.clear();
+        scratch.exchanges.clear();
         if exchange.is_empty() {
             self.route_by_name(keys, out, scratch);
-            return Ok(RouteInfo { depends_on_headers: false });
+            return Ok(RouteInfo { by_keys_alone: true, is_remembered: false });
         }
         let first = self.exchange_id(exchange).ok_or_else(|| self.no_exchange(exchange))?;
-        scratch.exchanges.clear();
         scratch.exchanges.insert(first);
-        let message = Message { keys: *keys, headers: headers.unwrap_or_default() };
-        let mut depends_on_headers = false;
+        let Traits { headers, properties } = *traits;
+        let message = Message { keys: *keys, headers: headers.unwrap_or_default(), properties };
+        let mut info = RouteInfo { by_keys_alone: true, is_remembered: false };
         let mut walked = 0;
         while let Some(id) = scratch.exchanges.at(walked) {
             walked += 1;
             let exchange = &self.exchanges[id];
-            depends_on_headers |= exchange.kind() == ExchangeKind::Headers;
+            info.by_keys_alone &= exchange.router.is_by_keys();
+            info.is_remembered |= exchange.history_length().is_some();
             self.expand(exchange, message, out, scratch);
         }
-        Ok(RouteInfo { depends_on_headers })
+        Ok(info)
+    }
+
+    /// The exchanges that the message routed last with this scratch went through and that remember it, with how
+    /// many messages each remembers (EXC-87). Nothing may have changed since.
+    pub fn histories(&self, scratch: &Scratch) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        scratch.exchanges.iter().filter_map(|id| {
+            let exchange = &self.exchanges[id];
+            exchange.history_length().map(|length| (exchange.shared_name(), length))
+        })
     }
 
     /// The default exchange: every queue is bound to it by its name (EXC-11).
@@ -106,7 +138,7 @@ impl<Q: Clone> Topology<Q> {
     /// Follows the bindings of one exchange that match.
     fn expand(&self, exchange: &Exchange, message: Message<'_>, out: &mut Vec<Q>, scratch: &mut Scratch) {
         let mut found = std::mem::take(&mut scratch.found);
-        exchange.router.route(message, &mut scratch.topic, &mut found);
+        exchange.router.route(message, &mut scratch.router, &mut found);
         if found.is_empty() {
             let alternate = self.alternate(exchange).map(Destination::Exchange);
             self.reach(alternate, out, scratch);

@@ -48,6 +48,11 @@ impl Seen {
         self.order.get(place).copied()
     }
 
+    /// All of them, in the order they were met.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.order.iter().copied()
+    }
+
     fn mark_all(&mut self) {
         for place in 0..self.order.len() {
             self.mark(self.order[place]);

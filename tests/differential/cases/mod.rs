@@ -11,6 +11,7 @@ pub mod equivalence;
 pub mod exchange_errors;
 pub mod exchanges;
 pub mod framing;
+pub mod further_exchanges;
 pub mod handshake;
 pub mod matching;
 pub mod publishing;

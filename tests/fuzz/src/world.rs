@@ -7,7 +7,11 @@ use std::{
 
 use leveret::{
     amqp::{AMQPClass, AMQPValue, ChannelId, Failure, FieldTable, ReplyCode, channel, connection, queue},
-    broker::{Message, Parts, memory::Account, queue::{Effects, Got}},
+    broker::{
+        Message, Parts,
+        memory::Account,
+        queue::{Effects, Got},
+    },
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, QueueRef},
     session::SessionSettings,
 };

@@ -3,7 +3,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use leveret::amqp::FieldTable;
-use leveret::broker::topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology};
+use leveret::broker::queue_type::QueueType;
+use leveret::broker::topology::{ExchangeDeclare, RoutingKeys, Scratch, Topology, Traits};
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeSet;
 
@@ -44,7 +45,7 @@ fuzz_target!(|steps: Vec<Step>| {
     };
     topology.declare_exchange(EXCHANGE, declare).expect("a new exchange");
     for queue in 0..QUEUES {
-        assert!(topology.insert_queue(&queue.to_string(), queue, false));
+        assert!(topology.insert_queue(&queue.to_string(), queue, QueueType::Classic, false));
     }
     let mut bindings: BTreeSet<(usize, Key)> = BTreeSet::new();
     let mut scratch = Scratch::default();
@@ -72,7 +73,7 @@ fuzz_target!(|steps: Vec<Step>| {
 fn route(topology: &Topology<usize>, bindings: &BTreeSet<(usize, Key)>, key: &Key, scratch: &mut Scratch) {
     let mut found = Vec::new();
     let keys = RoutingKeys::only(key.0.as_bytes());
-    topology.route(EXCHANGE, &keys, None, &mut found, scratch).expect("the exchange exists");
+    topology.route(EXCHANGE, &keys, &Traits::default(), &mut found, scratch).expect("the exchange exists");
     let distinct: BTreeSet<usize> = found.iter().copied().collect();
     assert_eq!(distinct.len(), found.len(), "a queue is found twice: {found:?}");
     let expected = bindings.iter().filter(|(_, pattern)| matches(&words(&pattern.0), &words(&key.0)));

@@ -102,6 +102,8 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
             durable,
         )| {
             QueueSettings {
+                quorum: false,
+                delivery_limit: None,
                 durable,
                 message_ttl,
                 expires,

@@ -76,7 +76,7 @@ fn listings_show_bindings_from_both_ends() {
     let mut topology = with_queues(&["q", "r"]);
     topology.exchange_of("x", "direct");
     topology.exchange_of("y", "direct");
-    assert!(topology.insert_queue("t", "t", false));
+    assert!(topology.insert_queue("t", "t", QueueType::Classic, false));
     topology.queue_to("x", "q", "k");
     topology.queue_to("x", "t", "k");
     topology.exchange_to("x", "y", "e");
@@ -154,7 +154,7 @@ proptest! {
                 }
                 Step::Forget(q) => {
                     topology.remove_queue(QUEUES[q]).expect("always there");
-                    prop_assert!(topology.insert_queue(QUEUES[q], QUEUES[q], true));
+                    prop_assert!(topology.insert_queue(QUEUES[q], QUEUES[q], QueueType::Classic, true));
                     model.retain(|(_, queue, _)| *queue != QUEUES[q]);
                 }
             }

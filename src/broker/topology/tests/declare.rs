@@ -272,9 +272,9 @@ fn the_generation_moves_with_every_change_and_with_nothing_else() {
     assert!(!moved(&topology));
     assert!(topology.set_alternate_by_policy("x", Some("amq.fanout")));
     assert!(moved(&topology));
-    assert!(topology.insert_queue("r", "r", false));
+    assert!(topology.insert_queue("r", "r", QueueType::Classic, false));
     assert!(moved(&topology));
-    assert!(!topology.insert_queue("r", "other", false));
+    assert!(!topology.insert_queue("r", "other", QueueType::Classic, false));
     assert!(!moved(&topology));
     assert!(topology.remove_queue("q").is_some());
     assert!(moved(&topology));

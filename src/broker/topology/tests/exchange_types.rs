@@ -50,7 +50,7 @@ fn a_fanout_to_many_queues_reaches_each_once() {
     assert_eq!(topology.bind_exchange("x", "y", "", none()), Ok(Bound::Created));
     for number in 0..5_000 {
         let name = number.to_string();
-        assert!(topology.insert_queue(&name, number, false));
+        assert!(topology.insert_queue(&name, number, QueueType::Classic, false));
         for exchange in ["x", "y"] {
             assert_eq!(topology.bind_queue(exchange, &name, "", none()), Ok(Bound::Created));
         }
@@ -60,8 +60,8 @@ fn a_fanout_to_many_queues_reaches_each_once() {
     for _ in 0..2 {
         queues.clear();
         let keys = RoutingKeys::only(b"k");
-        let routed = topology.route("x", &keys, None, &mut queues, &mut scratch);
-        assert_eq!(routed, Ok(RouteInfo { depends_on_headers: false }));
+        let routed = topology.route("x", &keys, &Traits::default(), &mut queues, &mut scratch);
+        assert_eq!(routed, Ok(RouteInfo { by_keys_alone: true, is_remembered: false }));
         queues.sort_unstable();
         assert!(queues.iter().copied().eq(0..5_000));
     }

@@ -103,7 +103,7 @@ fn exc_73_nothing_to_compare() {
         assert!(topology.takes([]) && topology.takes([("z", int(1))]));
         let mut queues = Vec::new();
         let keys = RoutingKeys::only(b"");
-        topology.route("x", &keys, None, &mut queues, &mut Scratch::default()).expect("exists");
+        topology.route("x", &keys, &Traits::default(), &mut queues, &mut Scratch::default()).expect("exists");
         assert_eq!(queues, ["q"], "a message without headers");
         assert!(topology.unbind_queue("x", "q", "", arguments).expect("bound").existed);
         assert!(!topology.takes([]));
@@ -144,7 +144,9 @@ fn of_duplicated_headers_the_first_counts() {
     let reached = |body: &[u8]| {
         let (keys, headers) = (RoutingKeys::only(b""), crate::amqp::table::TableRef::new(body));
         let mut queues = Vec::new();
-        topology.route("x", &keys, Some(headers), &mut queues, &mut Scratch::default()).expect("exists");
+        topology
+            .route("x", &keys, &headers_only(headers), &mut queues, &mut Scratch::default())
+            .expect("exists");
         queues.len()
     };
     assert_eq!(reached(b"\x01ab\x01\x01ab\x02"), 1);
@@ -203,7 +205,7 @@ proptest! {
         let mut live: Vec<(usize, &str, &FieldTable)> = Vec::new();
         for (number, (mode, arguments)) in bindings.iter().enumerate() {
             let name = number.to_string();
-            prop_assert!(topology.insert_queue(&name, number, false));
+            prop_assert!(topology.insert_queue(&name, number, QueueType::Classic, false));
             let mut with_mode = arguments.clone();
             with_mode.insert("x-match".into(), string(MODES[*mode]));
             topology.bind_queue("x", &name, "", with_mode).expect("a known mode");
@@ -219,7 +221,7 @@ proptest! {
             let body = crate::amqp::table::field_table_bytes(&headers);
             let view = crate::amqp::table::TableRef::new(&body);
             let (keys, mut reached) = (RoutingKeys::only(b""), Vec::new());
-            topology.route("x", &keys, Some(view), &mut reached, &mut Scratch::default()).expect("exists");
+            topology.route("x", &keys, &headers_only(view), &mut reached, &mut Scratch::default()).expect("exists");
             reached.sort_unstable();
             let expected: Vec<usize> = live
                 .iter()

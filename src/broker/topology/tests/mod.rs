@@ -3,11 +3,13 @@
 mod binding;
 mod declare;
 mod exchange_types;
+mod further;
 mod headers;
 mod route;
 mod topic;
 
 use super::*;
+use crate::broker::queue_type::QueueType;
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 type Names = Topology<&'static str>;
@@ -16,7 +18,7 @@ type Names = Topology<&'static str>;
 fn with_queues(queues: &[&'static str]) -> Names {
     let mut topology = Names::new("/");
     for queue in queues {
-        assert!(topology.insert_queue(queue, queue, true));
+        assert!(topology.insert_queue(queue, queue, QueueType::Classic, true));
     }
     topology
 }
@@ -69,9 +71,9 @@ impl Names {
     /// The queues reached, sorted; panics if one comes twice.
     fn reached(&self, exchange: &str, keys: &RoutingKeys<'_>, headers: &FieldTable) -> Vec<&'static str> {
         let body = crate::amqp::table::field_table_bytes(headers);
-        let headers = Some(crate::amqp::table::TableRef::new(&body));
+        let traits = headers_only(crate::amqp::table::TableRef::new(&body));
         let mut queues = Vec::new();
-        let routed = self.route(exchange, keys, headers, &mut queues, &mut Scratch::default());
+        let routed = self.route(exchange, keys, &traits, &mut queues, &mut Scratch::default());
         routed.expect("the exchange exists");
         queues.sort_unstable();
         assert!(queues.windows(2).all(|pair| pair[0] != pair[1]), "a queue came twice: {queues:?}");
@@ -85,6 +87,11 @@ impl Names {
     fn by_headers(&self, exchange: &str, headers: FieldTable) -> Vec<&'static str> {
         self.reached(exchange, &RoutingKeys::only(b""), &headers)
     }
+}
+
+/// Headers, and no other properties.
+fn headers_only(headers: crate::amqp::table::TableRef<'_>) -> Traits<'_> {
+    Traits { headers: Some(headers), properties: &[] }
 }
 
 /// The text of the error that an operation must give.

@@ -7,7 +7,7 @@ fn ch_34_publishing_to_a_missing_exchange() {
     let topology = with_queues(&[]);
     assert_eq!(refused(topology.publishable("x")), "no exchange 'x' in vhost '/'");
     let keys = RoutingKeys::only(b"");
-    let routed = topology.route("x", &keys, None, &mut Vec::new(), &mut Scratch::default());
+    let routed = topology.route("x", &keys, &Traits::default(), &mut Vec::new(), &mut Scratch::default());
     assert_eq!(refused(routed), "no exchange 'x' in vhost '/'");
     assert_eq!(topology.publishable(""), Ok(()));
 }
@@ -78,12 +78,12 @@ fn routes_say_whether_headers_took_part() {
     topology.exchange_to("x", "h", "with");
     let info = |exchange: &str, key: &[u8]| {
         let keys = RoutingKeys::only(key);
-        topology.route(exchange, &keys, None, &mut Vec::new(), &mut Scratch::default())
+        topology.route(exchange, &keys, &Traits::default(), &mut Vec::new(), &mut Scratch::default())
     };
-    assert_eq!(info("x", b"without"), Ok(RouteInfo { depends_on_headers: false }));
-    assert_eq!(info("x", b"with"), Ok(RouteInfo { depends_on_headers: true }));
-    assert_eq!(info("h", b""), Ok(RouteInfo { depends_on_headers: true }));
-    assert_eq!(info("", b"q"), Ok(RouteInfo { depends_on_headers: false }));
+    assert_eq!(info("x", b"without"), Ok(RouteInfo { by_keys_alone: true, is_remembered: false }));
+    assert_eq!(info("x", b"with"), Ok(RouteInfo { by_keys_alone: false, is_remembered: false }));
+    assert_eq!(info("h", b""), Ok(RouteInfo { by_keys_alone: false, is_remembered: false }));
+    assert_eq!(info("", b"q"), Ok(RouteInfo { by_keys_alone: true, is_remembered: false }));
 }
 
 #[test]

@@ -152,7 +152,7 @@ proptest! {
         for pattern in &patterns {
             // One queue a pattern, named after it.
             let name = format!("q {pattern}");
-            prop_assert!(topology.insert_queue(&name, pattern.clone(), false));
+            prop_assert!(topology.insert_queue(&name, pattern.clone(), QueueType::Classic, false));
             topology.bind_queue("x", &name, pattern, FieldTable::default()).expect("both exist");
         }
         for index in removed {
@@ -166,7 +166,7 @@ proptest! {
         for key in keys {
             let mut matched = Vec::new();
             let routing = RoutingKeys::only(key.as_bytes());
-            topology.route("x", &routing, None, &mut matched, &mut scratch).expect("exists");
+            topology.route("x", &routing, &Traits::default(), &mut matched, &mut scratch).expect("exists");
             matched.sort();
             let expected: Vec<String> =
                 patterns.iter().filter(|pattern| naive(&split(pattern), &split(&key))).cloned().collect();

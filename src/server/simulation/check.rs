@@ -1,0 +1,187 @@
+//! What a restart found against what clients know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    model::{EXCHANGES, Model, Queue, Stamp, family, is_durable},
+    wire::Letter,
+};
+use crate::store::{Definitions, Recovered};
+
+/// A queue's messages in the order of their sequences.
+pub type Found = Vec<FoundMessage>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundMessage {
+    pub sequence: u64,
+    pub letter: Letter,
+    pub deadline: u64,
+    pub returns: u32,
+}
+
+/// A recovered log in plain words.
+#[derive(Debug, Default)]
+pub struct Finding {
+    pub exchanges: BTreeSet<String>,
+    pub bindings: BTreeSet<(String, String, String)>,
+    pub queues: BTreeMap<String, Found>,
+    pub was_clean: bool,
+}
+
+impl Finding {
+    /// Reads a recovery; panics when a message is not what a client published.
+    pub fn of(recovered: &Recovered) -> Finding {
+        let none = Definitions::default();
+        let definitions = recovered.definitions.get("/").unwrap_or(&none);
+        let mut finding = Finding { was_clean: recovered.was_clean, ..Finding::default() };
+        finding.exchanges = definitions.exchanges.iter().map(|exchange| exchange.name.clone()).collect();
+        finding.bindings = definitions
+            .bindings
+            .iter()
+            .map(|binding| {
+                assert!(binding.to_queue, "nobody bound an exchange to an exchange");
+                (binding.source.clone(), binding.destination.clone(), binding.routing_key.clone())
+            })
+            .collect();
+        for queue in &definitions.queues {
+            let messages = recovered.queues.get(&queue.id).into_iter().flat_map(|queue| &queue.messages);
+            let found = messages.map(|(sequence, message)| FoundMessage {
+                sequence: *sequence,
+                letter: Letter::read(&body_of(&message.message)),
+                deadline: message.deadline,
+                returns: message.returns,
+            });
+            let before = finding.queues.insert(queue.name.clone(), found.collect());
+            assert!(before.is_none(), "queue {} was found twice", queue.name);
+        }
+        finding
+    }
+}
+
+/// A message's body in one piece.
+pub fn body_of(message: &crate::broker::Message) -> Vec<u8> {
+    match message.inline_body() {
+        Some(body) => body.to_vec(),
+        None => message.pieces().concat(),
+    }
+}
+
+/// What a restart may have lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// What nobody was told of.
+    Power,
+    /// What was not written.
+    Process,
+    /// Nothing.
+    None,
+}
+
+/// Checks that what was found is everything up to the end of some commit that is late enough, and nothing
+/// else.
+pub fn check(model: &Model, found: &Finding, loss: Loss) -> Result<(), String> {
+    let earliest = match loss {
+        Loss::Power => model.horizon,
+        Loss::Process => model.horizon.max(model.written),
+        Loss::None => model.boundaries.last().copied().unwrap_or(0),
+    };
+    let mut reasons = String::new();
+    let mut tried = BTreeSet::new();
+    for boundary in model.boundaries.iter().filter(|boundary| earliest <= **boundary) {
+        if !tried.insert(*boundary) {
+            continue;
+        }
+        match check_at(model, found, *boundary) {
+            Ok(()) => return Ok(()),
+            Err(reason) => reasons.push_str(&format!("\n  if it is that of step {boundary}: {reason}")),
+        }
+    }
+    tell!("found: {found:#?}\nboundaries: {:?}", model.boundaries);
+    Err(format!(
+        "no commit from step {earliest} on (now {}) explains what the restart found ({loss:?}):{reasons}",
+        model.now
+    ))
+}
+
+fn check_at(model: &Model, found: &Finding, at: Stamp) -> Result<(), String> {
+    for (name, _, durable) in EXCHANGES {
+        let expected = *durable && model.exchanges.get(*name).is_some_and(|spans| spans.hold(at));
+        if expected != found.exchanges.contains(*name) {
+            return Err(format!("exchange {name}: {expected} expected"));
+        }
+    }
+    let standing = |binding: &&(String, String, String)| {
+        let (exchange, queue, _) = binding;
+        exchange != "x.passing" && is_durable(queue) && model.bindings[*binding].hold(at)
+    };
+    let bindings: BTreeSet<_> = model.bindings.keys().filter(standing).cloned().collect();
+    if let Some(odd) = bindings.symmetric_difference(&found.bindings).next() {
+        return Err(format!("binding {odd:?}: {} expected", bindings.contains(odd)));
+    }
+    if let Some(name) = found.queues.keys().find(|name| !model.queues.contains_key(*name)) {
+        return Err(format!("queue {name} was never declared"));
+    }
+    for (name, lives) in &model.queues {
+        let life = lives
+            .iter()
+            .find(|queue| queue.span.from <= at && queue.span.until.is_none_or(|until| at < until));
+        let expected = is_durable(name) && life.is_some();
+        match found.queues.get(name) {
+            Some(_) if !expected => return Err(format!("queue {name}: none expected")),
+            None if expected => return Err(format!("queue {name} is missing")),
+            None => {}
+            Some(messages) => {
+                if let Some(queue) = life.filter(|_| family(name) == name) {
+                    let dead = found.queues.get(&format!("dead.{name}"));
+                    check_queue(name, queue, messages, dead.map(Vec::as_slice).unwrap_or_default(), at)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_queue(
+    name: &str,
+    queue: &Queue,
+    messages: &[FoundMessage],
+    dead: &[FoundMessage],
+    at: Stamp,
+) -> Result<(), String> {
+    let mut there = BTreeSet::new();
+    let mut last = None;
+    for (found, is_dead) in
+        messages.iter().map(|found| (found, false)).chain(dead.iter().map(|found| (found, true)))
+    {
+        let id = found.letter.id;
+        let Some(place) = queue.place(id) else {
+            return Err(format!("{name}: message {id} was never published to it"));
+        };
+        if !there.insert(id) {
+            return Err(format!("{name}: message {id} is there twice"));
+        }
+        if !found.letter.persistent {
+            return Err(format!("{name}: transient message {id} is there"));
+        }
+        if !is_dead && last.is_some_and(|last| place < last) {
+            return Err(format!("{name}: message {id} stands behind a later one"));
+        }
+        if !is_dead {
+            last = Some(place);
+        }
+    }
+    for arrival in queue.arrivals.iter().filter(|arrival| arrival.letter.persistent) {
+        let (id, is_there) = (arrival.letter.id, there.contains(&arrival.letter.id));
+        let (first, latest) = arrival.gone.unwrap_or((Stamp::MAX, Stamp::MAX));
+        if is_there && at < arrival.at {
+            return Err(format!("{name}: message {id} of step {} is there already", arrival.at));
+        }
+        if is_there && latest <= at {
+            return Err(format!("{name}: message {id}, gone since step {latest}, came back"));
+        }
+        if !is_there && arrival.at <= at && at < first {
+            return Err(format!("{name}: message {id} of step {} is lost", arrival.at));
+        }
+    }
+    Ok(())
+}
