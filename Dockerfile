@@ -13,6 +13,6 @@ USER 999:999
 # A new volume takes over the owner of the directory it covers, so user 999 can write to it.
 VOLUME /var/lib/leveret
 WORKDIR /var/lib/leveret
-# AMQP; 15672 is where a management interface will be.
+# AMQP; 15672 is the management interface.
 EXPOSE 5672 15672
 ENTRYPOINT ["/usr/local/bin/leveret"]

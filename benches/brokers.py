@@ -180,7 +180,7 @@ class Leveret(Started):
 
     def command(self):
         storage = ["--data-dir", self.data] if self.durable else ["--ephemeral"]
-        listen = ["--amqp", f"127.0.0.1:{self.port}"]
+        listen = ["--management", "none", "--amqp", f"127.0.0.1:{self.port}"]
         return [self.binary, *storage, *listen, *self.extra], dict(os.environ)
 
 

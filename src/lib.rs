@@ -10,6 +10,7 @@
 //! | [`store`] | what outlives the process, on a disk that may fail or lose power |
 //! | [`engine`] | who owns what and behind which lock: vhosts, shared queues, inboxes, alarms |
 //! | [`session`] | methods meet broker: replies, delivery tags, unacked, confirms, tx |
+//! | [`http`] | the management interface: RabbitMQ's HTTP API, metrics |
 //! | [`server`] | sockets, tasks, timers, configuration |
 //! | [`cli`] | the command line |
 //!
@@ -19,6 +20,7 @@ pub mod amqp;
 pub mod broker;
 pub mod cli;
 pub mod engine;
+pub mod http;
 pub mod protocol;
 pub mod server;
 pub mod session;

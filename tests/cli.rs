@@ -53,7 +53,7 @@ impl Place {
 
     /// A broker on a free port of its own, ready.
     fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.leveret(&["--amqp", "127.0.0.1:0"]);
+        let mut command = self.leveret(&["--amqp", "127.0.0.1:0", "--management", "127.0.0.1:0"]);
         let mut child =
             command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -117,9 +117,7 @@ fn help_and_version() {
     {
         assert!(help.contains(expected), "{expected} is missing in:\n{help}");
     }
-    for absent in ["--amqps", "--management"] {
-        assert!(!help.contains(absent), "{absent} is not part of this version");
-    }
+    assert!(!help.contains("--amqps"), "--amqps is not part of this version");
     assert_eq!(place.output(&["--version"]), format!("leveret {}\n", env!("CARGO_PKG_VERSION")));
 }
 
@@ -154,7 +152,7 @@ fn bad_values_and_bad_usage_exit_with_2() {
         (&["--log-level", "loud"], "expected one of off, error, warn, info, debug, trace"),
         (&["--config", "/nowhere.toml"], "cannot read the file /nowhere.toml"),
         (&["--amqps", ":5671"], "TLS is not part of this version"),
-        (&["--management", ":15672"], "the management interface is not part of this version"),
+        (&["--management", "nowhere"], "management.listen cannot be"),
         (&["--ephemeral", "--data-dir", "x"], "cannot be used with"),
         (&["--emphemeral"], "--ephemeral"),
     ] {
@@ -199,18 +197,22 @@ fn a_rabbitmq_conf_becomes_toml() {
     let place = Place::new();
     let conf = place.file(
         "rabbitmq.conf",
-        "listeners.tcp.default = 5673\nloopback_users.guest = false\nmanagement.tcp.port = 15672\n\
+        "listeners.tcp.default = 5673\nloopback_users.guest = false\nmanagement.tcp.port = 15673\nmanagement.rates_mode = basic\n\
          default_pass = 'a # b'\nconsumer_timeout = 60000\n",
     );
     let output = place.leveret(&["import-config", conf.to_str().unwrap()]).output().unwrap();
     let table: toml::Table = text(&output.stdout).parse().unwrap();
-    let expected: toml::Table = "amqp.listen = ['0.0.0.0:5673']\namqp.consumer_timeout = '1min'\n\
+    let expected: toml::Table = "amqp.listen = ['0.0.0.0:5673']\nmanagement.listen = ['0.0.0.0:15673']\namqp.consumer_timeout = '1min'\n\
          auth.loopback_only = []\nbootstrap.password = 'a # b'\n"
         .parse()
         .unwrap();
     assert_eq!(table, expected);
     let warning = text(&output.stderr);
-    assert!(warning.contains("management.tcp.port: this version has no management listener"), "{warning}");
+    assert!(
+        warning
+            .contains("management.rates_mode: the management interface of this version has no such setting"),
+        "{warning}"
+    );
 
     place.file("mine.toml", &text(&output.stdout));
     let checked = place.output(&["check-config", "--config", "mine.toml"]);
@@ -249,6 +251,9 @@ fn starts_on_any_port_tells_it_and_stops_on_request() {
         let port = u16::try_from(ports["amqp_port"].as_u64().unwrap()).unwrap();
         assert!(broker.ready.contains(&format!("127.0.0.1:{port}")), "{}", broker.ready);
         TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let management = u16::try_from(ports["management_port"].as_u64().unwrap()).unwrap();
+        assert!(broker.ready.contains(&format!("HTTP on 127.0.0.1:{management}")), "{}", broker.ready);
+        TcpStream::connect(("127.0.0.1", management)).unwrap();
 
         broker.signal(signal);
         let (code, out, err) = broker.finish();
@@ -276,7 +281,8 @@ fn a_taken_port_is_one_sentence_and_1() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let error = place.failure(1, &["--ephemeral", "--log-level", "error", "--amqp", &address]);
+    let error = place
+        .failure(1, &["--ephemeral", "--log-level", "error", "--management", "none", "--amqp", &address]);
     assert!(error.starts_with("error: ") && error.contains(&address), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
 }
@@ -285,7 +291,8 @@ fn a_taken_port_is_one_sentence_and_1() {
 fn a_data_directory_has_one_broker_at_a_time() {
     let place = Place::new();
     let broker = place.start(&["--data-dir", "data"]);
-    let error = place.failure(1, &["--amqp", "127.0.0.1:0", "--data-dir", "data", "--log-level", "error"]);
+    let elsewhere = ["--amqp", "127.0.0.1:0", "--management", "none"];
+    let error = place.failure(1, &[&elsewhere[..], &["--data-dir", "data", "--log-level", "error"]].concat());
     let expected =
         format!("error: data directory data is in use by another leveret (pid {})\n", broker.child.id());
     assert_eq!(error, expected);
@@ -420,7 +427,8 @@ fn dump_shows_messages_and_records() {
 #[test]
 fn the_port_file_must_be_writable() {
     let place = Place::new();
-    let arguments = ["--amqp", "127.0.0.1:0", "--ephemeral", "--port-file", "no/such/directory"];
+    let elsewhere = ["--amqp", "127.0.0.1:0", "--management", "none"];
+    let arguments = [&elsewhere[..], &["--ephemeral", "--port-file", "no/such/directory"]].concat();
     let error = place.failure(1, &arguments);
     assert!(error.contains("cannot write the port file no/such/directory"), "{error}");
 }
@@ -429,7 +437,7 @@ fn the_port_file_must_be_writable() {
 fn a_closed_standard_output_is_no_reason_to_stop() {
     let place = Place::new();
     let mut child = place
-        .leveret(&["--ephemeral", "--amqp", "127.0.0.1:0", "--port-file", "ports"])
+        .leveret(&["--ephemeral", "--amqp", "127.0.0.1:0", "--management", "none", "--port-file", "ports"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -14,8 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["amqp", "broker"]),
     ("engine", &["amqp", "broker", "store"]),
     ("session", &["amqp", "protocol", "broker", "store", "engine"]),
-    ("server", &["amqp", "protocol", "broker", "store", "engine", "session"]),
-    ("http", &["amqp", "protocol", "broker", "store", "engine", "session", "server"]),
+    ("http", &["amqp", "broker", "store", "engine"]),
+    ("server", &["amqp", "protocol", "broker", "store", "engine", "session", "http"]),
     ("cli", &["amqp", "protocol", "broker", "store", "engine", "session", "server", "http"]),
 ];
 

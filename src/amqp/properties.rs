@@ -3,6 +3,12 @@
 //! Properties travel through the broker as the octets that came in (BAS-01), so this finds single
 //! properties in them and rewrites the few that the broker changes.
 
+use amq_protocol::{
+    frame::WriteContext,
+    protocol::basic::{AMQPProperties, gen_properties, parse_properties},
+};
+use nom::{Parser, combinator::all_consuming};
+
 use super::{
     Failure, ReplyCode,
     method::bad_table,
@@ -203,6 +209,17 @@ pub fn named(octets: &[u8]) -> impl Iterator<Item = (&'static str, Value<'_>)> {
 
 fn malformed(what: &str) -> Failure {
     Failure::connection(ReplyCode::SyntaxError, format!("malformed content properties: {what}"))
+}
+
+/// Properties as octets; their strings are short ones.
+pub fn encode(properties: &AMQPProperties) -> Vec<u8> {
+    let written = gen_properties(properties)(WriteContext::from(Vec::new()));
+    written.expect("writing to a vector cannot fail").into_inner().0
+}
+
+/// The properties of checked octets; `None` when they are not all text where text should be.
+pub fn decode(octets: &[u8]) -> Option<AMQPProperties> {
+    all_consuming(parse_properties).parse(octets).ok().map(|(_, properties)| properties)
 }
 
 /// A property that [`rewrite`] changes.

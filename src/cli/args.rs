@@ -11,6 +11,7 @@ use crate::server::config::{ConfigError, NONE};
 /// Flags that set a key, with the key. The variable of `--data-dir` is `LEVERET_DATA_DIR`.
 pub const FLAGS: &[(&str, &str)] = &[
     ("amqp", "amqp.listen"),
+    ("management", "management.listen"),
     ("data-dir", "storage.data_dir"),
     ("ephemeral", "storage.data_dir"),
     ("user", "bootstrap.user"),
@@ -135,6 +136,9 @@ pub struct Options {
     /// Listen here for AMQP clients; may be repeated; port 0 is any free one [default: 0.0.0.0:5672]
     #[arg(long, global = true, value_name = "ADDR:PORT", help_heading = "Broker")]
     amqp: Vec<String>,
+    /// The management interface listens here; may be repeated; 'none' for none [default: 0.0.0.0:15672]
+    #[arg(long, global = true, value_name = "ADDR:PORT", help_heading = "Broker")]
+    management: Vec<String>,
     /// Keep data here [default: leveret-data]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Broker")]
     data_dir: Option<String>,
@@ -173,8 +177,6 @@ pub struct Options {
     // What people coming from the documentation of later versions will try.
     #[arg(long, global = true, hide = true)]
     amqps: Option<String>,
-    #[arg(long, global = true, hide = true)]
-    management: Option<String>,
 }
 
 impl Options {
@@ -207,10 +209,9 @@ impl Options {
 
     fn flag(&self, flag: &str) -> Option<Value> {
         let text = match flag {
-            "amqp" => {
-                let items = self.amqp.iter().map(|address| Value::from(address.as_str())).collect();
-                return Some(Value::Array(items)).filter(|_| !self.amqp.is_empty());
-            }
+            "amqp" => return list(&self.amqp),
+            "management" if self.management == [NONE] => return Some(Value::from(NONE)),
+            "management" => return list(&self.management),
             "ephemeral" => return self.ephemeral.then(|| Value::from(NONE)),
             "data-dir" => &self.data_dir,
             "user" => &self.user,
@@ -228,15 +229,17 @@ impl Options {
     }
 
     fn refuse_absent(&self) -> Result<(), ConfigError> {
-        let given =
-            [("--amqps", &self.amqps, "TLS"), ("--management", &self.management, "the management interface")];
-        match given.iter().find(|(_, value, _)| value.is_some()) {
-            Some((flag, _, feature)) => {
-                Err(ConfigError(format!("{flag}: {feature} is not part of this version")))
-            }
+        match self.amqps {
+            Some(_) => Err(ConfigError("--amqps: TLS is not part of this version".to_owned())),
             None => Ok(()),
         }
     }
+}
+
+/// What was given of an option that may be repeated.
+fn list(given: &[String]) -> Option<Value> {
+    let items = given.iter().map(|item| Value::from(item.as_str())).collect();
+    Some(Value::Array(items)).filter(|_| !given.is_empty())
 }
 
 #[cfg(test)]

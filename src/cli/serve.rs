@@ -53,14 +53,15 @@ async fn run(settings: Settings, launched: Instant) -> Result<(), String> {
         }
     };
     let addresses = broker.amqp_addrs();
+    let management = broker.management_addrs();
     let _port_file = match &port_file {
         Some(path) => Some(
-            PortFile::write(path, addresses)
+            PortFile::write(path, addresses, management)
                 .map_err(|error| format!("cannot write the port file {}: {error}", path.display()))?,
         ),
         None => None,
     };
-    announce(addresses, launched);
+    announce(addresses, management, launched);
 
     let name = tokio::select! {
         name = signals.next() => name,
@@ -79,9 +80,10 @@ async fn run(settings: Settings, launched: Instant) -> Result<(), String> {
 }
 
 /// Tells whoever waits for it, fixtures above all, that clients are accepted.
-fn announce(addresses: &[SocketAddr], launched: Instant) {
+fn announce(addresses: &[SocketAddr], management: &[SocketAddr], launched: Instant) {
+    let http = if management.is_empty() { String::new() } else { format!("; HTTP on {}", join(management)) };
     let line = format!(
-        "leveret {}: Server startup complete; AMQP on {}; {} ms",
+        "leveret {}: Server startup complete; AMQP on {}{http}; {} ms",
         env!("CARGO_PKG_VERSION"),
         join(addresses),
         launched.elapsed().as_millis()
@@ -89,7 +91,7 @@ fn announce(addresses: &[SocketAddr], launched: Instant) {
     // Standard output may be closed, which is no reason to stop.
     let mut stdout = io::stdout();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    info!("ready; AMQP on {}", join(addresses));
+    info!("ready; AMQP on {}{http}", join(addresses));
 }
 
 fn join(items: &[impl Display]) -> String {

@@ -57,8 +57,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("tls", "TLS"),
     ("amqp.tls", "TLS"),
     ("amqp.tls_listen", "TLS"),
-    ("http", "the management interface"),
-    ("management", "the management interface"),
     ("metrics", "the Prometheus endpoint"),
     ("prometheus", "the Prometheus endpoint"),
     ("limits.disk_free", "the disk alarm"),

@@ -11,6 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::Describe;
 use crate::{
     amqp::Failure,
     broker::{
@@ -47,6 +48,8 @@ pub enum Signal {
     Reply { consumer: ConsumerId, message: Message },
     /// Close the connection, telling the client why (CON-82).
     Close(Failure),
+    /// Somebody wants to know how it stands.
+    Describe(Describe),
 }
 
 /// Everything that was taken out at once.

@@ -5,10 +5,13 @@
 //! clocks. Order of locks: a vhost's topology, then one queue, then one inbox; never two queues.
 
 mod access;
+mod accounts;
 mod alarms;
+mod connections;
 mod dead_letters;
 mod definitions;
 mod duplicates;
+mod hand_in;
 mod histories;
 mod inbox;
 mod journal;
@@ -23,10 +26,18 @@ mod restore;
 mod routing;
 mod timers;
 mod vhost;
+mod views;
 
-pub use access::{Access, LoginGuard, User};
+pub use access::{
+    Access, BadPattern, Hashing, LoginGuard, PasswordHash, Permission, PermissionRow, Resource, Right, User,
+    VhostAbout,
+};
 pub use alarms::Alarms;
+pub use connections::{
+    ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, OpenConnection,
+};
 pub use duplicates::Duplicates;
+pub use hand_in::HandedIn;
 pub use histories::{Histories, Replay};
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Signal, Taken};
 pub use journal::{Journal, add_kept, add_notes};
@@ -41,3 +52,4 @@ pub use restore::Restored;
 pub use routing::Queues;
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
+pub use views::{BindingSummary, BindingsOf, ExchangeSummary};

@@ -9,9 +9,9 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, Allowances, ConnectionId, ConsumerOutlet, Inbox, Journal, LoginGuard, Occupancy,
-    PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers, Vhost, add_notes,
-    dead_letters,
+    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Inbox, Journal, LoginGuard,
+    Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers,
+    Vhost, add_notes, dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -20,13 +20,14 @@ use crate::{
         memory::Account,
         queue::{Effects, Queue},
     },
-    store::{Definition, Op},
+    store::{Definition, NODE, Op},
 };
 
 /// What a node is made with.
 pub struct NodeSettings {
     pub access: Access,
     pub guard: LoginGuard,
+    /// Vhosts to begin with, in which every user of `access` may do everything; beside those it knows.
     pub vhosts: Vec<String>,
     /// Octets of messages in memory above which publishers wait.
     pub memory_limit: u64,
@@ -43,7 +44,7 @@ pub struct NodeSettings {
 #[derive(Debug)]
 pub struct Node {
     vhosts: DashMap<Arc<str>, Arc<Vhost>, RandomState>,
-    connections: DashMap<ConnectionId, Arc<Inbox>, RandomState>,
+    connections: DashMap<ConnectionId, Arc<OpenConnection>, RandomState>,
     pub access: Access,
     pub guard: LoginGuard,
     pub alarms: Alarms,
@@ -60,36 +61,55 @@ pub struct Node {
 impl Node {
     pub fn new(settings: NodeSettings) -> Node {
         let refusals = Arc::new(Refusals::default());
+        let journal = Arc::new(settings.journal);
+        let mut access = settings.access;
+        access.attach(journal.clone());
+        settings.vhosts.iter().for_each(|name| access.add_vhost(name));
         let node = Node {
             vhosts: DashMap::default(),
             connections: DashMap::default(),
-            access: settings.access,
+            access,
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
-            paging: Arc::new(Paging::new(settings.journal.is_on())),
-            journal: Arc::new(settings.journal),
+            paging: Arc::new(Paging::new(journal.is_on())),
+            journal,
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
             refusals,
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };
-        for name in settings.vhosts {
+        for name in node.access.vhosts() {
             node.add_vhost(&name);
         }
         node
     }
 
     /// The vhost with this name, which is made if it is not there.
-    pub fn add_vhost(&self, name: &str) -> Arc<Vhost> {
+    pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone()));
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
+    }
+
+    pub(super) fn remove_vhost(&self, name: &str) -> Option<Arc<Vhost>> {
+        self.vhosts.remove(name).map(|(_, vhost)| vhost)
+    }
+
+    /// All vhosts, by name.
+    pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
+        let mut vhosts: Vec<_> = self.vhosts.iter().map(|vhost| vhost.clone()).collect();
+        vhosts.sort_by(|one, other| one.name.cmp(&other.name));
+        vhosts
     }
 
     /// Appends the definitions to the log that it wants once more, so that it can throw old ones away.
     pub fn log_wanted_definitions(&self) {
         for name in self.journal.take_wanted_definitions() {
+            if name == NODE {
+                self.access.log_definitions();
+                continue;
+            }
             match self.vhost(&name) {
                 Some(vhost) => vhost.log_definitions(),
                 // A vhost that is gone has no definitions.
@@ -112,8 +132,19 @@ impl Node {
     }
 
     /// Makes a connection reachable for signals.
-    pub fn register_connection(&self, id: ConnectionId, inbox: Arc<Inbox>) {
-        self.connections.insert(id, inbox);
+    pub fn register_connection(&self, id: ConnectionId, info: ConnectionInfo, inbox: Arc<Inbox>) {
+        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox)));
+    }
+
+    /// All open connections, the oldest first.
+    pub fn connections(&self) -> Vec<Arc<OpenConnection>> {
+        let mut connections: Vec<_> = self.connections.iter().map(|open| open.clone()).collect();
+        connections.sort_by_key(|open| open.id);
+        connections
+    }
+
+    pub fn connection(&self, id: ConnectionId) -> Option<Arc<OpenConnection>> {
+        self.connections.get(&id).map(|open| open.clone())
     }
 
     pub fn forget_connection(&self, id: ConnectionId) {
@@ -126,15 +157,15 @@ impl Node {
 
     /// Asks every connection to close, telling its client why.
     pub fn close_connections(&self, failure: &Failure) {
-        for inbox in &self.connections {
-            inbox.signal(Signal::Close(failure.clone()));
+        for open in &self.connections {
+            open.signal(Signal::Close(failure.clone()));
         }
     }
 
     /// Wakes every connection, so that blocked ones look at the alarms again.
     pub fn wake_connections(&self) {
-        for inbox in &self.connections {
-            inbox.wake();
+        for open in &self.connections {
+            open.inbox.wake();
         }
     }
 

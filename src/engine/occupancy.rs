@@ -174,6 +174,11 @@ impl Occupancy {
         self.state.lock().users.get(user).map_or((0, 0), |tally| (tally.connections, tally.channels))
     }
 
+    /// Open channels of all connections.
+    pub fn channels(&self) -> u64 {
+        self.state.lock().users.values().map(|tally| tally.channels).sum()
+    }
+
     /// Lets a connection in, in the order of CON-51. A virtual host that does not exist has no limit to
     /// reach, and nothing is kept of its name.
     ///

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::{ConsumerOutlet, paging::IsLong};
 use crate::broker::{
     Millis,
-    queue::{Death, Entry, Queue, QueueSettings},
+    queue::{Counts, Death, Entry, Queue, QueueSettings},
     queue_arguments::QueueArguments,
 };
 
@@ -76,6 +76,16 @@ impl SharedQueue {
 
     pub(super) fn disarm(&self) {
         self.armed.store(Millis::MAX, Relaxed);
+    }
+
+    /// What is in it; its lock is held for that only.
+    pub fn counts(&self) -> Counts {
+        self.state.lock().counts()
+    }
+
+    /// Octets of memory that its messages take.
+    pub fn memory(&self) -> u64 {
+        self.state.lock().resident_cost()
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).

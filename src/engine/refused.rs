@@ -41,6 +41,12 @@ pub enum Refused {
     /// BAS-86.
     #[error("cannot bind or unbind to a volatile (direct reply-to) queue")]
     ReplyQueue,
+    /// Its connections are about to hear of it.
+    #[error("vhost '{vhost}' is deleted")]
+    VhostDeleted { vhost: String },
+    /// PRM-14.
+    #[error("{right} access to {kind} '{name}' in vhost '{vhost}' refused for user '{user}'")]
+    NotAllowed { right: &'static str, kind: &'static str, name: String, vhost: String, user: String },
     #[error("{0}")]
     Topology(#[from] TopologyError),
 }

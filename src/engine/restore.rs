@@ -11,12 +11,13 @@ use crate::{
         Millis,
         queue::{Entry, PageId, PageSummary},
     },
-    store::{Definitions, PageRecord, QueueId, RecoveredMessage, RecoveredQueue},
+    store::{AccessDefinitions, Definitions, PageRecord, QueueId, RecoveredMessage, RecoveredQueue},
 };
 
 /// What a recovery found.
 #[derive(Debug)]
 pub struct Restored {
+    pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
     /// Greater than the id of every queue that the log mentions.
@@ -47,6 +48,10 @@ impl Node {
         let Restored { definitions, mut queues, was_clean, .. } = restored;
         let (mut count, mut messages) = (0, 0);
         for (vhost, definitions) in definitions {
+            // Of a deleted vhost a name is left, and nothing behind it.
+            if self.vhost(&vhost).is_none() && definitions == Definitions::default() {
+                continue;
+            }
             for queue in self.add_vhost(&vhost).restore(definitions, now) {
                 count += 1;
                 let recovered = queues.remove(&queue.number).unwrap_or_default();

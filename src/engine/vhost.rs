@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use parking_lot::RwLock;
@@ -57,6 +57,8 @@ pub struct Vhost {
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     journal: Arc<Journal>,
     paging: Arc<Paging>,
+    /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
+    retired: AtomicBool,
 }
 
 impl Vhost {
@@ -70,7 +72,15 @@ impl Vhost {
             generation: AtomicU64::new(1),
             journal,
             paging,
+            retired: AtomicBool::new(false),
         }
+    }
+
+    /// Lets nothing more be declared; gives out the queues, which are to be deleted.
+    pub(super) fn retire(&self) -> Vec<QueueRef> {
+        let topology = self.topology.write();
+        self.retired.store(true, Ordering::Release);
+        topology.queues().map(|(_, queue)| queue.clone()).collect()
     }
 
     /// Routes found under an earlier generation must be found again.
@@ -123,6 +133,9 @@ impl Vhost {
             self.check_equivalence(&current, &declare, connection)?;
             current.state.lock().touch(now);
             return Ok((current, false));
+        }
+        if self.retired.load(Ordering::Acquire) {
+            return Err(Refused::VhostDeleted { vhost: self.name.to_string() });
         }
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };

@@ -107,7 +107,9 @@ fn start(stream: TcpStream, address: SocketAddr, place: Place, shared: &Shared) 
     {
         tracing::debug!("cannot set TCP_NODELAY for {address}: {error}");
     }
-    let peer = Peer { address: address.ip().to_canonical(), port: address.port() };
+    let local = stream.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+    let peer = Peer { address: address.ip().to_canonical(), port: address.port(), local };
     let frame_max = shared.settings.limits.frame_max;
     let (node, settings, clock) = (shared.node.clone(), shared.settings.clone(), shared.clock);
     let session = Session::new(node, settings, peer, clock.now());

@@ -15,6 +15,8 @@ mod simulation;
 mod start;
 mod storage;
 
-pub use config::{Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Memory, Storage};
+pub use config::{
+    Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Storage,
+};
 pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

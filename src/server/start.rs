@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
     Config, ConfigError,
@@ -16,10 +16,12 @@ use super::{
 };
 use crate::{
     amqp::{Failure, ReplyCode},
-    broker::memory::Account,
+    broker::{Millis, memory::Account},
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
+    http::{self, DiskSpace, Management},
     protocol,
     session::SessionSettings,
+    store::AccessDefinitions,
 };
 
 /// How long clients may take to answer our close at shutdown.
@@ -32,8 +34,8 @@ const DESCRIPTOR_RESERVE: u64 = 20;
 /// Why a broker did not start: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot listen on {address}: {error}; choose another address with --amqp")]
-    Listen { address: SocketAddr, error: io::Error },
+    #[error("cannot listen on {address}: {error}; choose another address with {flag}")]
+    Listen { address: SocketAddr, error: io::Error, flag: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("reading the data directory ended in a panic; please report what the log says")]
@@ -47,6 +49,7 @@ pub enum StartError {
 pub struct Broker {
     node: Arc<Node>,
     addresses: Vec<SocketAddr>,
+    management_addresses: Vec<SocketAddr>,
     user: (String, String),
     listeners: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -58,7 +61,8 @@ pub struct Broker {
     storage: Option<Storage>,
 }
 
-/// Builds a [`Broker`]. The defaults suit tests: one listener on a free port of 127.0.0.1, no disk.
+/// Builds a [`Broker`]. The defaults suit tests: one listener on a free port of 127.0.0.1, no disk, no management
+/// interface.
 #[derive(Debug, Clone)]
 pub struct BrokerBuilder {
     config: Config,
@@ -79,6 +83,7 @@ impl Broker {
         let mut config = Config::default();
         config.amqp.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         config.storage.data_dir = None;
+        config.management.listen = Vec::new();
         BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
@@ -90,6 +95,11 @@ impl Broker {
     /// The addresses of all listeners.
     pub fn amqp_addrs(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses of the management interface, with the ports actually bound.
+    pub fn management_addrs(&self) -> &[SocketAddr] {
+        &self.management_addresses
     }
 
     /// An AMQP URI of the first listener, with the first user's name and password and vhost `/`.
@@ -197,7 +207,7 @@ impl BrokerBuilder {
         config.validate()?;
         let clock = Clock::start();
         let account = Account::open();
-        let (storage, restored, freed) = match config.storage.data_dir.clone() {
+        let (storage, mut restored, freed) = match config.storage.data_dir.clone() {
             None => (None, None, None),
             Some(path) => {
                 let settings = config.storage.clone();
@@ -210,7 +220,13 @@ impl BrokerBuilder {
         };
         let log = storage.as_ref().map(|storage| storage.log().clone());
         let journal = Journal::new(log, restored.as_ref().map_or(1, |restored| restored.next_queue));
-        let node = Arc::new(Node::new(node_settings(&config, journal, account)));
+        let access = restored.as_mut().map(|restored| std::mem::take(&mut restored.access));
+        let known = access.filter(|access| !access.is_empty());
+        let is_first_start = known.is_none();
+        let node = Arc::new(Node::new(node_settings(&config, journal, account, known)));
+        if is_first_start {
+            node.access.log_definitions();
+        }
         let known_pages = restored.as_ref().map(KnownPages::of).unwrap_or_default();
         let pager = match (&storage, freed) {
             (Some(storage), Some(freed)) => {
@@ -245,15 +261,19 @@ impl BrokerBuilder {
             nodelay: config.amqp.tcp_nodelay,
             alive,
         };
-        let mut sockets = Vec::new();
-        for address in &config.amqp.listen {
-            let listen = |error| StartError::Listen { address: *address, error };
-            sockets.push(listener::bind(*address, config.amqp.tcp_backlog).map_err(listen)?);
-        }
-        let addresses: Vec<SocketAddr> =
-            sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-        let listeners =
+        let backlog = config.amqp.tcp_backlog;
+        let (sockets, addresses) = bind_all(&config.amqp.listen, backlog, "--amqp")?;
+        let (http_sockets, management_addresses) =
+            bind_all(&config.management.listen, backlog, "--management")?;
+        let mut listeners: Vec<_> =
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
+        let http_disk =
+            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), limits.disk_free));
+        let http_settings = http_settings(&config, &addresses, &management_addresses, clock, http_disk);
+        let management = Management::new(node.clone(), http_settings);
+        listeners.extend(
+            http_sockets.into_iter().map(|socket| tokio::spawn(http::serve(socket, management.clone()))),
+        );
         let space = storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), limits.disk_free));
         let tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
@@ -261,8 +281,62 @@ impl BrokerBuilder {
         ];
         let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
-        Ok(Broker { node, addresses, user, listeners, tasks, alive: gone, limits, pager, storage })
+        Ok(Broker {
+            node,
+            addresses,
+            management_addresses,
+            user,
+            listeners,
+            tasks,
+            alive: gone,
+            limits,
+            pager,
+            storage,
+        })
     }
+}
+
+/// Opens listening sockets; `flag` is where other addresses are given.
+fn bind_all(
+    addresses: &[SocketAddr],
+    backlog: u32,
+    flag: &'static str,
+) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
+    let mut sockets = Vec::new();
+    for address in addresses {
+        let listen = |error| StartError::Listen { address: *address, error, flag };
+        sockets.push(listener::bind(*address, backlog).map_err(listen)?);
+    }
+    let bound = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    Ok((sockets, bound))
+}
+
+fn http_settings(
+    config: &Config,
+    amqp: &[SocketAddr],
+    management: &[SocketAddr],
+    clock: Clock,
+    disk: Option<FreeSpace>,
+) -> http::Settings {
+    let space = |disk: FreeSpace| -> Box<dyn Fn() -> Option<DiskSpace> + Send + Sync> {
+        Box::new(move || disk.free().map(|(free, limit)| DiskSpace { free, limit }))
+    };
+    http::Settings {
+        cluster_name: config.cluster_name.clone(),
+        advertised_version: config.amqp.advertised_version.clone(),
+        amqp: amqp.to_vec(),
+        management: management.to_vec(),
+        data_dir: config.storage.data_dir.as_ref().map(|path| path.display().to_string()),
+        consumer_timeout: config.amqp.consumer_timeout.map(millis),
+        message_size_max: config.amqp.max_message_size,
+        started_at: clock.now(),
+        now: Box::new(move || clock.now()),
+        disk: disk.map(space),
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
 
 fn start_pager(
@@ -277,17 +351,31 @@ fn start_pager(
     started.map_err(|error| StorageError::Pages { path, error })
 }
 
-pub(super) fn node_settings(config: &Config, journal: Journal, account: Account) -> NodeSettings {
-    let mut access = Access::default();
+/// `known` are the users and vhosts of an earlier run; without them the broker starts as the configuration
+/// says.
+pub(super) fn node_settings(
+    config: &Config,
+    journal: Journal,
+    account: Account,
+    known: Option<AccessDefinitions>,
+) -> NodeSettings {
+    let mut access = Access::new(random);
     let bootstrap = &config.bootstrap;
-    let first = (bootstrap.user.clone(), bootstrap.password.clone());
-    for (name, password) in std::iter::once(&first).chain(&bootstrap.users) {
-        access.add(name, password, config.auth.loopback_only.contains(name));
+    access.set_loopback_only(config.auth.loopback_only.iter().cloned());
+    let mut vhosts = Vec::new();
+    match known {
+        Some(known) => access.restore(known),
+        None => {
+            let first = (bootstrap.user.clone(), bootstrap.password.clone());
+            for (name, password) in std::iter::once(&first).chain(&bootstrap.users) {
+                access.add(name, password, config.auth.loopback_only.contains(name));
+            }
+            vhosts.push(bootstrap.vhost.clone());
+            vhosts.extend(bootstrap.vhosts.iter().cloned());
+        }
     }
     access.set_anonymous(config.auth.anonymous_user.clone());
     let delay = config.limits.login_delay.as_millis();
-    let mut vhosts = vec![bootstrap.vhost.clone()];
-    vhosts.extend(bootstrap.vhosts.iter().cloned());
     NodeSettings {
         access,
         guard: LoginGuard::new(config.limits.login_failures_free, u64::try_from(delay).unwrap_or(u64::MAX)),
@@ -306,7 +394,6 @@ pub(super) fn node_settings(config: &Config, journal: Journal, account: Account)
 }
 
 pub(super) fn session_settings(config: &Config) -> SessionSettings {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     SessionSettings {
         limits: protocol::Limits {
             frame_max: config.amqp.frame_max,

@@ -105,7 +105,7 @@ impl Storage {
                 _ => StorageError::Recovery { path, error },
             }
         })?;
-        let Recovered { log, writer, definitions, queues, next_queue, was_clean, report } = recovered;
+        let Recovered { log, writer, access, definitions, queues, next_queue, was_clean, report } = recovered;
         listener.hear(report.bytes, report.bytes);
         for damage in &report.damage {
             tracing::error!("the log is damaged: {damage}");
@@ -129,7 +129,7 @@ impl Storage {
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        let restored = Restored { definitions, queues, next_queue, was_clean };
+        let restored = Restored { access, definitions, queues, next_queue, was_clean };
         Ok(Opened { storage, restored, freed })
     }
 
@@ -180,6 +180,11 @@ impl FreeSpace {
     pub fn new(disk: Arc<dyn Disk>, min: Option<u64>) -> FreeSpace {
         let total = disk.space().map_or(u64::MAX, |space| space.total);
         FreeSpace { disk, min: min.unwrap_or_else(|| DISK_FREE_MAX.min(total / DISK_FREE_SHARE)) }
+    }
+
+    /// Free octets, and how many there should be.
+    pub fn free(&self) -> Option<(u64, u64)> {
+        self.disk.space().ok().map(|space| (space.free, self.min))
     }
 
     /// Whether less is left than should be. What cannot be asked is taken for enough: writing will tell.

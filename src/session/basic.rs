@@ -11,14 +11,14 @@ use super::{
     unacked::Unacked,
 };
 use crate::{
-    amqp::{ChannelId, Failure, Limit, ReplyCode, basic, confirm, encode},
+    amqp::{ChannelId, Failure, Limit, ReplyCode, basic, confirm, encode, table::field_table_bytes},
     broker::{
         consumer_arguments::ConsumerArguments,
         queue::{Acknowledges, ConsumeError, ConsumerSettings, Entry, Got},
         queue_arguments::QueueIdentity,
         queue_type::QueueType,
     },
-    engine::{ConsumerId, ConsumerOutlet, QueueRef, REPLY_TO, Refused, Signal},
+    engine::{ConsumerId, ConsumerOutlet, QueueRef, REPLY_TO, Refused, Resource, Right, Signal},
 };
 
 /// A basic.get whose message is on disk.
@@ -105,6 +105,7 @@ impl Core {
             return self.consume_replies(id, &tag, &consume, out);
         }
         let name = self.named_queue(id, consume.queue.as_str()).map_err(errors::of_queue)?;
+        self.demand(Right::Read, Resource::Queue(&name)).map_err(errors::of_queue)?;
         let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
         let identity = QueueIdentity { name: &name, vhost: &vhost.name };
         let arguments =
@@ -138,10 +139,14 @@ impl Core {
                 }));
             }
         };
+        let prefetch = channel.prefetch;
         let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key)));
         channel.consumers.insert(tag.as_bytes().into(), consumer);
         if let Some(consumer) = self.consumers.get_mut(consumer) {
             consumer.source = Source::Queue { queue, key, origin };
+            consumer.exclusive = consume.exclusive;
+            consumer.prefetch = prefetch;
+            consumer.arguments = field_table_bytes(&consume.arguments).into();
         }
         // Its first messages lie in the inbox already; they are encoded after this (BAS-20).
         self.consume_ok(id, &tag, consume.nowait, out);
@@ -242,6 +247,7 @@ impl Core {
     fn get(&mut self, id: ChannelId, get: &basic::Get, out: &mut Output) -> Result<(), Failure> {
         let vhost = self.opened_vhost()?;
         let name = self.named_queue(id, get.queue.as_str()).map_err(errors::of_queue)?;
+        self.demand(Right::Read, Resource::Queue(&name)).map_err(errors::of_queue)?;
         let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
         self.try_get(PendingGet { channel: id, queue, no_ack: get.no_ack }, None, out);
         Ok(())

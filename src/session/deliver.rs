@@ -14,7 +14,7 @@ use crate::{
         queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
         queue_type::QueueType,
     },
-    engine::{ConsumerId, Delivery, QueueRef, Signal},
+    engine::{ConsumerId, Delivery, Describe, QueueRef, Signal},
 };
 
 /// A consumer of this connection.
@@ -23,6 +23,10 @@ pub struct Consumer {
     pub channel: ChannelId,
     pub tag: Box<[u8]>,
     pub source: Source,
+    pub exclusive: bool,
+    pub prefetch: u16,
+    /// The body of the table of its arguments.
+    pub arguments: Box<[u8]>,
     /// Written since the queue was last told.
     written_messages: u32,
     written_bytes: u64,
@@ -51,7 +55,16 @@ pub struct Consumers {
 
 impl Consumers {
     pub fn add(&mut self, channel: ChannelId, tag: &[u8], source: Source) -> ConsumerId {
-        let consumer = Consumer { channel, tag: tag.into(), source, written_messages: 0, written_bytes: 0 };
+        let consumer = Consumer {
+            channel,
+            tag: tag.into(),
+            source,
+            exclusive: false,
+            prefetch: 0,
+            arguments: Box::default(),
+            written_messages: 0,
+            written_bytes: 0,
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));
             (self.slots.len() - 1) as u32
@@ -113,6 +126,7 @@ impl Core {
                 Signal::Cancelled(consumer) => self.on_cancelled(consumer, out),
                 Signal::Reply { consumer, message } => self.deliver_reply(consumer, &message, out),
                 Signal::Close(failure) => close = Some(failure),
+                Signal::Describe(Describe(answer)) => answer(self.report()),
             }
         }
         self.taken.signals = signals;

@@ -30,8 +30,12 @@ pub fn of_topology(error: TopologyError) -> Failure {
 pub fn of_queue(error: Refused) -> Failure {
     let code = match &error {
         Refused::NoQueue { .. } | Refused::NoPreviousQueue => ReplyCode::NotFound,
-        Refused::ReservedName { .. } | Refused::ExclusiveUse { .. } | Refused::ReplyQueue => {
-            ReplyCode::AccessRefused
+        Refused::NotAllowed { .. }
+        | Refused::ReservedName { .. }
+        | Refused::ExclusiveUse { .. }
+        | Refused::ReplyQueue => ReplyCode::AccessRefused,
+        Refused::VhostDeleted { .. } => {
+            return Failure::connection(ReplyCode::InternalError, error.to_string());
         }
         Refused::Locked { .. } => ReplyCode::ResourceLocked,
         Refused::Argument(_)

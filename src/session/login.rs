@@ -1,18 +1,22 @@
 //! Who the client is: login, connection.open, blocking, and what the log says of it.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use super::{Core, Output, Session, errors};
 use crate::{
     amqp::{
         AMQPValue, ChannelId, Failure, FieldTable, Limit, MethodId, ReplyCode, Scope, connection, method,
+        table::field_table_bytes,
     },
     broker::Millis,
+    engine::ConnectionInfo,
     protocol::{Login, Mechanism},
 };
 
 /// Octets of a client-given name that reach the log.
 const NAME_MAX: usize = 512;
+/// Octets kept of what a client says of itself.
+const PROPERTIES_MAX: usize = 4 << 10;
 
 /// What the client declared of itself.
 #[derive(Debug, Default)]
@@ -23,6 +27,9 @@ pub struct Client {
     blocked: bool,
     /// Its connection_name (CON-37), fit for a log line.
     name: Option<String>,
+    /// The body of the table that it described itself with, as far as that is kept.
+    properties: Box<[u8]>,
+    mechanism: &'static str,
 }
 
 impl Client {
@@ -31,8 +38,32 @@ impl Client {
             cancel_notify: login.has_capability("consumer_cancel_notify"),
             blocked: login.has_capability("connection.blocked"),
             name: connection_name(&login.client),
+            properties: properties(&login.client),
+            mechanism: login.mechanism.name(),
         }
     }
+}
+
+/// What a client says of itself, without what would make it too long to keep.
+fn properties(client: &FieldTable) -> Box<[u8]> {
+    let octets = field_table_bytes(client);
+    if octets.len() <= PROPERTIES_MAX {
+        return octets.into();
+    }
+    let mut kept = FieldTable::default();
+    for (name, value) in client.inner() {
+        kept.insert(name.clone(), value.clone());
+        if PROPERTIES_MAX < field_table_bytes(&kept).len() {
+            kept = kept.inner().iter().filter(|(other, _)| *other != name).fold(
+                FieldTable::default(),
+                |mut table, (name, value)| {
+                    table.insert(name.clone(), value.clone());
+                    table
+                },
+            );
+        }
+    }
+    field_table_bytes(&kept).into()
 }
 
 fn connection_name(properties: &FieldTable) -> Option<String> {
@@ -84,7 +115,7 @@ impl Session {
         match user {
             Ok(user) => {
                 core.node.guard.succeeded(peer);
-                core.user = user;
+                core.user = user.name.clone();
                 self.machine.accept_login(self.output.buffer());
             }
             Err(reason) => {
@@ -109,10 +140,27 @@ impl Session {
             let text = format!("vhost {vhost} not found");
             return Err(Failure::connection(ReplyCode::NotAllowed, text).at(open));
         };
+        if core.node.access.permission(vhost, &core.user).is_none() {
+            let text = format!("access to vhost '{vhost}' refused for user '{}'", core.user);
+            return Err(Failure::connection(ReplyCode::NotAllowed, text).at(open));
+        }
         core.seat = Some(seat);
         core.vhost = Some(found);
         core.tuned_frame_max = self.machine.tuned().frame_max;
-        core.node.register_connection(core.id, core.inbox.clone());
+        let tuned = self.machine.tuned();
+        let info = ConnectionInfo {
+            user: core.user.clone(),
+            vhost: vhost.into(),
+            peer: SocketAddr::new(core.peer.address, core.peer.port),
+            local: core.peer.local,
+            connected_at: core.now,
+            mechanism: core.client.mechanism,
+            client_properties: std::mem::take(&mut core.client.properties),
+            frame_max: tuned.frame_max,
+            channel_max: tuned.channel_max,
+            heartbeat: tuned.heartbeat,
+        };
+        core.node.register_connection(core.id, info, core.inbox.clone());
         self.machine.accept_open(core.now, self.output.buffer());
         let (user, vhost) = (&core.user, vhost.escape_debug());
         tracing::info!(

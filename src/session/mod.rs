@@ -16,6 +16,8 @@ mod login;
 mod output;
 mod publish;
 mod queues;
+mod report;
+mod rights;
 mod routes;
 mod settle;
 #[cfg(test)]
@@ -24,7 +26,13 @@ mod topology;
 mod transaction;
 mod unacked;
 
-use std::{collections::VecDeque, fmt, net::IpAddr, sync::Arc, task::Waker};
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    task::Waker,
+};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -36,6 +44,7 @@ use channel::Channel;
 use confirms::Awaited;
 use deliver::Consumers;
 pub use output::{Output, SLICES_MAX};
+use rights::Rights;
 use routes::Routes;
 
 use crate::{
@@ -67,6 +76,8 @@ pub struct SessionSettings {
 pub struct Peer {
     pub address: IpAddr,
     pub port: u16,
+    /// The address of ours that it connected to.
+    pub local: SocketAddr,
 }
 
 /// Why a session does not take input for the moment.
@@ -104,6 +115,7 @@ struct Core {
     peer: Peer,
     id: ConnectionId,
     user: Arc<str>,
+    rights: Rights,
     /// Set by connection.open.
     vhost: Option<Arc<Vhost>>,
     /// Its place among the open connections, from then on until it ends.
@@ -153,6 +165,7 @@ impl Session {
             peer,
             id,
             user: "".into(),
+            rights: Rights::default(),
             vhost: None,
             seat: None,
             inbox,

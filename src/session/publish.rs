@@ -15,7 +15,7 @@ use crate::{
         Message, Millis, Parts,
         topology::{RoutingKeys, Traits},
     },
-    engine::{Queues, REPLY_TO, Replies, Vhost},
+    engine::{Queues, REPLY_TO, Replies, Resource, Right, Vhost},
     protocol::{Body, Content},
 };
 
@@ -105,9 +105,14 @@ impl Core {
         let Some(vhost) = &self.vhost else { return Ok(Some(Found::default())) };
         let (exchange, routing_key) = (&*content.exchange, &*content.routing_key);
         let cacheable = copies.keys.is_empty();
-        if cacheable && self.routes.find(vhost.generation(), exchange, routing_key) {
+        // A change of rights voids cached routes as one of bindings does: both numbers only grow.
+        let generation = vhost.generation().wrapping_add(self.node.access.generation());
+        if cacheable && self.routes.find(generation, exchange, routing_key) {
             return Ok(None);
         }
+        let vhost = vhost.clone();
+        let name = String::from_utf8_lossy(exchange);
+        self.demand(Right::Write, Resource::Exchange(&name)).map_err(errors::of_queue)?;
         if exchange.is_empty() && Replies::is_reply_name(routing_key) {
             return Ok(Some(Found { reply: true, ..Found::default() }));
         }

@@ -1,10 +1,14 @@
 //! Methods of queues.
 
-use super::{Core, Output, errors, topology::clean_name};
+use super::{
+    Core, Output, errors,
+    rights::{DEAD_LETTER_EXCHANGE, named_exchange},
+    topology::clean_name,
+};
 use crate::{
     amqp::{ChannelId, Failure, queue},
     broker::queue_arguments::refuse_server_named,
-    engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies},
+    engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies, Resource, Right},
 };
 
 /// Characters of generated names: URL-safe base 64 (QUE-03).
@@ -60,6 +64,7 @@ impl Core {
             return self.declare_reply_queue(id, &name, nowait, out);
         }
         let queue = if declare.passive {
+            self.demand_any(Resource::Queue(&name))?;
             let queue = vhost.queue_for(&name, self.id)?;
             let now = self.now;
             self.node.with_queue(&queue, now, |queue, _| queue.touch(now));
@@ -70,6 +75,11 @@ impl Core {
                 refuse_server_named(&declare.arguments)?;
             }
             let name = if generated { generated_name("amq.gen-", self.node.random()) } else { name };
+            self.demand(Right::Configure, Resource::Queue(&name))?;
+            if let Some(target) = named_exchange(&declare.arguments, DEAD_LETTER_EXCHANGE) {
+                self.demand(Right::Read, Resource::Queue(&name))?;
+                self.demand(Right::Write, Resource::Exchange(&target))?;
+            }
             let attributes = QueueDeclare {
                 durable: declare.durable,
                 auto_delete: declare.auto_delete,
@@ -135,6 +145,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let (name, key) = self.bind_names(id, bind.queue.as_str(), bind.routing_key.as_str())?;
         let source = clean_name(bind.exchange.as_str());
+        self.demand_binding(&source, Resource::Queue(&name))?;
         if !source.is_empty() && vhost.check_exchange(&source).is_ok() {
             // A queue of another connection is locked; a missing one is the topology's to report.
             if let Err(locked @ Refused::Locked { .. }) = vhost.queue_for(&name, self.id) {
@@ -159,6 +170,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let (name, key) = self.bind_names(id, unbind.queue.as_str(), unbind.routing_key.as_str())?;
         let source = clean_name(unbind.exchange.as_str());
+        self.demand_binding(&source, Resource::Queue(&name))?;
         if let Err(locked @ Refused::Locked { .. }) = vhost.queue_for(&name, self.id) {
             return Err(locked);
         }
@@ -181,6 +193,7 @@ impl Core {
     fn purge_queue(&mut self, id: ChannelId, purge: &queue::Purge, out: &mut Output) -> Result<(), Refused> {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let name = self.named_queue(id, purge.queue.as_str())?;
+        self.demand(Right::Read, Resource::Queue(&name))?;
         let queue = vhost.queue_for(&name, self.id)?;
         let purged = self.node.with_queue(&queue, self.now, |queue, effects| queue.purge(effects));
         if !purge.nowait {
@@ -198,6 +211,7 @@ impl Core {
     ) -> Result<(), Refused> {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let name = self.named_queue(id, delete.queue.as_str())?;
+        self.demand(Right::Configure, Resource::Queue(&name))?;
         let deleted = match vhost.queue_for(&name, self.id) {
             Ok(queue) => vhost.delete_queue(&queue, delete.if_unused, delete.if_empty)?,
             // Deleting what is not there succeeds (CH-41).

@@ -97,7 +97,8 @@ fn get(no_ack: bool) -> AMQPClass {
 impl Bench {
     fn new() -> Bench {
         let node = node();
-        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1 };
+        let local = SocketAddr::from(([127, 0, 0, 1], 5672));
+        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local };
         let session = Session::new(node.clone(), settings(), peer, 1);
         let mut bench = Bench { node, session, input: handshake(), pages: Vec::new(), flag: Arc::default() };
         bench.send(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {})));

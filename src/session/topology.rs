@@ -4,7 +4,7 @@ use super::{Core, Output, errors};
 use crate::{
     amqp::{AMQPClass, ChannelId, Failure, ReplyCode, access, channel, confirm, exchange},
     broker::topology::ExchangeDeclare,
-    engine::Vhost,
+    engine::{Resource, Right, Vhost},
 };
 use std::sync::Arc;
 
@@ -57,16 +57,19 @@ impl Core {
             exchange::AMQPMethod::Declare(declare) => {
                 let nowait = declare.nowait;
                 let reply = exchange::AMQPMethod::DeclareOk(exchange::DeclareOk {});
+                self.demand_declare(&declare).map_err(errors::of_queue)?;
                 (declare_exchange(&vhost, declare), nowait, reply)
             }
             exchange::AMQPMethod::Delete(delete) => {
                 let name = clean_name(delete.exchange.as_str());
+                self.demand(Right::Configure, Resource::Exchange(&name)).map_err(errors::of_queue)?;
                 let reply = exchange::AMQPMethod::DeleteOk(exchange::DeleteOk {});
                 (vhost.delete_exchange(&name, delete.if_unused), delete.nowait, reply)
             }
             exchange::AMQPMethod::Bind(bind) => {
                 let (source, destination) =
                     (clean_name(bind.source.as_str()), clean_name(bind.destination.as_str()));
+                self.demand_binding(&source, Resource::Exchange(&destination)).map_err(errors::of_queue)?;
                 let bound =
                     vhost.bind_exchange(&source, &destination, bind.routing_key.as_str(), bind.arguments);
                 let bound = bound.map(|replay| self.node.replay(replay, self.now));
@@ -75,6 +78,7 @@ impl Core {
             exchange::AMQPMethod::Unbind(unbind) => {
                 let source = clean_name(unbind.source.as_str());
                 let destination = clean_name(unbind.destination.as_str());
+                self.demand_binding(&source, Resource::Exchange(&destination)).map_err(errors::of_queue)?;
                 let key = unbind.routing_key.as_str();
                 let unbound = vhost.unbind_exchange(&source, &destination, key, unbind.arguments);
                 (unbound, unbind.nowait, exchange::AMQPMethod::UnbindOk(exchange::UnbindOk {}))

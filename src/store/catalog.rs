@@ -6,11 +6,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::definition::{BindingDefinition, Definition, ExchangeDefinition, QueueDefinition, QueueId};
+use super::definition::{
+    BindingDefinition, Definition, ExchangeDefinition, NODE, PermissionDefinition, QueueDefinition, QueueId,
+    UserDefinition, VhostDefinition,
+};
 
 /// Everything defined, by vhost.
 #[derive(Debug, Default)]
 pub struct Catalog {
+    access: Access,
     vhosts: BTreeMap<String, Vhost>,
     next_number: u64,
 }
@@ -20,6 +24,28 @@ struct Vhost {
     exchanges: BTreeMap<String, (u64, ExchangeDefinition)>,
     queues: BTreeMap<String, (u64, QueueDefinition)>,
     bindings: HashMap<BindingDefinition, (Option<u64>, Option<u64>)>,
+}
+
+#[derive(Debug, Default)]
+struct Access {
+    users: BTreeMap<String, UserDefinition>,
+    vhosts: BTreeMap<String, VhostDefinition>,
+    /// By vhost and user.
+    permissions: BTreeMap<(String, String), PermissionDefinition>,
+}
+
+/// Users, vhosts and permissions. All empty in a log that never heard of any.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct AccessDefinitions {
+    pub users: Vec<UserDefinition>,
+    pub vhosts: Vec<VhostDefinition>,
+    pub permissions: Vec<PermissionDefinition>,
+}
+
+impl AccessDefinitions {
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.vhosts.is_empty()
+    }
 }
 
 /// What a vhost holds, in an order in which it can be declared.
@@ -43,9 +69,41 @@ impl Vhost {
     }
 }
 
+impl Access {
+    fn apply(&mut self, definition: Definition) {
+        match definition {
+            Definition::PutUser(user) => {
+                self.users.insert(user.name.clone(), user);
+            }
+            Definition::DeleteUser { name } => {
+                self.users.remove(&name);
+            }
+            Definition::PutVhost(vhost) => {
+                self.vhosts.insert(vhost.name.clone(), vhost);
+            }
+            Definition::DeleteVhost { name } => {
+                self.vhosts.remove(&name);
+                self.permissions.retain(|(vhost, _), _| *vhost != name);
+            }
+            Definition::PutPermission(row) => {
+                self.permissions.insert((row.vhost.clone(), row.user.clone()), row);
+            }
+            Definition::ClearPermission { vhost, user } => {
+                self.permissions.remove(&(vhost, user));
+            }
+            Definition::Reset { .. } => *self = Access::default(),
+            // Whatever else is defined is in some vhost.
+            _ => {}
+        }
+    }
+}
+
 impl Catalog {
     /// Carries a change out.
     pub fn apply(&mut self, definition: Definition) {
+        if definition.vhost() == NODE {
+            return self.access.apply(definition);
+        }
         self.next_number += 1;
         let number = self.next_number;
         let vhost = self.vhosts.entry(definition.vhost().to_owned()).or_default();
@@ -72,6 +130,22 @@ impl Catalog {
             Definition::Unbind { binding, .. } => {
                 vhost.bindings.remove(&binding);
             }
+            Definition::PutUser(_)
+            | Definition::DeleteUser { .. }
+            | Definition::PutVhost(_)
+            | Definition::DeleteVhost { .. }
+            | Definition::PutPermission(_)
+            | Definition::ClearPermission { .. } => {}
+        }
+    }
+
+    /// Who and what vhosts there are in the end.
+    pub fn take_access(&mut self) -> AccessDefinitions {
+        let Access { users, vhosts, permissions } = std::mem::take(&mut self.access);
+        AccessDefinitions {
+            users: users.into_values().collect(),
+            vhosts: vhosts.into_values().collect(),
+            permissions: permissions.into_values().collect(),
         }
     }
 

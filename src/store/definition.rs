@@ -1,4 +1,4 @@
-//! What survives a restart beside messages: durable exchanges, queues and bindings.
+//! What survives a restart beside messages: users, vhosts, permissions, durable exchanges, queues and bindings.
 
 use super::octets::{Malformed, Reader, put_number, put_octets};
 
@@ -37,6 +37,48 @@ pub enum Definition {
         vhost: String,
         binding: BindingDefinition,
     },
+    PutUser(UserDefinition),
+    DeleteUser {
+        name: String,
+    },
+    PutVhost(VhostDefinition),
+    DeleteVhost {
+        name: String,
+    },
+    PutPermission(PermissionDefinition),
+    ClearPermission {
+        vhost: String,
+        user: String,
+    },
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserDefinition {
+    pub name: String,
+    /// Salt and digest.
+    pub hash: Vec<u8>,
+    /// The name of the digest's algorithm.
+    pub algorithm: String,
+    pub tags: Vec<String>,
+}
+
+/// A vhost, apart from what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VhostDefinition {
+    pub name: String,
+    pub description: String,
+    pub tags: Vec<String>,
+}
+
+/// The rights of a user in a vhost, as patterns on names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PermissionDefinition {
+    pub vhost: String,
+    pub user: String,
+    pub configure: String,
+    pub write: String,
+    pub read: String,
 }
 
 /// A durable exchange.
@@ -75,13 +117,22 @@ const DECLARE_QUEUE: u8 = 3;
 const DELETE_QUEUE: u8 = 4;
 const BIND: u8 = 5;
 const UNBIND: u8 = 6;
+const PUT_USER: u8 = 7;
+const DELETE_USER: u8 = 8;
+const PUT_VHOST: u8 = 9;
+const DELETE_VHOST: u8 = 10;
+const PUT_PERMISSION: u8 = 11;
+const CLEAR_PERMISSION: u8 = 12;
+
+/// Stands for the node in place of a vhost, whose names are not empty.
+pub const NODE: &str = "";
 
 const AUTO_DELETE: u8 = 1;
 const INTERNAL: u8 = 2;
 const TO_QUEUE: u8 = 1;
 
 impl Definition {
-    /// The vhost it belongs to.
+    /// The vhost it belongs to; [`NODE`] for users, vhosts and permissions, which a reset of that name voids.
     pub fn vhost(&self) -> &str {
         match self {
             Definition::Reset { vhost }
@@ -91,11 +142,17 @@ impl Definition {
             | Definition::DeleteQueue { vhost, .. }
             | Definition::Bind { vhost, .. }
             | Definition::Unbind { vhost, .. } => vhost,
+            Definition::PutUser(_)
+            | Definition::DeleteUser { .. }
+            | Definition::PutVhost(_)
+            | Definition::DeleteVhost { .. }
+            | Definition::PutPermission(_)
+            | Definition::ClearPermission { .. } => NODE,
         }
     }
 
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let kind = match self {
+    fn kind(&self) -> u8 {
+        match self {
             Definition::Reset { .. } => RESET,
             Definition::DeclareExchange { .. } => DECLARE_EXCHANGE,
             Definition::DeleteExchange { .. } => DELETE_EXCHANGE,
@@ -103,8 +160,17 @@ impl Definition {
             Definition::DeleteQueue { .. } => DELETE_QUEUE,
             Definition::Bind { .. } => BIND,
             Definition::Unbind { .. } => UNBIND,
-        };
-        out.push(kind);
+            Definition::PutUser(_) => PUT_USER,
+            Definition::DeleteUser { .. } => DELETE_USER,
+            Definition::PutVhost(_) => PUT_VHOST,
+            Definition::DeleteVhost { .. } => DELETE_VHOST,
+            Definition::PutPermission(_) => PUT_PERMISSION,
+            Definition::ClearPermission { .. } => CLEAR_PERMISSION,
+        }
+    }
+
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.kind());
         put_octets(out, self.vhost().as_bytes());
         match self {
             Definition::Reset { .. } => {}
@@ -133,6 +199,29 @@ impl Definition {
                     put_octets(out, text.as_bytes());
                 }
                 put_octets(out, &binding.arguments);
+            }
+            Definition::PutUser(user) => {
+                put_octets(out, user.name.as_bytes());
+                put_octets(out, &user.hash);
+                put_octets(out, user.algorithm.as_bytes());
+                put_texts(out, &user.tags);
+            }
+            Definition::PutVhost(vhost) => {
+                put_octets(out, vhost.name.as_bytes());
+                put_octets(out, vhost.description.as_bytes());
+                put_texts(out, &vhost.tags);
+            }
+            Definition::DeleteUser { name } | Definition::DeleteVhost { name } => {
+                put_octets(out, name.as_bytes());
+            }
+            Definition::PutPermission(row) => {
+                for text in [&row.vhost, &row.user, &row.configure, &row.write, &row.read] {
+                    put_octets(out, text.as_bytes());
+                }
+            }
+            Definition::ClearPermission { vhost, user } => {
+                put_octets(out, vhost.as_bytes());
+                put_octets(out, user.as_bytes());
             }
         }
     }
@@ -169,6 +258,29 @@ impl Definition {
             }
             BIND => Definition::Bind { vhost, binding: binding(reader)? },
             UNBIND => Definition::Unbind { vhost, binding: binding(reader)? },
+            PUT_USER => Definition::PutUser(UserDefinition {
+                name: reader.string()?,
+                hash: reader.octets()?.to_vec(),
+                algorithm: reader.string()?,
+                tags: texts(reader)?,
+            }),
+            DELETE_USER => Definition::DeleteUser { name: reader.string()? },
+            PUT_VHOST => Definition::PutVhost(VhostDefinition {
+                name: reader.string()?,
+                description: reader.string()?,
+                tags: texts(reader)?,
+            }),
+            DELETE_VHOST => Definition::DeleteVhost { name: reader.string()? },
+            PUT_PERMISSION => Definition::PutPermission(PermissionDefinition {
+                vhost: reader.string()?,
+                user: reader.string()?,
+                configure: reader.string()?,
+                write: reader.string()?,
+                read: reader.string()?,
+            }),
+            CLEAR_PERMISSION => {
+                Definition::ClearPermission { vhost: reader.string()?, user: reader.string()? }
+            }
             _ => return Err(Malformed),
         })
     }
@@ -183,4 +295,56 @@ fn binding(reader: &mut Reader<'_>) -> Result<BindingDefinition, Malformed> {
         routing_key: reader.string()?,
         arguments: reader.octets()?.to_vec(),
     })
+}
+
+fn put_texts(out: &mut Vec<u8>, texts: &[String]) {
+    put_number(out, texts.len() as u64);
+    texts.iter().for_each(|text| put_octets(out, text.as_bytes()));
+}
+
+fn texts(reader: &mut Reader<'_>) -> Result<Vec<String>, Malformed> {
+    let count = reader.number()?;
+    (0..count).map(|_| reader.string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_vhosts_and_permissions_come_back_as_they_went_in() {
+        let user = UserDefinition {
+            name: "u".to_owned(),
+            hash: vec![0, 255],
+            algorithm: "a".to_owned(),
+            tags: vec!["one".to_owned(), String::new()],
+        };
+        let vhost = VhostDefinition { name: "v".to_owned(), description: "d".to_owned(), tags: Vec::new() };
+        let text = str::to_owned;
+        let row = PermissionDefinition {
+            vhost: text("v"),
+            user: text("u"),
+            configure: text(".*"),
+            write: text(""),
+            read: text("^r"),
+        };
+        for definition in [
+            Definition::PutUser(user),
+            Definition::DeleteUser { name: text("u") },
+            Definition::PutVhost(vhost),
+            Definition::DeleteVhost { name: text("v") },
+            Definition::PutPermission(row),
+            Definition::ClearPermission { vhost: text("v"), user: text("u") },
+        ] {
+            let mut octets = Vec::new();
+            definition.encode(&mut octets);
+            let mut reader = Reader::new(&octets);
+            assert_eq!(Definition::decode(&mut reader).unwrap(), definition);
+            assert!(reader.is_empty() && definition.vhost() == NODE);
+            // Whatever is cut off is noticed.
+            for length in 0..octets.len() {
+                assert!(Definition::decode(&mut Reader::new(&octets[..length])).is_err());
+            }
+        }
+    }
 }

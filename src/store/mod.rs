@@ -73,6 +73,13 @@
 //! | 3 declare queue | flags (1 auto-delete), id *n*, name, arguments |
 //! | 4 delete queue | id *n*, name |
 //! | 5 bind, 6 unbind | flags (1 to a queue), source, destination, routing key, arguments |
+//! | 7 put user | name, salt and digest (*octets*), algorithm, count of tags *n*, tags |
+//! | 8 delete user, 10 delete vhost | name |
+//! | 9 put vhost | name, description, count of tags *n*, tags |
+//! | 11 put permission | vhost, user, configure, write, read |
+//! | 12 clear permission | vhost, user |
+//!
+//! Definitions 7 to 12 have an empty vhost in front, as has the reset that makes all of them void.
 //!
 //! # Pages
 //!
@@ -104,10 +111,13 @@ mod trim;
 mod walk;
 mod writer;
 
-pub use catalog::Definitions;
+pub use catalog::{AccessDefinitions, Definitions};
 pub use contents::View;
 pub use damage::{Damage, DamageKind, RecoveryError, Report};
-pub use definition::{BindingDefinition, Definition, ExchangeDefinition, QueueDefinition, QueueId};
+pub use definition::{
+    BindingDefinition, Definition, ExchangeDefinition, NODE, PermissionDefinition, QueueDefinition, QueueId,
+    UserDefinition, VhostDefinition,
+};
 pub use index::PageRange;
 pub use log::{DURABLE, Log, Op, Position};
 pub use octets::{Malformed, Reader};

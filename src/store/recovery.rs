@@ -14,7 +14,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{
     batch::{self, Body, HEADER, RECORD_HEADER},
-    catalog::{Catalog, Definitions},
+    catalog::{AccessDefinitions, Catalog, Definitions},
     contents::View,
     damage::{Damage, DamageKind, RecoveryError, Report},
     definition::{Definition, QueueId},
@@ -34,6 +34,7 @@ use crate::broker::{Message, Millis, memory::Account};
 pub struct Recovered {
     pub log: Arc<Log>,
     pub writer: Writer,
+    pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
     /// Greater than the id of every queue that the log mentions, also of deleted ones: records of theirs that
@@ -129,6 +130,7 @@ pub fn recover(
     Ok(Recovered {
         log,
         writer,
+        access: replay.access,
         definitions: replay.definitions,
         queues: replay.queues,
         next_queue: replay.next_queue,
@@ -144,6 +146,7 @@ pub struct Replay<M = Message> {
     next_batch: u64,
     index: Index,
     catalog: Catalog,
+    pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue<M>, FixedState>,
     pub was_clean: bool,
@@ -192,6 +195,7 @@ fn replay_with<M: Clone>(
         next_batch: 1,
         index: Index::default(),
         catalog: Catalog::default(),
+        access: AccessDefinitions::default(),
         definitions: BTreeMap::new(),
         queues: HashMap::default(),
         was_clean: false,
@@ -445,6 +449,7 @@ impl<M: Clone> Replay<M> {
     }
 
     fn finish(&mut self) {
+        self.access = self.catalog.take_access();
         self.definitions = std::mem::take(&mut self.catalog).into_definitions();
         let ids: HashSet<QueueId, FixedState> =
             self.definitions.values().flat_map(Definitions::queue_ids).collect();

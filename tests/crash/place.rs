@@ -80,7 +80,7 @@ impl Place {
             .env_clear()
             .env("LEVERET_CONFIG", "none")
             .env("LEVERET_RABBITMQ_CONF", "none")
-            .args(["--amqp", "127.0.0.1:0", "--data-dir"])
+            .args(["--management", "none", "--amqp", "127.0.0.1:0", "--data-dir"])
             .arg(&self.data)
             .args(self.settings.iter().flat_map(|setting| ["--set", *setting]))
             .stdin(Stdio::null())

@@ -28,7 +28,7 @@ impl Child {
             .env_clear()
             .env("LEVERET_CONFIG", "none")
             .env("LEVERET_RABBITMQ_CONF", "none")
-            .args(["--ephemeral", "--amqp", "127.0.0.1:0"])
+            .args(["--ephemeral", "--management", "none", "--amqp", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .stderr(log);
         for setting in settings {

@@ -227,6 +227,37 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
             fields.extend(binding_fields(binding));
             "unbind"
         }
+        Definition::PutUser(user) => {
+            // Not its hash, which is for nobody to see.
+            fields.extend([("name", json!(user.name)), ("tags", json!(user.tags))]);
+            "put-user"
+        }
+        Definition::DeleteUser { name } => {
+            fields.push(("name", json!(name)));
+            "delete-user"
+        }
+        Definition::PutVhost(vhost) => {
+            fields.extend([("name", json!(vhost.name)), ("description", json!(vhost.description))]);
+            "put-vhost"
+        }
+        Definition::DeleteVhost { name } => {
+            fields.push(("name", json!(name)));
+            "delete-vhost"
+        }
+        Definition::PutPermission(row) => {
+            fields.extend([
+                ("of", json!(row.vhost)),
+                ("user", json!(row.user)),
+                ("configure", json!(row.configure)),
+                ("write", json!(row.write)),
+                ("read", json!(row.read)),
+            ]);
+            "put-permission"
+        }
+        Definition::ClearPermission { vhost, user } => {
+            fields.extend([("of", json!(vhost)), ("user", json!(user))]);
+            "clear-permission"
+        }
     };
     (kind, fields)
 }

@@ -150,6 +150,13 @@ pub static KEYS: &[Key] = &[
         "Connections the kernel may hold until they are accepted."
     ),
     key!(
+        "management.listen",
+        management.listen,
+        List(Listen),
+        "Addresses of the management interface: the HTTP API and, at /metrics, what Prometheus collects.\n\
+         [] or none = no management interface."
+    ),
+    key!(
         "limits.memory",
         limits.memory,
         Watermark,

@@ -20,6 +20,7 @@ use crate::store::Durability;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub amqp: Amqp,
+    pub management: Management,
     pub limits: Limits,
     pub auth: Auth,
     pub bootstrap: Bootstrap,
@@ -56,6 +57,13 @@ pub struct Amqp {
     pub advertised_version: String,
     pub tcp_nodelay: bool,
     pub tcp_backlog: u32,
+}
+
+/// `[management]`: the HTTP API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Management {
+    /// Default `0.0.0.0:15672`; empty for none.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// `[limits]`: the defences of the wire.
@@ -184,6 +192,7 @@ impl Default for Config {
                 tcp_nodelay: true,
                 tcp_backlog: 1024,
             },
+            management: Management { listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))] },
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,

@@ -54,7 +54,8 @@ enum Kind {
 
 impl Client {
     pub fn new(node: &Arc<Node>, settings: &Arc<SessionSettings>, now: Millis) -> Client {
-        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1 };
+        let local = ([127, 0, 0, 1], 5672).into();
+        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local };
         let session = Session::new(node.clone(), settings.clone(), peer, now);
         let mut client = Client {
             session,

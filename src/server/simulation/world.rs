@@ -194,10 +194,11 @@ impl World {
             finding.bindings.iter().cloned(),
             finding.queues.iter().map(|(name, messages)| (name.clone(), letters(messages))),
         );
-        let Recovered { log, writer, definitions, queues, next_queue, was_clean, .. } = recovered;
-        let restored = Restored { definitions, queues, next_queue, was_clean };
+        let Recovered { log, writer, access, definitions, queues, next_queue, was_clean, .. } = recovered;
+        let known = Some(access.clone()).filter(|access| !access.is_empty());
+        let restored = Restored { access, definitions, queues, next_queue, was_clean };
         let journal = Journal::new(Some(log.clone()), next_queue);
-        let mut settings = node_settings(&self.config, journal, Account::UNCOUNTED);
+        let mut settings = node_settings(&self.config, journal, Account::UNCOUNTED, known);
         settings.random = random;
         let node = Arc::new(Node::new(settings));
         node.restore(restored, self.now);

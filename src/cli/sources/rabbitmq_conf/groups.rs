@@ -20,6 +20,7 @@ pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Resul
         Group::LoopbackUsers => loopback_users(entries, settings),
         Group::DefaultUsers => default_users(entries, settings),
         Group::AuthMechanisms => auth_mechanisms(entries, settings),
+        Group::Management => management(entries, settings),
     }
 }
 
@@ -31,6 +32,18 @@ fn listeners(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigEr
     }
     let all = entries.iter().map(|entry| Value::from(entry.value.as_str())).collect();
     settings.set("amqp.listen", &Value::Array(all), last_origin(entries))
+}
+
+/// `management.tcp.port` and `management.tcp.ip`, or what they were called before: one listener.
+fn management(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    let last = |field: &str| entries.iter().rev().find(|entry| entry.key.ends_with(field));
+    let port = last(".port").map_or("15672", |entry| entry.value.as_str());
+    let address = match last(".ip").map(|entry| entry.value.as_str()) {
+        None => port.to_owned(),
+        Some(ip) if ip.contains(':') => format!("[{ip}]:{port}"),
+        Some(ip) => format!("{ip}:{port}"),
+    };
+    settings.set("management.listen", &Value::from(address), last_origin(entries))
 }
 
 /// `loopback_users.NAME = true`; the list has those that are true and no others.

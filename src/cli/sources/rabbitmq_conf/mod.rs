@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn keys_without_a_counterpart_are_accepted_or_give_one_warning_for_each_reason() {
         let settings = read(
-            "management.tcp.port = 15672\nmanagement.rates_mode = basic\nqueue_master_locator = min-masters\n\
+            "management.cors.max_age = 1\nmanagement.rates_mode = basic\nqueue_master_locator = min-masters\n\
              cluster_formation.peer_discovery_backend = dns\n",
         )
         .unwrap();
@@ -194,7 +194,7 @@ mod tests {
             settings.warnings.iter().map(|w| w.split_once("ignored ").unwrap().1).collect::<Vec<_>>(),
             [
                 "cluster_formation.peer_discovery_backend: a broker of this version stands alone",
-                "management.tcp.port, management.rates_mode: this version has no management listener",
+                "management.cors.max_age, management.rates_mode: the management interface of this version has no such setting",
             ]
         );
     }

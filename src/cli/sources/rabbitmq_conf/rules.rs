@@ -31,12 +31,13 @@ pub enum Group {
     LoopbackUsers,
     DefaultUsers,
     AuthMechanisms,
+    Management,
 }
 
 use Action::{Accept, Group as Part, Ignore, Only, Refuse, Set};
 
 const TLS: &str = "TLS is not part of this version";
-const MANAGEMENT: &str = "this version has no management listener";
+const MANAGEMENT: &str = "the management interface of this version has no such setting";
 const PROMETHEUS: &str = "this version has no Prometheus endpoint";
 const DISK: &str = "this version has no disk alarm";
 const CLUSTER: &str = "a broker of this version stands alone";
@@ -139,6 +140,11 @@ pub static RULES: &[(&str, Action)] = &[
     ("definitions.skip_if_unchanged", Accept),
     ("definitions.**", Refuse(DEFINITIONS)),
     ("management.load_definitions", Refuse(DEFINITIONS)),
+    ("management.tcp.port", Part(Group::Management)),
+    ("management.tcp.ip", Part(Group::Management)),
+    ("management.listener.port", Part(Group::Management)),
+    ("management.listener.ip", Part(Group::Management)),
+    ("management.ssl.**", Refuse(TLS)),
     ("management.**", Ignore(MANAGEMENT)),
     ("management_agent.**", Accept),
     ("prometheus.**", Ignore(PROMETHEUS)),

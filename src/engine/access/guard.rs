@@ -1,0 +1,102 @@
+//! The brake on guessing passwords.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use parking_lot::Mutex;
+
+use crate::broker::Millis;
+
+/// Delays grow up to this, in milliseconds.
+const DELAY_MAX: Millis = 3_000;
+/// Failures of an address are forgotten after so many milliseconds without another.
+const FORGET_AFTER: Millis = 60_000;
+/// Addresses remembered; when full, those that have been quiet longest go first.
+const ADDRESSES_MAX: usize = 10_000;
+
+/// Slows down addresses whose logins keep failing.
+#[derive(Debug)]
+pub struct LoginGuard {
+    /// Failures before the first delay.
+    free: u32,
+    /// The first delay, in milliseconds; it doubles with each further failure.
+    delay: Millis,
+    addresses: Mutex<HashMap<IpAddr, Failures>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: Millis,
+}
+
+impl LoginGuard {
+    pub fn new(free: u32, delay: Millis) -> LoginGuard {
+        LoginGuard { free, delay, addresses: Mutex::default() }
+    }
+
+    /// How long the next attempt of this address must wait, in milliseconds.
+    pub fn delay(&self, address: IpAddr, now: Millis) -> Millis {
+        let addresses = self.addresses.lock();
+        let Some(failures) = addresses.get(&address) else { return 0 };
+        if failures.last + FORGET_AFTER < now || failures.count < self.free {
+            return 0;
+        }
+        let doublings = (failures.count - self.free).min(16);
+        (self.delay << doublings).min(DELAY_MAX)
+    }
+
+    /// An attempt failed.
+    pub fn failed(&self, address: IpAddr, now: Millis) {
+        let mut addresses = self.addresses.lock();
+        if ADDRESSES_MAX <= addresses.len() {
+            addresses.retain(|_, failures| now < failures.last + FORGET_AFTER);
+            if ADDRESSES_MAX <= addresses.len() {
+                addresses.clear();
+            }
+        }
+        let failures = addresses.entry(address).or_insert(Failures { count: 0, last: now });
+        if failures.last + FORGET_AFTER < now {
+            failures.count = 0;
+        }
+        failures.count = failures.count.saturating_add(1);
+        failures.last = now;
+    }
+
+    /// An attempt succeeded; the address starts afresh.
+    pub fn succeeded(&self, address: IpAddr) {
+        self.addresses.lock().remove(&address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const REMOTE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn failed_logins_slow_their_address_down_and_nobody_else() {
+        let guard = LoginGuard::new(5, 100);
+        for _ in 0..5 {
+            assert_eq!(guard.delay(REMOTE, 0), 0);
+            guard.failed(REMOTE, 0);
+        }
+        assert_eq!(guard.delay(REMOTE, 0), 100);
+        guard.failed(REMOTE, 0);
+        assert_eq!(guard.delay(REMOTE, 0), 200);
+        (0..40).for_each(|_| guard.failed(REMOTE, 0));
+        assert_eq!(guard.delay(REMOTE, 0), 3_000);
+        assert_eq!(guard.delay(LOCAL, 0), 0);
+        assert_eq!(guard.delay(REMOTE, FORGET_AFTER + 1), 0);
+    }
+
+    #[test]
+    fn guesses_from_everywhere_cost_bounded_memory() {
+        let guard = LoginGuard::new(5, 100);
+        for number in 0..=ADDRESSES_MAX as u32 {
+            guard.failed(IpAddr::V4(number.into()), 0);
+            assert!(guard.addresses.lock().len() <= ADDRESSES_MAX);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Who may log in and do what: users, their rights in each vhost, and what there is to know of vhosts.
+//!
+//! All of it stands behind one lock, under which the log learns of changes, so that it learns of them in their
+//! order. Messages do not touch it: sessions keep the rights of their user as long as the generation stands.
+
+mod guard;
+mod password;
+mod permission;
+mod user;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::RwLock;
+
+pub use guard::LoginGuard;
+pub use password::{Hashing, PasswordHash};
+pub use permission::{BadPattern, Permission, Resource, Right};
+pub use user::User;
+
+use super::Journal;
+use crate::store::{AccessDefinitions, Definition, PermissionDefinition, UserDefinition, VhostDefinition};
+
+/// What the bootstrap user may do in the management interface.
+const FIRST_TAG: &str = "administrator";
+
+/// What operators say of a vhost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VhostAbout {
+    pub description: String,
+    pub tags: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    users: BTreeMap<String, Arc<User>>,
+    /// By vhost and user.
+    permissions: BTreeMap<(String, String), Arc<Permission>>,
+    vhosts: BTreeMap<String, VhostAbout>,
+}
+
+/// Users, vhosts, and who may do what where.
+#[derive(Debug)]
+pub struct Access {
+    state: RwLock<State>,
+    /// Moves on with every change of rights.
+    generation: AtomicU64,
+    anonymous: Option<String>,
+    /// Users that log in from a loopback peer only (CON-29).
+    loopback_only: HashSet<String>,
+    journal: Arc<Journal>,
+    random: fn() -> u128,
+}
+
+impl Default for Access {
+    fn default() -> Access {
+        Access::new(|| 0)
+    }
+}
+
+/// One row of rights.
+#[derive(Debug, Clone)]
+pub struct PermissionRow {
+    pub vhost: String,
+    pub user: String,
+    pub permission: Arc<Permission>,
+}
+
+impl Access {
+    /// Nobody; `random` gives salts.
+    pub fn new(random: fn() -> u128) -> Access {
+        Access {
+            state: RwLock::default(),
+            generation: AtomicU64::new(1),
+            anonymous: None,
+            loopback_only: HashSet::new(),
+            journal: Arc::default(),
+            random,
+        }
+    }
+
+    /// Adds a user whom an empty broker starts with; a later one of the same name replaces it.
+    pub fn add(&mut self, name: &str, password: &str, loopback_only: bool) {
+        let hash = if password.is_empty() {
+            PasswordHash::nobody()
+        } else {
+            PasswordHash::of(password.as_bytes(), (self.random)())
+        };
+        let user = User { name: name.into(), hash, tags: vec![FIRST_TAG.to_owned()] };
+        self.state.get_mut().users.insert(name.to_owned(), Arc::new(user));
+        if loopback_only {
+            self.loopback_only.insert(name.to_owned());
+        }
+    }
+
+    /// Adds a vhost that an empty broker starts with, in which all users may do everything.
+    pub fn add_vhost(&mut self, name: &str) {
+        let state = self.state.get_mut();
+        state.vhosts.insert(name.to_owned(), VhostAbout::default());
+        let full = Arc::new(Permission::full());
+        for user in state.users.keys() {
+            state.permissions.insert((name.to_owned(), user.clone()), full.clone());
+        }
+    }
+
+    /// Takes over what a restart found.
+    pub fn restore(&mut self, definitions: AccessDefinitions) {
+        let state = self.state.get_mut();
+        for UserDefinition { name, hash, algorithm, tags } in definitions.users {
+            let hashing = Hashing::of_name(&algorithm).unwrap_or_default();
+            let hash = PasswordHash { hashing, octets: hash };
+            let user = User { name: name.as_str().into(), hash, tags };
+            state.users.insert(name, Arc::new(user));
+        }
+        for VhostDefinition { name, description, tags } in definitions.vhosts {
+            state.vhosts.insert(name, VhostAbout { description, tags });
+        }
+        for row in definitions.permissions {
+            let PermissionDefinition { vhost, user, configure, write, read } = row;
+            match Permission::new(&configure, &write, &read) {
+                Ok(permission) => {
+                    state.permissions.insert((vhost, user), Arc::new(permission));
+                }
+                Err(error) => {
+                    tracing::error!("permissions of '{user}' in vhost '{vhost}' are lost: {error}");
+                }
+            }
+        }
+    }
+
+    /// Users that may log in from a loopback peer only.
+    pub fn set_loopback_only(&mut self, users: impl IntoIterator<Item = String>) {
+        self.loopback_only.extend(users);
+    }
+
+    /// The user that ANONYMOUS logs in as.
+    pub fn set_anonymous(&mut self, name: Option<String>) {
+        self.anonymous = name;
+    }
+
+    /// Tells this log of changes from now on.
+    pub(super) fn attach(&mut self, journal: Arc<Journal>) {
+        self.journal = journal;
+    }
+
+    /// Checks a password. Unknown users cost the same work as wrong passwords.
+    ///
+    /// # Errors
+    /// The reason for the log; clients must not learn it (CON-26).
+    pub fn log_in(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<Arc<User>, &'static str> {
+        let user = self.user(name);
+        let same = user.as_ref().map_or(&PasswordHash::nobody(), |user| &user.hash).matches(password);
+        match user {
+            Some(user) if same && !password.is_empty() => self.check_peer(user, peer),
+            _ => Err("invalid credentials"),
+        }
+    }
+
+    /// Logs in without a password, where that is configured (CON-23).
+    ///
+    /// # Errors
+    /// The reason for the log.
+    pub fn log_in_anonymously(&self, peer: IpAddr) -> Result<Arc<User>, &'static str> {
+        let user = self.anonymous.as_ref().and_then(|name| self.user(name));
+        self.check_peer(user.ok_or("anonymous logins are off")?, peer)
+    }
+
+    fn check_peer(&self, user: Arc<User>, peer: IpAddr) -> Result<Arc<User>, &'static str> {
+        if self.loopback_only.contains(&*user.name) && !peer.to_canonical().is_loopback() {
+            return Err("user can only connect via localhost");
+        }
+        Ok(user)
+    }
+
+    pub fn user(&self, name: &str) -> Option<Arc<User>> {
+        self.state.read().users.get(name).cloned()
+    }
+
+    /// All users, by name.
+    pub fn users(&self) -> Vec<Arc<User>> {
+        self.state.read().users.values().cloned().collect()
+    }
+
+    /// Adds or changes a user; true when it is new.
+    pub fn put_user(&self, name: &str, hash: PasswordHash, tags: Vec<String>) -> bool {
+        let user = Arc::new(User { name: name.into(), hash, tags });
+        let mut state = self.state.write();
+        self.journal.define([Definition::PutUser(user_definition(&user))]);
+        state.users.insert(name.to_owned(), user).is_none()
+    }
+
+    /// The hash of a new password.
+    pub fn hash(&self, password: &[u8]) -> PasswordHash {
+        PasswordHash::of(password, (self.random)())
+    }
+
+    /// Removes a user with all its rights; false when there was none.
+    pub fn remove_user(&self, name: &str) -> bool {
+        let mut state = self.state.write();
+        if state.users.remove(name).is_none() {
+            return false;
+        }
+        let gone: Vec<_> = state.permissions.keys().filter(|(_, user)| user == name).cloned().collect();
+        let rows = gone.into_iter().filter_map(|key| {
+            state.permissions.remove(&key)?;
+            Some(Definition::ClearPermission { vhost: key.0, user: key.1 })
+        });
+        let mut definitions: Vec<_> = rows.collect();
+        definitions.push(Definition::DeleteUser { name: name.to_owned() });
+        self.journal.define(definitions);
+        self.rights_changed();
+        true
+    }
+
+    /// The rights of a user in a vhost; `None` keeps it out.
+    pub fn permission(&self, vhost: &str, user: &str) -> Option<Arc<Permission>> {
+        let state = self.state.read();
+        state.permissions.get(&(vhost.to_owned(), user.to_owned())).cloned()
+    }
+
+    /// All rights, by vhost and user.
+    pub fn permissions(&self) -> Vec<PermissionRow> {
+        let state = self.state.read();
+        let row = |((vhost, user), permission): (&(String, String), &Arc<Permission>)| PermissionRow {
+            vhost: vhost.clone(),
+            user: user.clone(),
+            permission: permission.clone(),
+        };
+        state.permissions.iter().map(row).collect()
+    }
+
+    /// Gives rights; `Some(true)` when there were none before, `None` when there is no such user or vhost.
+    pub fn put_permission(&self, vhost: &str, user: &str, permission: Permission) -> Option<bool> {
+        let mut state = self.state.write();
+        if !state.users.contains_key(user) || !state.vhosts.contains_key(vhost) {
+            return None;
+        }
+        let row = permission_definition(vhost, user, &permission);
+        self.journal.define([Definition::PutPermission(row)]);
+        let key = (vhost.to_owned(), user.to_owned());
+        let is_new = state.permissions.insert(key, Arc::new(permission)).is_none();
+        self.rights_changed();
+        Some(is_new)
+    }
+
+    /// Takes rights away; false when there were none.
+    pub fn clear_permission(&self, vhost: &str, user: &str) -> bool {
+        let mut state = self.state.write();
+        let key = (vhost.to_owned(), user.to_owned());
+        if state.permissions.remove(&key).is_none() {
+            return false;
+        }
+        self.journal.define([Definition::ClearPermission { vhost: key.0, user: key.1 }]);
+        self.rights_changed();
+        true
+    }
+
+    /// Rights looked up under an earlier generation must be looked up again.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn rights_changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Names of all vhosts.
+    pub fn vhosts(&self) -> Vec<String> {
+        self.state.read().vhosts.keys().cloned().collect()
+    }
+
+    pub fn vhost(&self, name: &str) -> Option<VhostAbout> {
+        self.state.read().vhosts.get(name).cloned()
+    }
+
+    /// Adds or changes a vhost; true when it is new. The node makes it.
+    pub(super) fn put_vhost(&self, name: &str, about: VhostAbout) -> bool {
+        let mut state = self.state.write();
+        self.journal.define([Definition::PutVhost(vhost_definition(name, &about))]);
+        state.vhosts.insert(name.to_owned(), about).is_none()
+    }
+
+    /// Forgets a vhost with all rights in it. What was defined in it is void, too.
+    pub(super) fn remove_vhost(&self, name: &str) -> bool {
+        let mut state = self.state.write();
+        if state.vhosts.remove(name).is_none() {
+            return false;
+        }
+        state.permissions.retain(|(vhost, _), _| vhost != name);
+        let vhost = name.to_owned();
+        self.journal.define([Definition::DeleteVhost { name: vhost.clone() }, Definition::Reset { vhost }]);
+        self.rights_changed();
+        true
+    }
+
+    /// Appends everything to the log, so that older definitions are not needed.
+    pub fn log_definitions(&self) {
+        let state = self.state.read();
+        let mut definitions = vec![Definition::Reset { vhost: String::new() }];
+        definitions.extend(state.users.values().map(|user| Definition::PutUser(user_definition(user))));
+        let vhosts = state.vhosts.iter();
+        definitions.extend(vhosts.map(|(name, about)| Definition::PutVhost(vhost_definition(name, about))));
+        let rows = state.permissions.iter();
+        definitions.extend(rows.map(|((vhost, user), permission)| {
+            Definition::PutPermission(permission_definition(vhost, user, permission))
+        }));
+        self.journal.define(definitions);
+    }
+}
+
+fn user_definition(user: &User) -> UserDefinition {
+    UserDefinition {
+        name: user.name.to_string(),
+        hash: user.hash.octets.clone(),
+        algorithm: user.hash.hashing.name().to_owned(),
+        tags: user.tags.clone(),
+    }
+}
+
+fn vhost_definition(name: &str, about: &VhostAbout) -> VhostDefinition {
+    let VhostAbout { description, tags } = about.clone();
+    VhostDefinition { name: name.to_owned(), description, tags }
+}
+
+fn permission_definition(vhost: &str, user: &str, permission: &Permission) -> PermissionDefinition {
+    let text = |right| permission.text(right).to_owned();
+    PermissionDefinition {
+        vhost: vhost.to_owned(),
+        user: user.to_owned(),
+        configure: text(Right::Configure),
+        write: text(Right::Write),
+        read: text(Right::Read),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const REMOTE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn con_26_only_the_right_password_of_a_known_user_logs_in() {
+        let mut access = Access::default();
+        access.add("guest", "guest", true);
+        access.add("empty", "", false);
+        assert!(access.log_in("guest", b"guest", LOCAL).is_ok());
+        for (user, password) in
+            [("guest", &b"gues"[..]), ("guest", b"guest!"), ("guest", b""), ("nobody", b""), ("empty", b"")]
+        {
+            assert!(access.log_in(user, password, LOCAL).is_err(), "{user}");
+        }
+    }
+
+    #[test]
+    fn con_29_loopback_users_come_from_loopback_peers_only() {
+        let mut access = Access::default();
+        access.add("guest", "guest", true);
+        access.add("app", "secret", false);
+        assert!(access.log_in("guest", b"guest", REMOTE).is_err());
+        assert!(access.log_in("guest", b"guest", "::ffff:127.0.0.1".parse().unwrap()).is_ok());
+        assert!(access.log_in("app", b"secret", REMOTE).is_ok());
+    }
+
+    #[test]
+    fn a_user_takes_its_rights_along() {
+        let mut access = Access::default();
+        access.add("u", "p", false);
+        access.add_vhost("/");
+        assert!(access.permission("/", "u").is_some());
+        let before = access.generation();
+        assert!(access.remove_user("u") && !access.remove_user("u"));
+        assert!(access.permission("/", "u").is_none() && access.generation() != before);
+        assert!(access.put_permission("/", "u", Permission::full()).is_none(), "nobody is called so");
+    }
+}

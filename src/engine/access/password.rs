@@ -1,0 +1,111 @@
+//! Passwords as RabbitMQ keeps them: a salt of four octets, and a digest of salt and password.
+
+use sha2::{Digest, Sha256, Sha512};
+
+/// Octets of the salt in front of a digest.
+const SALT: usize = 4;
+
+/// The algorithm of a password's digest; the names are those of definition files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hashing {
+    #[default]
+    Sha256,
+    Sha512,
+}
+
+impl Hashing {
+    pub fn name(self) -> &'static str {
+        match self {
+            Hashing::Sha256 => "rabbit_password_hashing_sha256",
+            Hashing::Sha512 => "rabbit_password_hashing_sha512",
+        }
+    }
+
+    pub fn of_name(name: &str) -> Option<Hashing> {
+        [Hashing::Sha256, Hashing::Sha512].into_iter().find(|hashing| hashing.name() == name)
+    }
+
+    fn digest(self, salt: &[u8], password: &[u8]) -> Vec<u8> {
+        match self {
+            Hashing::Sha256 => Sha256::new().chain_update(salt).chain_update(password).finalize().to_vec(),
+            Hashing::Sha512 => Sha512::new().chain_update(salt).chain_update(password).finalize().to_vec(),
+        }
+    }
+}
+
+/// What is kept of a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordHash {
+    pub hashing: Hashing,
+    /// Salt and digest. Anything else, such as nothing, matches no password.
+    pub octets: Vec<u8>,
+}
+
+impl PasswordHash {
+    /// The hash of a password; the first octets of `random` are the salt.
+    pub fn of(password: &[u8], random: u128) -> PasswordHash {
+        let hashing = Hashing::default();
+        let mut octets = random.to_le_bytes().into_iter().take(SALT).collect::<Vec<u8>>();
+        octets.extend(hashing.digest(&octets, password));
+        PasswordHash { hashing, octets }
+    }
+
+    /// A hash that no password has.
+    pub fn nobody() -> PasswordHash {
+        PasswordHash { hashing: Hashing::default(), octets: Vec::new() }
+    }
+
+    /// Whether this is a hash of the password; costs the same whatever the answer.
+    pub fn matches(&self, password: &[u8]) -> bool {
+        let (salt, expected) = self.octets.split_at_checked(SALT).unwrap_or_default();
+        is_same(expected, &self.hashing.digest(salt, password))
+    }
+}
+
+/// Compares without telling by its time how much was right.
+fn is_same(expected: &[u8], given: &[u8]) -> bool {
+    let mut difference = u8::from(expected.len() != given.len());
+    for (index, octet) in given.iter().enumerate() {
+        // Against itself where there is nothing left, so that the work follows the guess, not the secret.
+        let other = expected.get(index).copied().unwrap_or(!octet);
+        difference |= std::hint::black_box(octet ^ other);
+    }
+    difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
+    use super::*;
+
+    #[test]
+    fn usr_03_hashes_of_rabbitmq_match_their_passwords() {
+        // The examples of RabbitMQ's documentation.
+        for (text, password) in [
+            ("kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR", "test12"),
+            ("9/1i+jKFRpbTRV1PtRnzFFYibT3cEpP92JeZ8YKGtflf4e/u", "guest"),
+        ] {
+            let octets = BASE64_STANDARD.decode(text).unwrap();
+            let hash = PasswordHash { hashing: Hashing::Sha256, octets };
+            assert!(hash.matches(password.as_bytes()), "{password}");
+            assert!(!hash.matches(b"other") && !hash.matches(b""));
+        }
+    }
+
+    #[test]
+    fn a_new_hash_has_its_salt_in_front() {
+        let hash = PasswordHash::of(b"secret", u128::from_le_bytes([7; 16]));
+        assert_eq!((&hash.octets[..4], hash.octets.len()), (&[7; 4][..], 36));
+        assert!(hash.matches(b"secret") && !hash.matches(b"Secret"));
+    }
+
+    #[test]
+    fn longer_digests_match_too_and_nothing_matches_nobody() {
+        let mut octets = vec![1, 2, 3, 4];
+        octets.extend(Hashing::Sha512.digest(&[1, 2, 3, 4], b"secret"));
+        assert!(PasswordHash { hashing: Hashing::Sha512, octets }.matches(b"secret"));
+        assert!(!PasswordHash::nobody().matches(b""));
+        assert_eq!(Hashing::of_name(Hashing::Sha512.name()), Some(Hashing::Sha512));
+    }
+}

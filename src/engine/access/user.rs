@@ -1,0 +1,35 @@
+//! A user: its password's hash and its tags.
+
+use std::sync::Arc;
+
+use super::PasswordHash;
+
+/// A user that may log in, if its hash matches anything.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub name: Arc<str>,
+    pub hash: PasswordHash,
+    /// In the order given; some mean rights in the management interface, others are kept for their owners.
+    pub tags: Vec<String>,
+}
+
+impl User {
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|other| other == tag)
+    }
+
+    /// Everything.
+    pub fn is_administrator(&self) -> bool {
+        self.has_tag("administrator")
+    }
+
+    /// Sees what belongs to others.
+    pub fn is_monitor(&self) -> bool {
+        self.is_administrator() || self.has_tag("monitoring")
+    }
+
+    /// May use the management interface at all.
+    pub fn is_manager(&self) -> bool {
+        self.is_monitor() || self.has_tag("policymaker") || self.has_tag("management")
+    }
+}

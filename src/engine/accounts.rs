@@ -1,0 +1,57 @@
+//! Adding and removing vhosts and users while clients are connected.
+
+use std::sync::Arc;
+
+use super::{Node, OpenConnection, QueueRef, Signal, VhostAbout};
+use crate::amqp::{Failure, ReplyCode};
+
+impl Node {
+    /// Adds a vhost, or changes what is said of it; true when it is new.
+    pub fn put_vhost(&self, name: &str, about: VhostAbout) -> bool {
+        let is_new = self.access.put_vhost(name, about);
+        self.add_vhost(name);
+        is_new
+    }
+
+    /// Deletes a vhost with everything in it; its connections are closed. False when there was none.
+    pub fn delete_vhost(&self, name: &str) -> bool {
+        if !self.access.remove_vhost(name) {
+            return false;
+        }
+        let removed = self.remove_vhost(name);
+        self.close_where(&format!("vhost '{name}' is deleted"), |connection| &*connection.info.vhost == name);
+        if let Some(vhost) = removed {
+            for queue in vhost.retire() {
+                let _gone_either_way = vhost.delete_queue(&queue, false, false);
+            }
+        }
+        true
+    }
+
+    /// Deletes a user with its rights; its connections are closed. False when there was none.
+    pub fn delete_user(&self, name: &str) -> bool {
+        if !self.access.remove_user(name) {
+            return false;
+        }
+        self.close_where(&format!("user '{name}' is deleted"), |connection| &*connection.info.user == name);
+        true
+    }
+
+    /// Asks connections to close, telling their clients why (CON-82).
+    pub fn close_where(&self, reason: &str, chosen: impl Fn(&OpenConnection) -> bool) {
+        let failure = Failure::connection(ReplyCode::ConnectionForced, reason);
+        for connection in self.connections().iter().filter(|connection| chosen(connection)) {
+            connection.signal(Signal::Close(failure.clone()));
+        }
+    }
+
+    /// Every queue of every vhost.
+    pub fn queues(&self) -> Vec<QueueRef> {
+        self.vhosts().iter().flat_map(|vhost| vhost.queues()).collect()
+    }
+
+    /// An open connection by RabbitMQ's name for it.
+    pub fn connection_named(&self, name: &str) -> Option<Arc<OpenConnection>> {
+        self.connections().into_iter().find(|connection| connection.info.name() == name)
+    }
+}

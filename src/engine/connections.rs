@@ -1,0 +1,100 @@
+//! Open connections as operators see them: what is fixed when one opens, and what it reports when asked.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use super::{ConnectionId, Inbox, Signal};
+use crate::{amqp::ChannelId, broker::Millis};
+
+/// What is known of a connection from its start.
+#[derive(Debug, Clone)]
+pub struct ConnectionInfo {
+    pub user: Arc<str>,
+    pub vhost: Arc<str>,
+    pub peer: SocketAddr,
+    /// The address of ours that it connected to.
+    pub local: SocketAddr,
+    pub connected_at: Millis,
+    pub mechanism: &'static str,
+    /// The body of the table that the client described itself with, or of as much of it as is kept.
+    pub client_properties: Box<[u8]>,
+    pub frame_max: u32,
+    pub channel_max: u16,
+    /// In seconds.
+    pub heartbeat: u16,
+}
+
+impl ConnectionInfo {
+    /// RabbitMQ's name of the connection, `127.0.0.1:50860 -> 127.0.0.1:5672`.
+    pub fn name(&self) -> String {
+        format!("{} -> {}", self.peer, self.local)
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub struct OpenConnection {
+    pub id: ConnectionId,
+    pub info: ConnectionInfo,
+    pub(super) inbox: Arc<Inbox>,
+}
+
+impl OpenConnection {
+    pub(super) fn new(id: ConnectionId, info: ConnectionInfo, inbox: Arc<Inbox>) -> OpenConnection {
+        OpenConnection { id, info, inbox }
+    }
+
+    /// Leaves a signal for it.
+    pub fn signal(&self, signal: Signal) {
+        self.inbox.signal(signal);
+    }
+
+    /// Asks it for a report. `answer` is dropped unused when the connection ends before it comes to it.
+    pub fn ask(&self, answer: impl FnOnce(ConnectionReport) + Send + 'static) {
+        self.inbox.signal(Signal::Describe(Describe(Box::new(answer))));
+    }
+}
+
+/// A request for a report.
+pub struct Describe(pub Box<dyn FnOnce(ConnectionReport) + Send>);
+
+impl fmt::Debug for Describe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Describe")
+    }
+}
+
+/// What a connection says of itself at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionReport {
+    /// An alarm holds its publishes back.
+    pub blocked: bool,
+    /// By number.
+    pub channels: Vec<ChannelReport>,
+}
+
+/// What is to be said of a channel.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelReport {
+    pub number: ChannelId,
+    pub confirm: bool,
+    pub transactional: bool,
+    pub prefetch: u16,
+    pub global_prefetch: u32,
+    pub unacknowledged: usize,
+    pub unconfirmed: u64,
+    pub uncommitted: usize,
+    pub uncommitted_acks: usize,
+    pub consumers: Vec<ConsumerReport>,
+}
+
+/// What is to be said of a consumer.
+#[derive(Debug, Clone)]
+pub struct ConsumerReport {
+    pub tag: String,
+    pub queue: Arc<str>,
+    pub acknowledges: bool,
+    pub exclusive: bool,
+    pub prefetch: u16,
+    /// The body of the table of its arguments.
+    pub arguments: Box<[u8]>,
+}

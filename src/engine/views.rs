@@ -1,0 +1,107 @@
+//! What a vhost holds, copied out for listings: its lock is held to copy, never to serialise.
+
+use super::{QueueRef, Vhost};
+use crate::{
+    amqp::FieldTable,
+    broker::topology::{BindingView, DestinationView, Exchange, TopologyError},
+};
+
+/// An exchange at one moment.
+#[derive(Debug, Clone)]
+pub struct ExchangeSummary {
+    pub name: String,
+    pub kind: &'static str,
+    pub durable: bool,
+    pub auto_delete: bool,
+    pub internal: bool,
+    pub arguments: FieldTable,
+}
+
+impl ExchangeSummary {
+    fn of(exchange: &Exchange) -> ExchangeSummary {
+        ExchangeSummary {
+            name: exchange.name().to_owned(),
+            kind: exchange.kind().name(),
+            durable: exchange.durable(),
+            auto_delete: exchange.auto_delete(),
+            internal: exchange.internal(),
+            arguments: exchange.arguments().clone(),
+        }
+    }
+}
+
+/// A binding at one moment.
+#[derive(Debug, Clone)]
+pub struct BindingSummary {
+    pub source: String,
+    pub destination: String,
+    pub to_queue: bool,
+    pub routing_key: String,
+    pub arguments: FieldTable,
+}
+
+impl BindingSummary {
+    fn of(binding: BindingView<'_>) -> BindingSummary {
+        let (destination, to_queue) = match binding.destination {
+            DestinationView::Queue(name) => (name, true),
+            DestinationView::Exchange(name) => (name, false),
+        };
+        BindingSummary {
+            source: binding.source.to_owned(),
+            destination: destination.to_owned(),
+            to_queue,
+            routing_key: binding.routing_key.to_owned(),
+            arguments: binding.arguments.cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Which bindings are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum BindingsOf<'a> {
+    All,
+    Source(&'a str),
+    ToExchange(&'a str),
+    ToQueue(&'a str),
+}
+
+impl Vhost {
+    /// Refuses exchanges that clients cannot publish to.
+    pub(super) fn check_publishable(&self, exchange: &str) -> Result<(), TopologyError> {
+        self.topology.read().publishable(exchange)
+    }
+
+    /// Its queues, in no particular order.
+    pub fn queues(&self) -> Vec<QueueRef> {
+        self.topology.read().queues().map(|(_, queue)| queue.clone()).collect()
+    }
+
+    pub fn queue_count(&self) -> usize {
+        self.topology.read().queue_count()
+    }
+
+    pub fn exchange_count(&self) -> usize {
+        self.topology.read().exchange_count()
+    }
+
+    /// Its exchanges, in no particular order, the default one included.
+    pub fn exchanges(&self) -> Vec<ExchangeSummary> {
+        self.topology.read().exchanges().map(ExchangeSummary::of).collect()
+    }
+
+    pub fn exchange(&self, name: &str) -> Option<ExchangeSummary> {
+        self.topology.read().exchange(name).map(ExchangeSummary::of)
+    }
+
+    pub fn bindings(&self, of: BindingsOf<'_>) -> Vec<BindingSummary> {
+        let topology = self.topology.read();
+        match of {
+            BindingsOf::All => topology.bindings().map(BindingSummary::of).collect(),
+            BindingsOf::Source(name) => topology.bindings_from(name).map(BindingSummary::of).collect(),
+            BindingsOf::ToExchange(name) => {
+                topology.bindings_to_exchange(name).map(BindingSummary::of).collect()
+            }
+            BindingsOf::ToQueue(name) => topology.bindings_to_queue(name).map(BindingSummary::of).collect(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Channels and consumers, as their connections report them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Refusal},
+    call::Call,
+    connections::{Reported, report},
+    json::of_octets,
+    listing::{self, Listing},
+};
+use crate::engine::{ChannelReport, ConsumerReport, OpenConnection};
+
+/// How many channels these connections have open.
+pub async fn count(connections: &[Arc<OpenConnection>]) -> usize {
+    let reported = report(connections.to_vec()).await;
+    reported.iter().filter_map(|(_, report)| report.as_ref()).map(|report| report.channels.len()).sum()
+}
+
+fn channel_name(connection: &OpenConnection, channel: &ChannelReport) -> String {
+    format!("{} ({})", connection.info.name(), channel.number)
+}
+
+fn view(call: &Call, connection: &OpenConnection, channel: &ChannelReport) -> Value {
+    let info = &connection.info;
+    json!({
+        "name": channel_name(connection, channel),
+        "number": channel.number,
+        "node": call.management.name,
+        "user": &*info.user,
+        "user_who_performed_action": &*info.user,
+        "vhost": &*info.vhost,
+        "state": "running",
+        "connection_details": {
+            "name": info.name(), "peer_host": info.peer.ip(), "peer_port": info.peer.port(),
+        },
+        "confirm": channel.confirm,
+        "transactional": channel.transactional,
+        "consumer_count": channel.consumers.len(),
+        "prefetch_count": channel.prefetch,
+        "global_prefetch_count": channel.global_prefetch,
+        "messages_unacknowledged": channel.unacknowledged,
+        "messages_unconfirmed": channel.unconfirmed,
+        "messages_uncommitted": channel.uncommitted,
+        "acks_uncommitted": channel.uncommitted_acks,
+        "pending_raft_commands": 0,
+    })
+}
+
+fn consumer(call: &Call, connection: &OpenConnection, channel: &ChannelReport, of: &ConsumerReport) -> Value {
+    let info = &connection.info;
+    let settings = &call.management.settings;
+    let mut view = json!({
+        "consumer_tag": of.tag,
+        "ack_required": of.acknowledges,
+        "exclusive": of.exclusive,
+        "prefetch_count": of.prefetch,
+        "arguments": of_octets(&of.arguments),
+        "consumer_timeout": settings.consumer_timeout,
+        "queue": { "name": &*of.queue, "vhost": &*info.vhost },
+        "channel_details": {
+            "name": channel_name(connection, channel),
+            "number": channel.number,
+            "node": call.management.name,
+            "user": &*info.user,
+            "connection_name": info.name(),
+            "peer_host": info.peer.ip(),
+            "peer_port": info.peer.port(),
+        },
+    });
+    // Which consumer of a queue with a single active one is active only that queue knows.
+    let queue = call.node().vhost(&info.vhost).and_then(|vhost| vhost.queue(&of.queue).ok());
+    let takes_turns = queue.is_some_and(|queue| queue.properties.arguments.single_active_consumer);
+    if let (false, Value::Object(fields)) = (takes_turns, &mut view) {
+        fields.insert("active".to_owned(), json!(true));
+        fields.insert("activity_status".to_owned(), json!("up"));
+    }
+    view
+}
+
+async fn reports(call: &Call, vhost: Option<&str>) -> Vec<Reported> {
+    let mut connections = call.visible_connections();
+    connections.retain(|connection| vhost.is_none_or(|vhost| *connection.info.vhost == *vhost));
+    report(connections).await
+}
+
+/// Each channel with its connection.
+fn channels(reported: &[Reported]) -> impl Iterator<Item = (&OpenConnection, &ChannelReport)> {
+    reported.iter().flat_map(|(connection, report)| {
+        let channels = report.iter().flat_map(|report| &report.channels);
+        channels.map(|channel| (&**connection, channel))
+    })
+}
+
+pub async fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
+    let reported = reports(call, vhost).await;
+    let listing = Listing::new(
+        channels(&reported).map(|item| (channel_name(item.0, item.1), item)).collect(),
+        |(name, _): &(String, _)| ("", name.as_str()),
+        |(_, (connection, channel)): &(String, (&OpenConnection, &ChannelReport))| {
+            view(call, connection, channel)
+        },
+    );
+    listing.answer(&call.query)
+}
+
+pub async fn of_connection(call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let reported = report(vec![call.connection(name)?]).await;
+    let views = channels(&reported).map(|(connection, channel)| view(call, connection, channel));
+    Ok(listing::plain(views.collect(), &call.query))
+}
+
+pub async fn one(call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let (connection, _) = name.rsplit_once(" (").ok_or_else(Refusal::not_found)?;
+    let reported = report(vec![call.connection(connection)?]).await;
+    let found = channels(&reported).find(|(connection, channel)| channel_name(connection, channel) == name);
+    let (connection, channel) = found.ok_or_else(Refusal::not_found)?;
+    let mut view = view(call, connection, channel);
+    if let Value::Object(fields) = &mut view {
+        let consumers = channel.consumers.iter().map(|of| consumer(call, connection, channel, of));
+        fields.insert("consumer_details".to_owned(), consumers.collect());
+    }
+    Ok(listing::single(view, &call.query))
+}
+
+pub async fn consumers(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
+    let reported = reports(call, vhost).await;
+    let views = channels(&reported).flat_map(|(connection, channel)| {
+        channel.consumers.iter().map(move |of| consumer(call, connection, channel, of))
+    });
+    Ok(listing::plain(views.collect(), &call.query))
+}

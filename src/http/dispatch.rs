@@ -1,0 +1,85 @@
+//! From an endpoint to the function that answers. What a change defined is durable before its answer.
+
+use std::task::Poll;
+
+use serde_json::json;
+
+use super::{
+    answer::{Answer, Refusal},
+    bindings,
+    call::Call,
+    channels, connections, definitions, exchanges, health, messages, nodes, overview, permissions, queues,
+    route::Endpoint,
+    users, vhosts,
+};
+
+/// Answers what needs no login.
+pub fn open(endpoint: &Endpoint) -> Answer {
+    debug_assert_eq!(*endpoint, Endpoint::Auth);
+    Answer::json(&json!({ "oauth_enabled": false }))
+}
+
+pub async fn run(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
+    let answer = answer(call, endpoint).await?;
+    if !call.is_get() {
+        definitions_are_durable(call).await;
+    }
+    Ok(answer)
+}
+
+/// Waits until everything defined so far is in the log.
+async fn definitions_are_durable(call: &Call) {
+    let journal = &call.node().journal;
+    let position = journal.last_definition();
+    std::future::poll_fn(|context| {
+        if journal.is_durable(position, context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
+    use Endpoint as E;
+    match endpoint {
+        E::Auth => Ok(open(endpoint)),
+        E::Nothing => Ok(Answer::json(&json!([]))),
+        E::Version => Ok(Answer::json(&json!(call.management.settings.advertised_version))),
+        E::Overview => Ok(overview::overview(call).await),
+        E::ClusterName => Ok(overview::cluster_name(call)),
+        E::Whoami => Ok(overview::whoami(call)),
+        E::Extensions => Ok(Answer::json(&json!([{ "javascript": "dispatcher.js" }]))),
+        E::Nodes => Ok(nodes::list(call)),
+        E::Node(name) => nodes::one(call, name),
+        E::Health(check) => health::check(call, check),
+        E::Aliveness(vhost) => health::aliveness(call, vhost),
+        E::Vhosts => vhosts::list(call),
+        E::Vhost(name) => vhosts::item(call, name),
+        E::VhostPermissions(vhost) => permissions::of_vhost(call, vhost),
+        E::Users => users::list(call),
+        E::UsersWithoutPermissions => users::without_permissions(call),
+        E::UsersBulkDelete => users::bulk_delete(call),
+        E::User(name) => users::item(call, name),
+        E::UserPermissions(user) => permissions::of_user(call, user),
+        E::Permissions => Ok(permissions::list(call)),
+        E::Permission { vhost, user } => permissions::item(call, vhost, user),
+        E::Exchanges(vhost) => exchanges::list(call, vhost.as_deref()),
+        E::Exchange { vhost, name } => exchanges::item(call, vhost, name),
+        E::ExchangeBindings { vhost, name, side } => bindings::of_exchange(call, vhost, name, *side),
+        E::Publish { vhost, name } => messages::publish(call, vhost, name).await,
+        E::Queues(vhost) => queues::list(call, vhost.as_deref()),
+        E::Queue { vhost, name } => queues::item(call, vhost, name),
+        E::QueueBindings { vhost, name } => bindings::of_queue(call, vhost, name),
+        E::QueueContents { vhost, name } => queues::purge(call, vhost, name),
+        E::QueueGet { vhost, name } => messages::get(call, vhost, name).await,
+        E::Bindings(vhost) => bindings::list(call, vhost.as_deref()),
+        E::BindingsBetween(path) => bindings::between(call, path),
+        E::Binding(path, key) => bindings::item(call, path, key),
+        E::Connections(vhost) => connections::list(call, vhost.as_deref()).await,
+        E::Connection(name) => connections::item(call, name).await,
+        E::ConnectionChannels(name) => channels::of_connection(call, name).await,
+        E::ConnectionsOf(user) => connections::of_user(call, user),
+        E::Channels(vhost) => channels::list(call, vhost.as_deref()).await,
+        E::Channel(name) => channels::one(call, name).await,
+        E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
+        E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()),
+    }
+}

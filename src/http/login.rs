@@ -1,0 +1,66 @@
+//! Who is asking: HTTP Basic against the broker's users, with the same brake on guessing as AMQP has.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use hyper::{HeaderMap, StatusCode, header::AUTHORIZATION};
+
+use super::{
+    Management,
+    answer::{Answer, CHALLENGE, Refusal},
+};
+use crate::engine::User;
+
+impl Management {
+    /// The user of a request, or the answer to it.
+    pub(super) async fn log_in(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<User>, Answer> {
+        let Some((name, password)) = credentials(headers) else {
+            let answer = Answer::empty(StatusCode::UNAUTHORIZED);
+            return Err(answer.header("www-authenticate", CHALLENGE));
+        };
+        let delay = self.node.guard.delay(peer, self.now());
+        if delay != 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        match self.node.access.log_in(&name, &password, peer) {
+            Ok(user) if user.is_manager() => {
+                self.node.guard.succeeded(peer);
+                Ok(user)
+            }
+            Ok(user) => {
+                self.node.guard.succeeded(peer);
+                denied(&user.name, "Not management user");
+                Err(Refusal::not_authorised("Not management user").answer())
+            }
+            Err(reason) => {
+                self.node.guard.failed(peer, self.now());
+                denied(&name, reason);
+                // The right password from the wrong place may be told so: it proves nothing that the place does
+                // not show.
+                let text = if reason.contains("localhost") {
+                    "User can only log in via localhost"
+                } else {
+                    "Login failed"
+                };
+                Err(Refusal::login_failed(text).answer())
+            }
+        }
+    }
+}
+
+fn denied(user: &str, reason: &str) {
+    let user: String = user.chars().take(255).collect();
+    tracing::warn!("HTTP access denied: user '{}' - {reason}", user.escape_debug());
+}
+
+fn credentials(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let octets = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+    let at = octets.iter().position(|octet| *octet == b':')?;
+    let (name, password) = octets.split_at_checked(at)?;
+    Some((String::from_utf8(name.to_vec()).ok()?, password.get(1..)?.to_vec()))
+}

@@ -1,0 +1,103 @@
+//! The management interface: RabbitMQ's HTTP API and Prometheus metrics over the engine's state.
+//!
+//! | file | job |
+//! |---|---|
+//! | `server` | sockets, and the limits of HTTP |
+//! | `route` | from a path to an endpoint, its methods and who may use it |
+//! | `login` | who is asking |
+//! | `dispatch` | from an endpoint to the function that answers |
+//! | `listing` | paging, sorting, columns |
+//! | `answer`, `call`, `path`, `json` | what all of them use |
+//!
+//! Every other file answers the endpoints that it is called after. No lock of the engine is held while anything
+//! is serialised: listings copy handles first.
+
+mod answer;
+mod bindings;
+mod call;
+mod channels;
+mod connections;
+mod definitions;
+mod dispatch;
+mod exchanges;
+mod health;
+mod json;
+mod listing;
+mod login;
+mod messages;
+mod metrics;
+mod nodes;
+mod overview;
+mod path;
+mod permissions;
+mod process;
+mod properties;
+mod queues;
+mod route;
+mod server;
+mod totals;
+mod users;
+mod vhosts;
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use crate::{broker::Millis, engine::Node};
+
+pub use server::serve;
+
+/// Free octets of the data directory's disk, and below how many publishers wait.
+#[derive(Debug, Clone, Copy)]
+pub struct DiskSpace {
+    pub free: u64,
+    pub limit: u64,
+}
+
+/// What the management interface is told of its broker.
+pub struct Settings {
+    pub cluster_name: String,
+    /// The version told to clients, of which some decide by it what they may use.
+    pub advertised_version: String,
+    /// Where AMQP clients connect.
+    pub amqp: Vec<SocketAddr>,
+    /// Where this interface listens.
+    pub management: Vec<SocketAddr>,
+    pub data_dir: Option<String>,
+    /// In milliseconds.
+    pub consumer_timeout: Option<Millis>,
+    pub message_size_max: u64,
+    pub started_at: Millis,
+    pub now: Box<dyn Fn() -> Millis + Send + Sync>,
+    /// `None` without a disk.
+    pub disk: Option<Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("management", &self.management).finish_non_exhaustive()
+    }
+}
+
+/// The management interface of one broker.
+#[derive(Debug)]
+pub struct Management {
+    node: Arc<Node>,
+    settings: Settings,
+    /// The node's name in every listing.
+    name: String,
+}
+
+impl Management {
+    pub fn new(node: Arc<Node>, settings: Settings) -> Arc<Management> {
+        let name = format!("leveret@{}", process::host_name());
+        Arc::new(Management { node, settings, name })
+    }
+
+    fn now(&self) -> Millis {
+        (self.settings.now)()
+    }
+
+    /// Milliseconds since the start.
+    fn uptime(&self) -> Millis {
+        self.now().saturating_sub(self.settings.started_at)
+    }
+}

@@ -1,0 +1,134 @@
+//! Queues.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Refusal},
+    call::{Call, flag},
+    exchanges::named,
+    json::{of_table, to_table},
+    listing::{self, Listing},
+};
+use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Resource, Right, Vhost};
+
+/// Stands for the interface where a queue asks which connection wants it; connections count from 1.
+pub const NOBODY: ConnectionId = 0;
+
+/// What a queue was declared as.
+fn identity(call: &Call, queue: &QueueRef) -> Value {
+    let properties = &queue.properties;
+    json!({
+        "name": &*queue.name,
+        "vhost": &*queue.vhost,
+        "type": properties.arguments.queue_type.name(),
+        "durable": properties.durable,
+        "auto_delete": properties.auto_delete,
+        "exclusive": properties.owner.is_some(),
+        "arguments": of_table(&properties.arguments.raw),
+        "node": call.management.name,
+        "state": "running",
+    })
+}
+
+fn view(call: &Call, queue: &QueueRef) -> Value {
+    let mut view = identity(call, queue);
+    let Value::Object(fields) = &mut view else { return view };
+    let totals = !call.query.is_true("disable_stats") || call.query.is_true("enable_queue_totals");
+    let counts = queue.counts();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    if totals {
+        put("messages", json!(counts.ready + counts.unacknowledged));
+        put("messages_ready", json!(counts.ready));
+        put("messages_unacknowledged", json!(counts.unacknowledged));
+    }
+    if call.query.is_true("disable_stats") {
+        return view;
+    }
+    put("consumers", json!(counts.consumers));
+    put("memory", json!(queue.memory()));
+    put("message_bytes_ready", json!(counts.ready_bytes));
+    put("policy", Value::Null);
+    put("operator_policy", Value::Null);
+    put("effective_policy_definition", json!({}));
+    put("exclusive_consumer_tag", Value::Null);
+    put("recoverable_slaves", Value::Null);
+    if let Some(owner) = queue.properties.owner.and_then(|owner| call.node().connection(owner)) {
+        let info = &owner.info;
+        let details = json!({
+            "name": info.name(), "peer_host": info.peer.ip(), "peer_port": info.peer.port(),
+        });
+        put("owner_pid_details", details);
+    }
+    view
+}
+
+pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
+    let vhosts = match vhost {
+        Some(name) => vec![call.vhost(name)?],
+        None => call.visible_vhosts(),
+    };
+    let listing = Listing::new(
+        vhosts.iter().flat_map(|vhost| vhost.queues()).collect(),
+        |queue: &QueueRef| (&*queue.vhost, &*queue.name),
+        |queue: &QueueRef| view(call, queue),
+    );
+    listing.answer(&call.query)
+}
+
+fn find(vhost: &Vhost, name: &str) -> Result<QueueRef, Refusal> {
+    Ok(vhost.queue(name)?)
+}
+
+pub fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
+    let vhost = call.vhost(vhost)?;
+    match call.method {
+        Method::PUT => {
+            let object = call.object()?;
+            let declare = QueueDeclare {
+                durable: flag(&object, "durable")?,
+                auto_delete: flag(&object, "auto_delete")?,
+                exclusive: false,
+                arguments: to_table(object.get("arguments"))?,
+            };
+            declare_queue(call, &vhost, name, declare).map(Answer::put)
+        }
+        Method::DELETE => {
+            call.demand(&vhost, Right::Configure, Resource::Queue(name))?;
+            find(&vhost, name)?;
+            let queue = vhost.queue_for(name, NOBODY)?;
+            let (unused, empty) = (call.query.is_true("if-unused"), call.query.is_true("if-empty"));
+            vhost.delete_queue(&queue, unused, empty)?;
+            Ok(Answer::done())
+        }
+        _ => {
+            let queue = find(&vhost, name)?;
+            Ok(listing::single(view(call, &queue), &call.query))
+        }
+    }
+}
+
+/// Declares for the user; true when it is new.
+pub fn declare_queue(call: &Call, vhost: &Vhost, name: &str, declare: QueueDeclare) -> Result<bool, Refusal> {
+    super::vhosts::check_name(name)?;
+    call.demand(vhost, Right::Configure, Resource::Queue(name))?;
+    if let Some(target) = named(&declare.arguments, "x-dead-letter-exchange") {
+        call.demand(vhost, Right::Read, Resource::Queue(name))?;
+        call.demand(vhost, Right::Write, Resource::Exchange(&target))?;
+    }
+    let now = call.now();
+    let (queue, is_new) = vhost.declare_queue(name, declare, NOBODY, false, now)?;
+    if is_new {
+        // Arms the timer of x-expires.
+        call.node().with_queue(&queue, now, |_, _| ());
+    }
+    Ok(is_new)
+}
+
+pub fn purge(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
+    let vhost = call.vhost(vhost)?;
+    call.demand(&vhost, Right::Read, Resource::Queue(name))?;
+    let queue = vhost.queue_for(name, NOBODY)?;
+    call.node().with_queue(&queue, call.now(), |queue, effects| queue.purge(effects));
+    Ok(Answer::done())
+}

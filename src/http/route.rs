@@ -1,0 +1,319 @@
+//! From a path to an endpoint, the methods it has and who may use it.
+
+use hyper::Method;
+
+use super::{Management, answer::Refusal};
+use crate::engine::User;
+
+/// Who may use an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Level {
+    /// Everybody, without a password.
+    Open,
+    /// Whoever may use the interface at all.
+    Manager,
+    /// Whoever has rights in this vhost; those who watch may look.
+    Vhost(String),
+    Monitor,
+    Administrator,
+    /// To look it takes nothing more, to change it takes an administrator.
+    AdministratorToChange,
+}
+
+/// Which end of bindings an exchange is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Source,
+    Destination,
+}
+
+/// What a binding's path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindingPath {
+    pub vhost: String,
+    pub source: String,
+    pub destination: String,
+    pub to_queue: bool,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    Auth,
+    Version,
+    Overview,
+    ClusterName,
+    Whoami,
+    Extensions,
+    Nodes,
+    Node(String),
+    Health(Vec<String>),
+    Aliveness(String),
+    Vhosts,
+    Vhost(String),
+    VhostPermissions(String),
+    Users,
+    UsersWithoutPermissions,
+    UsersBulkDelete,
+    User(String),
+    UserPermissions(String),
+    Permissions,
+    Permission {
+        vhost: String,
+        user: String,
+    },
+    Exchanges(Option<String>),
+    Exchange {
+        vhost: String,
+        name: String,
+    },
+    ExchangeBindings {
+        vhost: String,
+        name: String,
+        side: Side,
+    },
+    Publish {
+        vhost: String,
+        name: String,
+    },
+    Queues(Option<String>),
+    Queue {
+        vhost: String,
+        name: String,
+    },
+    QueueBindings {
+        vhost: String,
+        name: String,
+    },
+    QueueContents {
+        vhost: String,
+        name: String,
+    },
+    QueueGet {
+        vhost: String,
+        name: String,
+    },
+    Bindings(Option<String>),
+    BindingsBetween(BindingPath),
+    Binding(BindingPath, String),
+    Connections(Option<String>),
+    Connection(String),
+    ConnectionChannels(String),
+    ConnectionsOf(String),
+    Channels(Option<String>),
+    Channel(String),
+    Consumers(Option<String>),
+    Definitions(Option<String>),
+    /// What there is none of in this version, so that a list of it is empty.
+    Nothing,
+}
+
+/// An endpoint with its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub endpoint: Endpoint,
+    pub methods: &'static [&'static str],
+    pub level: Level,
+}
+
+const GET: &[&str] = &["GET"];
+const POST: &[&str] = &["POST"];
+const GET_POST: &[&str] = &["GET", "POST"];
+const DELETE: &[&str] = &["DELETE"];
+const GET_DELETE: &[&str] = &["GET", "DELETE"];
+const ITEM: &[&str] = &["GET", "PUT", "DELETE"];
+
+/// The route of a path's decoded segments below `/api`.
+pub fn find(segments: &[&str]) -> Option<Route> {
+    let (endpoint, methods, level) = node(segments)
+        .or_else(|| accounts(segments))
+        .or_else(|| topology(segments))
+        .or_else(|| clients(segments))?;
+    Some(Route { endpoint, methods, level })
+}
+
+type Found = (Endpoint, &'static [&'static str], Level);
+
+/// What concerns the whole node.
+fn node(segments: &[&str]) -> Option<Found> {
+    use Endpoint as E;
+    Some(match segments {
+        ["auth"] => (E::Auth, GET, Level::Open),
+        ["version"] => (E::Version, GET, Level::Manager),
+        ["overview"] => (E::Overview, GET, Level::Manager),
+        ["cluster-name"] => (E::ClusterName, GET, Level::Manager),
+        ["whoami"] => (E::Whoami, GET, Level::Manager),
+        ["extensions"] => (E::Extensions, GET, Level::Manager),
+        ["nodes"] => (E::Nodes, GET, Level::Monitor),
+        ["nodes", name] => (E::Node((*name).to_owned()), GET, Level::Monitor),
+        ["health", "checks", check @ ..] => {
+            let check = check.iter().map(|part| (*part).to_owned()).collect();
+            (E::Health(check), GET, Level::Manager)
+        }
+        ["aliveness-test", vhost] => {
+            (E::Aliveness((*vhost).to_owned()), GET, Level::Vhost((*vhost).to_owned()))
+        }
+        ["definitions"] | ["all-configuration"] => (E::Definitions(None), GET_POST, Level::Administrator),
+        ["definitions", vhost] => (E::Definitions(Some((*vhost).to_owned())), GET_POST, Level::Administrator),
+        [
+            "policies"
+            | "operator-policies"
+            | "parameters"
+            | "global-parameters"
+            | "topic-permissions"
+            | "vhost-limits"
+            | "user-limits"
+            | "shovels"
+            | "federation-links"
+            | "deprecated-features",
+        ] => (E::Nothing, GET, Level::Manager),
+        _ => return None,
+    })
+}
+
+/// Vhosts, users, permissions.
+fn accounts(segments: &[&str]) -> Option<Found> {
+    use Endpoint as E;
+    let name = |name: &str| name.to_owned();
+    Some(match segments {
+        ["vhosts"] => (E::Vhosts, GET, Level::Manager),
+        ["vhosts", vhost] => (E::Vhost(name(vhost)), ITEM, Level::AdministratorToChange),
+        ["vhosts", vhost, "permissions"] => (E::VhostPermissions(name(vhost)), GET, Level::Administrator),
+        ["vhosts", vhost, "connections"] => {
+            (E::Connections(Some(name(vhost))), GET, Level::Vhost(name(vhost)))
+        }
+        ["vhosts", vhost, "channels"] => (E::Channels(Some(name(vhost))), GET, Level::Vhost(name(vhost))),
+        ["users"] => (E::Users, GET, Level::Administrator),
+        ["users", "without-permissions"] => (E::UsersWithoutPermissions, GET, Level::Administrator),
+        ["users", "bulk-delete"] => (E::UsersBulkDelete, POST, Level::Administrator),
+        ["users", user] => (E::User(name(user)), ITEM, Level::Administrator),
+        ["users", user, "permissions"] => (E::UserPermissions(name(user)), GET, Level::Administrator),
+        ["permissions"] => (E::Permissions, GET, Level::Administrator),
+        ["permissions", vhost, user] => {
+            (E::Permission { vhost: name(vhost), user: name(user) }, ITEM, Level::Administrator)
+        }
+        _ => return None,
+    })
+}
+
+/// Exchanges, queues, bindings.
+fn topology(segments: &[&str]) -> Option<Found> {
+    use Endpoint as E;
+    let name = |name: &str| name.to_owned();
+    let (kind, rest) = segments.split_first()?;
+    let Some((vhost, rest)) = rest.split_first() else {
+        return Some(match *kind {
+            "exchanges" => (E::Exchanges(None), GET, Level::Manager),
+            "queues" => (E::Queues(None), GET, Level::Manager),
+            "bindings" => (E::Bindings(None), GET, Level::Manager),
+            _ => return None,
+        });
+    };
+    let vhost = name(vhost);
+    let level = Level::Vhost(vhost.clone());
+    let (endpoint, methods) = match (*kind, rest) {
+        ("exchanges", []) => (E::Exchanges(Some(vhost)), GET),
+        ("exchanges", [exchange]) => (E::Exchange { vhost, name: name(exchange) }, ITEM),
+        ("exchanges", [exchange, "bindings", "source"]) => {
+            (E::ExchangeBindings { vhost, name: name(exchange), side: Side::Source }, GET)
+        }
+        ("exchanges", [exchange, "bindings", "destination"]) => {
+            (E::ExchangeBindings { vhost, name: name(exchange), side: Side::Destination }, GET)
+        }
+        ("exchanges", [exchange, "publish"]) => (E::Publish { vhost, name: name(exchange) }, POST),
+        ("queues", []) => (E::Queues(Some(vhost)), GET),
+        ("queues", [queue]) => (E::Queue { vhost, name: name(queue) }, ITEM),
+        ("queues", [queue, "bindings"]) => (E::QueueBindings { vhost, name: name(queue) }, GET),
+        ("queues", [queue, "contents"]) => (E::QueueContents { vhost, name: name(queue) }, DELETE),
+        ("queues", [queue, "get"]) => (E::QueueGet { vhost, name: name(queue) }, POST),
+        ("bindings", []) => (E::Bindings(Some(vhost)), GET),
+        ("bindings", ["e", source, kind @ ("q" | "e"), destination, rest @ ..]) => {
+            let to_queue = *kind == "q";
+            let path = BindingPath { vhost, source: name(source), destination: name(destination), to_queue };
+            match rest {
+                [] => (E::BindingsBetween(path), GET_POST),
+                [key] => (E::Binding(path, name(key)), GET_DELETE),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    Some((endpoint, methods, level))
+}
+
+/// Connections, channels, consumers.
+fn clients(segments: &[&str]) -> Option<Found> {
+    use Endpoint as E;
+    let name = |name: &str| name.to_owned();
+    Some(match segments {
+        ["connections"] => (E::Connections(None), GET, Level::Manager),
+        ["connections", "username", user] => (E::ConnectionsOf(name(user)), GET_DELETE, Level::Manager),
+        ["connections", connection] => (E::Connection(name(connection)), GET_DELETE, Level::Manager),
+        ["connections", connection, "channels"] => {
+            (E::ConnectionChannels(name(connection)), GET, Level::Manager)
+        }
+        ["channels"] => (E::Channels(None), GET, Level::Manager),
+        ["channels", channel] => (E::Channel(name(channel)), GET, Level::Manager),
+        ["consumers"] => (E::Consumers(None), GET, Level::Manager),
+        ["consumers", vhost] => (E::Consumers(Some(name(vhost))), GET, Level::Vhost(name(vhost))),
+        _ => return None,
+    })
+}
+
+impl Route {
+    /// The value of the header that names the methods.
+    pub fn allow(&self) -> String {
+        let head = self.methods.contains(&"GET").then_some("HEAD");
+        let all = head.into_iter().chain(self.methods.iter().copied()).chain(["OPTIONS"]);
+        all.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether the user may do this.
+    pub fn check(&self, management: &Management, user: &User, method: &Method) -> Result<(), Refusal> {
+        let is_get = *method == Method::GET;
+        let (allowed, reason) = match &self.level {
+            Level::Open | Level::Manager => (true, ""),
+            Level::Monitor => (user.is_monitor(), "Not monitor user"),
+            Level::Administrator => (user.is_administrator(), "Not administrator user"),
+            Level::AdministratorToChange => (is_get || user.is_administrator(), "Not administrator user"),
+            Level::Vhost(vhost) => {
+                if management.node.vhost(vhost).is_none() {
+                    return if is_get || *method == Method::DELETE {
+                        Err(Refusal::not_found())
+                    } else {
+                        Err(Refusal::missing("vhost_not_found"))
+                    };
+                }
+                let is_its_own = management.node.access.permission(vhost, &user.name).is_some();
+                (is_its_own || is_get && user.is_monitor(), "User not authorised to access virtual host")
+            }
+        };
+        if allowed { Ok(()) } else { Err(Refusal::not_authorised(reason)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_they_should() {
+        let endpoint = |segments: &[&str]| find(segments).map(|route| route.endpoint);
+        let (vhost, name) = ("/".to_owned(), String::new());
+        assert_eq!(endpoint(&["exchanges", "/", "", "publish"]), Some(Endpoint::Publish { vhost, name }));
+        assert_eq!(endpoint(&["users", "bulk-delete"]), Some(Endpoint::UsersBulkDelete));
+        assert_eq!(
+            endpoint(&["connections", "username", "u"]),
+            Some(Endpoint::ConnectionsOf("u".to_owned()))
+        );
+        for unknown in [&["nonsense"][..], &[], &["queues", "/", "q", "other"], &["bindings", "/", "x"]] {
+            assert_eq!(endpoint(unknown), None, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn methods_are_named_with_those_that_every_endpoint_has() {
+        assert_eq!(find(&["overview"]).unwrap().allow(), "HEAD, GET, OPTIONS");
+        assert_eq!(find(&["users", "bulk-delete"]).unwrap().allow(), "POST, OPTIONS");
+    }
+}

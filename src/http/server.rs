@@ -1,0 +1,178 @@
+//! Sockets, and the limits of HTTP: heads, bodies, time, connections.
+
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::{Body, Bytes, Incoming},
+    header::{ACCEPT, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+
+use super::{
+    Management,
+    answer::{Answer, JSON, Refusal},
+    call::Call,
+    dispatch, metrics,
+    path::{self, Query},
+    route::{self, Level},
+};
+
+/// Octets of a request's head.
+const HEAD_MAX: usize = 16 << 10;
+/// Octets of a request's body.
+const BODY_MAX: usize = 20 << 20;
+/// For everything from the head of a request to its answer.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// For a head to arrive, and for a connection to be quiet between two requests.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client may take nothing of an answer.
+const STALL: Duration = Duration::from_secs(60);
+/// Connections at once; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 1_000;
+/// How long to wait after accept failed.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Accepts connections until its task is aborted, which ends them all.
+pub async fn serve(listener: TcpListener, management: Arc<Management>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let management = management.clone();
+                let peer = address.ip().to_canonical();
+                connections.spawn(async move {
+                    converse(stream, peer, management).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a connection to the management interface: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, peer: IpAddr, management: Arc<Management>) {
+    let socket = socket2::SockRef::from(&stream);
+    if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_user_timeout(Some(STALL))) {
+        tracing::debug!("cannot set the options of a socket of {peer}: {error}");
+    }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let management = management.clone();
+        async move { Ok::<_, Infallible>(management.respond(request, peer).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!("HTTP connection of {peer}: {error}");
+    }
+}
+
+impl Management {
+    async fn respond(
+        self: Arc<Management>,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> Response<Full<Bytes>> {
+        let answer = match tokio::time::timeout(DEADLINE, self.answer(request, peer)).await {
+            Ok(answer) => answer,
+            Err(_) => Refusal::timed_out().answer(),
+        };
+        render(answer)
+    }
+
+    async fn answer(self: Arc<Management>, request: Request<Incoming>, peer: IpAddr) -> Answer {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        if path == "/metrics" || path == "/metrics/" {
+            return if head.method == Method::GET || head.method == Method::HEAD {
+                metrics::answer(&self)
+            } else {
+                Answer::empty(StatusCode::METHOD_NOT_ALLOWED)
+            };
+        }
+        let segments = path.strip_prefix("/api/").and_then(path::segments).unwrap_or_default();
+        let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let Some(route) = route::find(&names) else { return Refusal::not_found().answer() };
+        let allow = route.allow();
+        match head.method {
+            Method::OPTIONS => return Answer::empty(StatusCode::OK).header("allow", allow),
+            Method::HEAD if route.methods.contains(&"GET") => {}
+            ref method if route.methods.contains(&method.as_str()) => {}
+            _ => return Answer::empty(StatusCode::METHOD_NOT_ALLOWED).header("allow", allow),
+        }
+        if !accepts_json(&head.headers) {
+            return Answer::empty(StatusCode::NOT_ACCEPTABLE);
+        }
+        if route.level == Level::Open {
+            return dispatch::open(&route.endpoint);
+        }
+        let user = match self.log_in(&head.headers, peer).await {
+            Ok(user) => user,
+            Err(answer) => return answer,
+        };
+        let method = if head.method == Method::HEAD { Method::GET } else { head.method };
+        if let Err(refusal) = route.check(&self, &user, &method) {
+            return refusal.answer();
+        }
+        // Before it is sent, if its length is announced.
+        if body.size_hint().exact().is_some_and(|length| (BODY_MAX as u64) < length) {
+            return Refusal::too_large().answer().header("connection", "close");
+        }
+        let body = match Limited::new(body, BODY_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => return Refusal::too_large().answer().header("connection", "close"),
+        };
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        let call = Call { management: self, user, method, query, headers: head.headers, body };
+        dispatch::run(&call, &route.endpoint).await.unwrap_or_else(|refusal| refusal.answer())
+    }
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter().peekable();
+    if accepted.peek().is_none() {
+        return true;
+    }
+    let types = accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    types
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim())
+        .any(|kind| matches!(kind, "*/*" | "application/*" | "application/json" | ""))
+}
+
+fn render(answer: Answer) -> Response<Full<Bytes>> {
+    let Answer { status, body, content_type, headers } = answer;
+    let mut response = Response::new(Full::new(Bytes::from(body.clone().unwrap_or_default())));
+    *response.status_mut() = status;
+    let map = response.headers_mut();
+    if body.is_some() {
+        map.insert("content-type", HeaderValue::from_static(content_type));
+    }
+    if content_type == JSON {
+        map.insert("cache-control", HeaderValue::from_static("no-cache"));
+        map.insert("vary", HeaderValue::from_static("accept, origin"));
+    }
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            map.insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,112 @@
+//! Virtual hosts.
+
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Refusal},
+    call::{Call, text, words},
+    listing::{self, Listing},
+    totals,
+};
+use crate::engine::{Permission, Vhost, VhostAbout};
+
+/// Octets of a name, as AMQP bounds it.
+const NAME_MAX: usize = 255;
+
+fn view(call: &Call, vhost: &std::sync::Arc<Vhost>) -> Value {
+    let about = call.node().access.vhost(&vhost.name).unwrap_or_default();
+    let totals = totals::of_vhosts(std::slice::from_ref(vhost));
+    json!({
+        "name": &*vhost.name,
+        "description": about.description,
+        "tags": about.tags,
+        "default_queue_type": "classic",
+        "metadata": {
+            "description": about.description, "tags": about.tags, "default_queue_type": "classic",
+        },
+        "tracing": false,
+        "protected_from_deletion": false,
+        "cluster_state": { &call.management.name: "running" },
+        "messages": totals.ready + totals.unacknowledged,
+        "messages_ready": totals.ready,
+        "messages_unacknowledged": totals.unacknowledged,
+    })
+}
+
+pub fn list(call: &Call) -> Result<Answer, Refusal> {
+    let listing = Listing::new(
+        call.visible_vhosts(),
+        |vhost: &std::sync::Arc<Vhost>| ("", &*vhost.name),
+        |vhost: &std::sync::Arc<Vhost>| view(call, vhost),
+    );
+    listing.answer(&call.query)
+}
+
+pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
+    match call.method {
+        Method::PUT => put(call, name),
+        Method::DELETE => {
+            if !call.node().delete_vhost(name) {
+                return Err(Refusal::not_found());
+            }
+            tracing::info!("vhost '{}' deleted by user '{}'", name.escape_debug(), call.user.name);
+            Ok(Answer::done())
+        }
+        _ => {
+            let vhost = call.vhost(name)?;
+            if !call.user.is_monitor() && !call.may_enter(name) {
+                return Err(Refusal::not_found());
+            }
+            Ok(listing::single(view(call, &vhost), &call.query))
+        }
+    }
+}
+
+/// What a body says of a vhost; what it does not mention stays as `before`.
+pub fn about(object: &Map<String, Value>, before: VhostAbout) -> Result<VhostAbout, Refusal> {
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    let find = |key: &str| object.get(key).or_else(|| metadata?.get(key));
+    let queue_type = find("default_queue_type").or_else(|| object.get("defaultqueuetype"));
+    match queue_type.and_then(Value::as_str) {
+        None | Some("classic" | "undefined" | "") => {}
+        Some(other) => {
+            return Err(Refusal::bad_request(format!("default queue type '{other}' is not supported")));
+        }
+    }
+    if object.get("tracing").is_some_and(|tracing| *tracing == json!(true)) {
+        return Err(Refusal::bad_request("tracing is not supported"));
+    }
+    let description = match find("description") {
+        None => before.description,
+        Some(_) => text(
+            if object.contains_key("description") { object } else { metadata.unwrap_or(object) },
+            "description",
+        )?,
+    };
+    let tags = match find("tags") {
+        None => before.tags,
+        some => words(some),
+    };
+    Ok(VhostAbout { description, tags })
+}
+
+pub fn check_name(name: &str) -> Result<(), Refusal> {
+    if name.is_empty() || NAME_MAX < name.len() || name.contains(char::is_control) {
+        return Err(Refusal::bad_request("a name has 1 to 255 bytes and no control characters"));
+    }
+    Ok(())
+}
+
+fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
+    check_name(name)?;
+    let before = call.node().access.vhost(name).unwrap_or_default();
+    let about = about(&call.object()?, before)?;
+    let is_new = call.node().put_vhost(name, about);
+    if is_new {
+        // Whoever makes a vhost may use it.
+        call.node().access.put_permission(name, &call.user.name, Permission::full());
+        tracing::info!("vhost '{}' created by user '{}'", name.escape_debug(), call.user.name);
+    }
+    Ok(Answer::put(is_new))
+}

@@ -1,0 +1,10 @@
+//! The management interface over real HTTP, with real AMQP clients beside it.
+
+mod accounts;
+mod clients;
+mod definitions;
+mod http;
+mod messages;
+mod node;
+mod permissions;
+mod topology;
