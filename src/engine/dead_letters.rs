@@ -93,7 +93,7 @@ fn route(
     let mut arrivals = Arrivals::new();
     for (entry, reason) in dead {
         let message = dead_letter(&entry.message, &Demise { queue: &source.name, reason, now }, &to, scratch);
-        for target in vhost.route_message(exchange, &message) {
+        for target in vhost.route_message(exchange, &message, now) {
             if !is_cycle(&message, reason, &target.name) {
                 add(&mut arrivals, target, message.clone());
             }

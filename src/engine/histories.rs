@@ -53,26 +53,55 @@ impl Histories {
 
 /// Remembered messages on their way to what was just bound; to be given to [`Node::replay`].
 #[must_use]
-#[derive(Debug, Default)]
-pub struct Replay {
-    arrivals: Vec<(QueueRef, Vec<Message>)>,
+#[derive(Debug)]
+pub struct Replay(Option<(Bound, Vec<Message>)>);
+
+/// What was bound.
+#[derive(Debug)]
+enum Bound {
+    Queue(QueueRef),
+    Exchange { vhost: Arc<str>, name: String },
 }
 
 impl Replay {
-    /// Adds the next message for a queue.
-    pub fn add(&mut self, queue: QueueRef, message: Message) {
-        dead_letters::add(&mut self.arrivals, queue, message);
+    /// Nothing to be replayed.
+    pub fn none() -> Replay {
+        Replay(None)
+    }
+
+    /// To a queue.
+    pub fn to_queue(queue: QueueRef, messages: Vec<Message>) -> Replay {
+        Replay(Some((Bound::Queue(queue), messages)))
+    }
+
+    /// To an exchange of a vhost.
+    pub fn to_exchange(vhost: Arc<str>, name: &str, messages: Vec<Message>) -> Replay {
+        Replay(Some((Bound::Exchange { vhost, name: name.to_owned() }, messages)))
     }
 }
 
 impl Node {
-    /// Gives queues what they are to get for having been bound. No lock may be held.
+    /// Gives queues what they are to get for having been bound, they or an exchange before them. No lock may be
+    /// held.
     ///
     /// A message published meanwhile may come to stand before these, but none is lost or comes twice: what is
     /// replayed was fixed together with the binding.
     pub fn replay(&self, replay: Replay, now: Millis) {
+        let Some((bound, messages)) = replay.0 else { return };
+        let mut arrivals = Vec::new();
+        match bound {
+            Bound::Queue(queue) => arrivals.push((queue, messages)),
+            Bound::Exchange { vhost, name } => {
+                let Some(vhost) = self.vhost(&vhost) else { return };
+                for message in messages {
+                    for queue in vhost.route_message(&name, &message, now) {
+                        dead_letters::add(&mut arrivals, queue, message.clone());
+                    }
+                }
+            }
+        }
         let mut ops = Vec::new();
-        for (queue, messages) in replay.arrivals {
+        for (queue, messages) in arrivals {
             let (dead, _refused) = dead_letters::arrive(self, &queue, messages, now, &mut ops);
             if !dead.is_empty() {
                 dead_letters::bury(self, &queue, dead, now, &mut ops);

@@ -10,6 +10,7 @@ mod alarms;
 mod connections;
 mod dead_letters;
 mod definitions;
+mod duplicates;
 mod hand_in;
 mod histories;
 mod inbox;
@@ -35,6 +36,7 @@ pub use alarms::Alarms;
 pub use connections::{
     ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, OpenConnection,
 };
+pub use duplicates::Duplicates;
 pub use hand_in::HandedIn;
 pub use histories::{Histories, Replay};
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Signal, Taken};

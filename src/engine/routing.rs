@@ -7,11 +7,11 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::{QueueRef, Replay, Vhost};
+use super::{QueueRef, Replay, Vhost, definitions::End};
 use crate::broker::{
-    Message,
+    Message, Millis,
     death::extras,
-    topology::{RouteInfo, RoutingKeys, Scratch, Topology, TopologyError, Traits},
+    topology::{Exchange, RouteInfo, RoutingKeys, Scratch, Topology, TopologyError, Traits},
 };
 
 /// The queues of a message.
@@ -47,16 +47,14 @@ impl Vhost {
     /// it pass: no exchange is off limits, and a missing one routes nowhere (DLX-06). Exchanges that remember
     /// messages remember it, under the lock that its queues are found under: a queue that is bound gets it from
     /// here or from the history, never twice.
-    pub fn route_message(&self, exchange: &str, message: &Message) -> Queues {
-        self.find_queues(&self.topology.read(), exchange, message)
-    }
-
-    fn find_queues(&self, topology: &Topology<QueueRef>, exchange: &str, message: &Message) -> Queues {
+    pub fn route_message(&self, exchange: &str, message: &Message, now: Millis) -> Queues {
         let extras = extras(message);
         let keys = RoutingKeys { key: message.routing_key(), extra: &extras.keys };
         let traits = Traits { headers: extras.headers, properties: message.properties() };
+        let passes = &mut |exchange: &Exchange| self.duplicates.pass(exchange, extras.headers, now);
+        let topology = self.topology.read();
         SCRATCH.with_borrow_mut(|(queues, scratch)| {
-            if let Ok(info) = topology.route(exchange, &keys, &traits, queues, scratch)
+            if let Ok(info) = topology.route_through(exchange, &keys, &traits, queues, scratch, passes)
                 && info.is_remembered
             {
                 for (exchange, length) in topology.histories(scratch) {
@@ -67,28 +65,23 @@ impl Vhost {
         })
     }
 
-    /// What an exchange remembers, for what was just bound to it (EXC-87).
-    pub(super) fn replay(
-        &self,
-        topology: &Topology<QueueRef>,
-        source: &str,
-        destination: &str,
-        to_queue: bool,
-    ) -> Replay {
-        let mut replay = Replay::default();
-        if topology.exchange(source).is_none_or(|exchange| exchange.history_length().is_none()) {
-            return replay;
+    /// What an exchange remembers, for what was just bound to it under this lock (EXC-87).
+    pub(super) fn replay(&self, topology: &Topology<QueueRef>, ends: &End<'_>) -> Replay {
+        let source = topology.exchange(ends.source);
+        if source.is_none_or(|exchange| exchange.history_length().is_none()) {
+            return Replay::none();
         }
-        for message in self.histories.of(source) {
-            if to_queue {
-                let queue = topology.queue(destination).cloned();
-                queue.into_iter().for_each(|queue| replay.add(queue, message.clone()));
-            } else {
-                for queue in self.find_queues(topology, destination, &message) {
-                    replay.add(queue, message.clone());
-                }
-            }
+        let messages = self.histories.of(ends.source);
+        if !ends.to_queue {
+            return Replay::to_exchange(self.name.clone(), ends.destination, messages);
         }
-        replay
+        let queue = topology.queue(ends.destination).cloned();
+        queue.map_or_else(Replay::none, |queue| Replay::to_queue(queue, messages))
+    }
+
+    /// Forgets what deleted exchanges remembered.
+    pub(super) fn forget_exchanges<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) {
+        self.histories.forget(names.clone());
+        self.duplicates.forget(names);
     }
 }

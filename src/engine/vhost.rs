@@ -8,8 +8,8 @@ use std::sync::{
 use parking_lot::RwLock;
 
 use super::{
-    ConnectionId, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused, Replay,
-    SharedQueue, Signal,
+    ConnectionId, Duplicates, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused,
+    Replay, SharedQueue, Signal,
     definitions::{self, End},
 };
 use crate::{
@@ -50,6 +50,8 @@ pub struct Vhost {
     pub(super) topology: RwLock<Topology<QueueRef>>,
     /// What recent-history exchanges remember.
     pub(super) histories: Histories,
+    /// What deduplication exchanges have seen.
+    pub(super) duplicates: Duplicates,
     /// Moves on with every change that a cached route might miss.
     generation: AtomicU64,
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
@@ -62,9 +64,16 @@ pub struct Vhost {
 impl Vhost {
     pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
-        let (histories, generation) = (Histories::default(), AtomicU64::new(1));
-        let retired = AtomicBool::new(false);
-        Vhost { name: name.into(), topology, histories, generation, journal, paging, retired }
+        Vhost {
+            name: name.into(),
+            topology,
+            histories: Histories::default(),
+            duplicates: Duplicates::default(),
+            generation: AtomicU64::new(1),
+            journal,
+            paging,
+            retired: AtomicBool::new(false),
+        }
     }
 
     /// Lets nothing more be declared; gives out the queues, which are to be deleted.
@@ -218,7 +227,7 @@ impl Vhost {
         let removed = topology.remove_queue(&queue.name);
         self.routes_changed();
         let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
-        self.histories.forget(auto_deleted.clone());
+        self.forget_exchanges(auto_deleted.clone());
         let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
         self.journal
             .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
@@ -266,7 +275,7 @@ impl Vhost {
             let deleted = topology.delete_exchange(name, if_unused)?;
             if deleted.existed {
                 let names = std::iter::once(name).chain(deleted.auto_deleted.iter().map(String::as_str));
-                self.histories.forget(names.clone());
+                self.forget_exchanges(names.clone());
                 self.journal.define(definitions::delete_exchanges(&self.name, names));
             }
             Ok(())
@@ -325,12 +334,12 @@ impl Vhost {
                 topology.bind_exchange(source, destination, routing_key, arguments)?
             };
             if bound == Bound::Existing {
-                return Ok(Replay::default());
+                return Ok(Replay::none());
             }
             if let Some(binding) = definition {
                 self.journal.define([Definition::Bind { vhost: self.name.to_string(), binding }]);
             }
-            Ok(self.replay(topology, source, destination, to_queue))
+            Ok(self.replay(topology, &ends))
         })
     }
 
@@ -348,7 +357,7 @@ impl Vhost {
             let unbinding =
                 definition.filter(|_| unbound.existed).map(|binding| Definition::Unbind { vhost, binding });
             let auto_deleted = unbound.auto_deleted.iter().map(String::as_str);
-            self.histories.forget(auto_deleted.clone());
+            self.forget_exchanges(auto_deleted.clone());
             self.journal
                 .define(unbinding.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
             Ok(())

@@ -12,7 +12,7 @@ use crate::{
         table::{ArrayRef, FieldRef, TableIter, TableRef},
     },
     broker::{
-        Message, Parts,
+        Message, Millis, Parts,
         topology::{RoutingKeys, Traits},
     },
     engine::{Queues, REPLY_TO, Replies, Resource, Right, Vhost},
@@ -164,7 +164,10 @@ impl Core {
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
         let remembered = found.as_ref().is_some_and(|found| found.remembered);
         if remembered && !matches!(channel.mode, Mode::Transaction(_)) {
-            found = Some(Found { queues: remember(self.vhost.as_deref(), &message), ..Found::default() });
+            found = Some(Found {
+                queues: remember(self.vhost.as_deref(), &message, self.now),
+                ..Found::default()
+            });
         }
         let current = || self.routes.current().map(|route| route.queues.as_slice()).unwrap_or_default();
         let queues = found.as_ref().map_or_else(current, |found| found.queues.as_slice());
@@ -205,7 +208,7 @@ impl Core {
     /// Lets exchanges remember a committed publish that they asked to; that decides on its queues.
     pub(super) fn remember_committed(&self, publish: &mut Publish) {
         if publish.remembered {
-            publish.queues = remember(self.vhost.as_deref(), &publish.message);
+            publish.queues = remember(self.vhost.as_deref(), &publish.message, self.now);
         }
     }
 
@@ -232,9 +235,9 @@ pub struct Found {
 }
 
 /// The queues of a message that exchanges remember from now on.
-fn remember(vhost: Option<&Vhost>, message: &Message) -> Queues {
+fn remember(vhost: Option<&Vhost>, message: &Message, now: Millis) -> Queues {
     let exchange = String::from_utf8_lossy(message.exchange());
-    vhost.map(|vhost| vhost.route_message(&exchange, message)).unwrap_or_default()
+    vhost.map(|vhost| vhost.route_message(&exchange, message, now)).unwrap_or_default()
 }
 
 /// basic.return with its content (BAS-05).

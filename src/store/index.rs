@@ -12,7 +12,7 @@ use super::{
     definition::{Definition, QueueId},
     homes::Homes,
     record::{PageRecord, Place, Places},
-    sequences::Sequences,
+    sequences::{Sequences, runs},
 };
 
 /// All queues.
@@ -357,6 +357,13 @@ impl Index {
         }
         page.segment = into;
         Some(PageRecord { live: page.live.runs(), ..page.record.clone() })
+    }
+
+    /// Those that live in a page and were given back, which its record does not say.
+    pub fn returned_in(&self, queue: QueueId, page: u64) -> Vec<(u64, u64)> {
+        let Some(queue) = self.queues.get(&queue) else { return Vec::new() };
+        let Some(page) = queue.pages.get(&page) else { return Vec::new() };
+        runs(queue.returns.keys().copied().filter(|sequence| page.live.contains(*sequence)))
     }
 
     /// Recovery: what lives from `first` up to `end`, in the log and in pages. A run in a record may be of any

@@ -179,8 +179,12 @@ pub fn create_spare(disk: &dyn Disk, size: u64) -> io::Result<u64> {
 }
 
 fn prepare(disk: &dyn Disk, file: &dyn DiskFile, header: &[u8], size: u64) -> io::Result<()> {
-    if file.length()? < size {
+    let length = file.length()?;
+    if length < size {
         file.allocate(0, size)?;
+    } else if size < length {
+        // A spare one from when segments were larger.
+        file.set_length(size)?;
     }
     file.write_all_at(header, 0)?;
     file.write_all_at(header, COPY)?;

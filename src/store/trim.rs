@@ -1,7 +1,8 @@
 //! Emptying the oldest segment: what still lives there is written again at the end of the log.
 //!
-//! Settlements need not be: the messages they settle are in this segment or in older ones, which are gone, or
-//! in pages, whose records are written again with what lives in them.
+//! What was given back in a page is said once more with the page. Settlements need not be: the messages they
+//! settle are in this segment or in older ones, which are gone, or in pages, whose records are written again
+//! with what lives in them.
 
 use std::{io, sync::Arc};
 
@@ -128,8 +129,13 @@ impl Trim {
                 builder.record(|out| record::put_encoded_message(out, &renewed, contents));
             }
             Ok(Record::Page(PageRecord { queue, page, .. })) => {
-                if let Some(page) = index.renew_page(queue, page, self.segment, into) {
-                    builder.record(|out| record::put_page(out, &page));
+                if let Some(record) = index.renew_page(queue, page, self.segment, into) {
+                    builder.record(|out| record::put_page(out, &record));
+                    // Once is enough: that they were delivered before is what must not be forgotten.
+                    let returned = index.returned_in(queue, page);
+                    if !returned.is_empty() {
+                        builder.record(|out| record::put_returned(out, queue, &returned));
+                    }
                 }
             }
             Ok(_) => {}

@@ -62,6 +62,8 @@ pub struct Writer {
     /// Oldest first; the last one is written to.
     segments: VecDeque<Segment>,
     spares: Vec<u64>,
+    /// There is no spare segment yet; a start does not wait for one.
+    wants_spare: bool,
     builder: Builder,
     /// The number of the next batch, and of the last one that is synced.
     next_batch: u64,
@@ -129,15 +131,8 @@ impl Writer {
             &mut found.spares,
         )?;
         found.segments.push_back(active);
-        if found.spares.is_empty() {
-            // For the day on which the disk is full. If that is today, there is none.
-            match segment::create_spare(&*disk, settings.segment_size) {
-                Ok(spare) => found.spares.push(spare),
-                Err(error) if is_full(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
         Ok(Writer {
+            wants_spare: found.spares.is_empty(),
             log,
             disk,
             settings,
@@ -209,7 +204,20 @@ impl Writer {
         self.written = taken.position;
         self.settle_durability(urgent, now)?;
         self.retire_trimmed()?;
+        if std::mem::take(&mut self.wants_spare) {
+            self.create_spare()?;
+        }
         Ok(if self.is_closed { Committed::Closed } else { Committed::Done })
+    }
+
+    /// Puts a segment aside for the day on which the disk is full. If that is today, there is none.
+    fn create_spare(&mut self) -> io::Result<()> {
+        match segment::create_spare(&*self.disk, self.settings.segment_size) {
+            Ok(spare) => self.spares.push(spare),
+            Err(error) if is_full(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Carries the changes out in the index and leaves in them only what needs a record.

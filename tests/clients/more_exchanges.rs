@@ -1,4 +1,4 @@
-//! RabbitMQ's exchange types beyond those of AMQP: hashes, chance, recent history.
+//! RabbitMQ's exchange types beyond those of AMQP: hashes, chance, recent history, deduplication.
 
 use std::path::Path;
 
@@ -270,6 +270,96 @@ async fn exc_87_who_binds_while_others_publish_misses_nothing_and_gets_nothing_t
     }
 }
 
+/// Publishes with an identity and, if so, a time to keep it in mind.
+async fn publish_as(peer: &Peer, exchange: &str, identity: &str, body: &str, ttl: Option<i32>) {
+    let mut fields = table([("x-deduplication-header", text(identity))]);
+    if let Some(ttl) = ttl {
+        fields.insert("x-cache-ttl".into(), AMQPValue::LongInt(ttl));
+    }
+    let properties = BasicProperties::default().with_headers(fields);
+    peer.publish_with(exchange, "", body.as_bytes(), properties).await;
+}
+
+#[tokio::test]
+async fn exc_91_a_message_is_routed_once_however_often_it_is_published() {
+    let fixture = Fixture::start().await;
+    if !has_all(&fixture) {
+        return;
+    }
+    let peer = peer(&fixture).await;
+    let arguments = table([("x-cache-size", AMQPValue::LongInt(2))]);
+    let exchange = peer.exchange_with("once", kind("x-message-deduplication"), arguments).await;
+    let (queue, other) = (peer.bound(&exchange, "a").await, peer.bound(&exchange, "b").await);
+    for (identity, body) in [("one", "1"), ("one", "1 again"), ("two", "2"), ("one", "1 and again")] {
+        publish_as(&peer, &exchange, identity, body, None).await;
+    }
+    assert_eq!(peer.drain(&queue).await, ["1", "2"]);
+    assert_eq!(peer.drain(&other).await, ["1", "2"], "a fanout");
+    // Without the header nothing is a duplicate.
+    peer.publish(&exchange, "", "plain").await;
+    peer.publish(&exchange, "", "plain").await;
+    assert_eq!(peer.drain(&queue).await, ["plain", "plain"]);
+    // A third message displaces the oldest.
+    for (identity, body) in [("three", "3"), ("two", "2 again"), ("one", "1 anew")] {
+        publish_as(&peer, &exchange, identity, body, None).await;
+    }
+    assert_eq!(peer.drain(&queue).await, ["3", "1 anew"]);
+}
+
+#[tokio::test]
+async fn exc_91_a_message_says_how_long_it_is_kept_in_mind() {
+    let fixture = Fixture::start().await;
+    if !has_all(&fixture) {
+        return;
+    }
+    let peer = peer(&fixture).await;
+    let arguments =
+        table([("x-cache-size", AMQPValue::LongInt(9)), ("x-cache-ttl", AMQPValue::LongInt(600_000))]);
+    let exchange = peer.exchange_with("once", kind("x-message-deduplication"), arguments).await;
+    let queue = peer.bound(&exchange, "").await;
+    publish_as(&peer, &exchange, "long", "kept", None).await;
+    publish_as(&peer, &exchange, "short", "first", Some(1)).await;
+    // Again and again until its time is over, which the queue tells.
+    within("the end of a millisecond", async {
+        while peer.ready(&queue).await < 3 {
+            publish_as(&peer, &exchange, "short", "second", None).await;
+        }
+    })
+    .await;
+    publish_as(&peer, &exchange, "short", "third", None).await;
+    publish_as(&peer, &exchange, "long", "kept again", None).await;
+    assert_eq!(peer.drain(&queue).await, ["kept", "first", "second"]);
+}
+
+#[tokio::test]
+async fn exc_91_only_a_commit_makes_a_message_seen() {
+    let fixture = Fixture::start().await;
+    if !has_all(&fixture) {
+        return;
+    }
+    let peer = peer(&fixture).await;
+    let arguments = table([("x-cache-size", AMQPValue::LongInt(9))]);
+    let exchange = peer.exchange_with("once", kind("x-message-deduplication"), arguments).await;
+    let queue = peer.bound(&exchange, "").await;
+    let channel = peer.another_channel().await;
+    within("tx.select-ok", channel.tx_select()).await.unwrap();
+    let publish = async || {
+        let (options, properties) =
+            (BasicPublishOptions::default(), headers([("x-deduplication-header", text("id"))]));
+        let publish =
+            channel.basic_publish(exchange.as_str().into(), "".into(), options, b"body", properties);
+        publish.await.expect("the publish is written");
+    };
+    publish().await;
+    within("tx.rollback-ok", channel.tx_rollback()).await.unwrap();
+    for _ in 0..2 {
+        publish().await;
+        publish().await;
+        within("tx.commit-ok", channel.tx_commit()).await.unwrap();
+        assert_eq!(peer.ready(&queue).await, 1);
+    }
+}
+
 async fn broker(directory: &Path) -> Broker {
     let directory = directory.to_owned();
     let configured = Broker::builder().configure(|config| config.storage.data_dir = Some(directory));
@@ -284,18 +374,19 @@ async fn channel(broker: &Broker) -> (Connection, Channel) {
 }
 
 /// A durable exchange of each type with its arguments, and the binding key of its queues.
-fn each_type() -> [(&'static str, FieldTable, &'static str); 5] {
+fn each_type() -> [(&'static str, FieldTable, &'static str); 6] {
     [
         ("x-consistent-hash", table([("hash-header", text("id"))]), "3"),
         ("x-modulus-hash", FieldTable::default(), ""),
         ("x-random", FieldTable::default(), ""),
         ("x-local-random", FieldTable::default(), ""),
         ("x-recent-history", table([("x-recent-history-length", AMQPValue::LongInt(2))]), ""),
+        ("x-message-deduplication", table([("x-cache-size", AMQPValue::LongInt(2))]), ""),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn exc_80_to_87_rst_07_durable_exchanges_survive_a_restart() {
+async fn exc_80_to_91_rst_07_durable_exchanges_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let first = broker(directory.path()).await;
     let (connection, peer) = channel(&first).await;
@@ -332,7 +423,8 @@ async fn exc_80_to_87_rst_07_durable_exchanges_survive_a_restart() {
         peer.exchange_declare(name.into(), kind(name), options, arguments).await.unwrap();
         peer.publish_with(name, "k", b"after", headers([("id", text("7"))])).await;
         let reached = peer.drain("q").await.len() + peer.drain("r").await.len();
-        assert_eq!(reached, if name == "x-recent-history" { 2 } else { 1 }, "{name}");
+        let is_fanout = ["x-recent-history", "x-message-deduplication"].contains(&name);
+        assert_eq!(reached, if is_fanout { 2 } else { 1 }, "{name}");
     }
     second.shutdown().await;
 }

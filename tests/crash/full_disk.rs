@@ -6,7 +6,7 @@ use lapin::{Confirmation, Connection, PublisherConfirm, options::*};
 
 use crate::{
     consumers::{self, Habit},
-    cycles::{first, seeded, verify},
+    cycles::{cycles, first, seeded, verify},
     disk::{Disk, MemoryDisk},
     footprint::emptied,
     isolated::inside,
@@ -22,8 +22,7 @@ use crate::{
 /// A few segments of the log.
 const DISKS_MEBIBYTES: [u64; 2] = [256, 64];
 const UNRESERVED: Settings = &["limits.disk_free=0"];
-/// With the reserve of free space, which blocks publishers in time, and without any.
-const SETTINGS: [Settings; 3] = [DEFAULT, UNRESERVED, &["limits.disk_free=0", "limits.resident_max=0"]];
+const SETTINGS: [Settings; 2] = [DEFAULT, &["limits.resident_max=0"]];
 const MESSAGE_OCTETS: u32 = 60_000;
 /// More than the disk can hold.
 const MESSAGES_MAX: u32 = 6000;
@@ -70,7 +69,7 @@ async fn fill_and_drain(mut place: Place, settings: Settings) {
     place.set(settings);
     let (mut random, shared) = (seeded(), Shared::default());
     let mut broker = first(&place, &shared).await;
-    for round in 1..=ROUNDS {
+    for round in 1..=cycles(ROUNDS) {
         let confirmed = fill(&place, &broker, &shared).await;
         eprintln!("full after {confirmed} messages");
         broker.end(Ending::Kill).await;

@@ -242,6 +242,18 @@ pub const INTENDED: &[Intended] = &[
         "a plugin there",
     ),
     intended(
+        "EXC-91",
+        r#"conn 503 "COMMAND_INVALID - unknown exchange type …" (40,10)"#,
+        "exchange.declare-ok",
+        "a plugin there",
+    ),
+    intended(
+        "EXC-91",
+        r#"conn 503 "COMMAND_INVALID - unknown exchange type …" (40,10)"#,
+        r#"chan 406 "PRECONDITION_FAILED - Missing or invalid argument, 'x-cache-size' must be an integer greater than 0" (40,10)"#,
+        "a plugin there",
+    ),
+    intended(
         "QUE-35",
         r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-queue-leader-locator' for queue '%q' in vhost '/' of queue type rabbit_classic_queue" (50,10)"#,
         "queue.declare-ok %q 0 0",

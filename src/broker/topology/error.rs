@@ -152,4 +152,16 @@ pub enum FurtherError {
         /// The value as a term.
         value: String,
     },
+    /// EXC-91: how much to keep in mind is missing or no positive integer.
+    #[error("Missing or invalid argument, 'x-cache-size' must be an integer greater than 0")]
+    CacheSize,
+    /// EXC-91: how long to keep it in mind is no positive integer.
+    #[error("Invalid argument, 'x-cache-ttl' must be an integer greater than 0")]
+    CacheTtl,
+    /// EXC-91: neither of the two places there are.
+    #[error("Invalid argument, 'x-cache-persistence' must be either 'disk' or 'memory'")]
+    CachePersistence,
+    /// EXC-91: what is seen is only kept in memory, and nobody should believe otherwise.
+    #[error("Invalid argument, 'x-cache-persistence' must be 'memory' on this broker")]
+    CacheOnDisk,
 }

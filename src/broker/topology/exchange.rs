@@ -1,6 +1,7 @@
 //! An exchange and what it was declared with.
 
 use super::binding::BindingId;
+use super::deduplication::CacheSettings;
 use super::kind::{ExchangeKind, Router};
 use crate::broker::arguments::long_string;
 use amq_protocol::types::FieldTable;
@@ -114,6 +115,14 @@ impl Exchange {
     pub fn history_length(&self) -> Option<u64> {
         match &self.router {
             Router::RecentHistory(history) => Some(history.length),
+            _ => None,
+        }
+    }
+
+    /// What it keeps in mind to recognise messages it saw; nothing but a deduplication exchange does (EXC-91).
+    pub fn cache(&self) -> Option<CacheSettings> {
+        match &self.router {
+            Router::Deduplication(deduplication) => Some(deduplication.cache),
             _ => None,
         }
     }

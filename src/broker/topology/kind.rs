@@ -4,6 +4,7 @@
 
 use super::binding::{Binding, Destination};
 use super::consistent_hash::ConsistentHash;
+use super::deduplication::Deduplication;
 use super::direct::Direct;
 use super::error::TopologyError;
 use super::fanout::Fanout;
@@ -39,11 +40,13 @@ pub enum ExchangeKind {
     LocalRandom,
     /// Everything bound, and the last messages for what is bound later.
     RecentHistory,
+    /// Everything bound, each message once.
+    Deduplication,
 }
 
 impl ExchangeKind {
     /// Every type, for listings.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Direct,
         Self::Fanout,
         Self::Topic,
@@ -53,6 +56,7 @@ impl ExchangeKind {
         Self::Random,
         Self::LocalRandom,
         Self::RecentHistory,
+        Self::Deduplication,
     ];
 
     /// The type with this name; CH-24 if there is none.
@@ -73,6 +77,7 @@ impl ExchangeKind {
             Self::Random => "x-random",
             Self::LocalRandom => "x-local-random",
             Self::RecentHistory => "x-recent-history",
+            Self::Deduplication => "x-message-deduplication",
         }
     }
 }
@@ -89,6 +94,7 @@ pub(super) enum Router {
     Random(Random),
     LocalRandom(Random),
     RecentHistory(RecentHistory),
+    Deduplication(Deduplication),
 }
 
 /// What routers work with, kept between messages.
@@ -111,6 +117,7 @@ impl Router {
             ExchangeKind::Random => Self::Random(Random::default()),
             ExchangeKind::LocalRandom => Self::LocalRandom(Random::default()),
             ExchangeKind::RecentHistory => Self::RecentHistory(RecentHistory::new(arguments)?),
+            ExchangeKind::Deduplication => Self::Deduplication(Deduplication::new(arguments)?),
         })
     }
 
@@ -125,6 +132,7 @@ impl Router {
             Self::Random(_) => ExchangeKind::Random,
             Self::LocalRandom(_) => ExchangeKind::LocalRandom,
             Self::RecentHistory(_) => ExchangeKind::RecentHistory,
+            Self::Deduplication(_) => ExchangeKind::Deduplication,
         }
     }
 
@@ -134,7 +142,8 @@ impl Router {
         match self {
             Self::Direct(_) | Self::Fanout(_) | Self::Topic(_) | Self::ModulusHash(_) => true,
             Self::ConsistentHash(ring) => ring.is_by_keys(),
-            Self::Headers(_) | Self::Random(_) | Self::LocalRandom(_) | Self::RecentHistory(_) => false,
+            Self::Headers(_) | Self::Random(_) | Self::LocalRandom(_) => false,
+            Self::RecentHistory(_) | Self::Deduplication(_) => false,
         }
     }
 
@@ -153,7 +162,8 @@ impl Router {
             | Self::Topic(_)
             | Self::ModulusHash(_)
             | Self::Random(_)
-            | Self::RecentHistory(_) => Ok(()),
+            | Self::RecentHistory(_)
+            | Self::Deduplication(_) => Ok(()),
         }
     }
 
@@ -168,6 +178,7 @@ impl Router {
             Self::ModulusHash(row) => row.insert(binding, name),
             Self::Random(random) | Self::LocalRandom(random) => random.insert(binding),
             Self::RecentHistory(history) => history.fanout.insert(binding),
+            Self::Deduplication(deduplication) => deduplication.fanout.insert(binding),
         }
     }
 
@@ -182,6 +193,7 @@ impl Router {
             Self::ModulusHash(row) => row.remove(binding, name),
             Self::Random(random) | Self::LocalRandom(random) => random.remove(binding),
             Self::RecentHistory(history) => history.fanout.remove(binding),
+            Self::Deduplication(deduplication) => deduplication.fanout.remove(binding),
         }
     }
 
@@ -203,6 +215,7 @@ impl Router {
             Self::ModulusHash(row) => row.route(&message.keys, found),
             Self::Random(random) | Self::LocalRandom(random) => random.route(&mut scratch.dice, found),
             Self::RecentHistory(history) => history.fanout.route(found),
+            Self::Deduplication(deduplication) => deduplication.fanout.route(found),
         }
     }
 }

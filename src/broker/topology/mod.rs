@@ -3,7 +3,7 @@
 //! [`Topology`] knows exchanges and queues by name and the bindings between them, indexed in both directions, so
 //! that no operation costs more than the bindings it touches. Each exchange type keeps its bindings in the form
 //! it matches by (`direct`, `fanout`, `topic`, `headers`, and RabbitMQ's further types `consistent_hash`,
-//! `modulus_hash`, `random`, `local_random`, `recent_history`); `route` walks from exchange to exchange.
+//! `modulus_hash`, `random`, `local_random`, `recent_history`, `deduplication`); `route` walks from exchange to exchange.
 //!
 //! | file | job |
 //! |---|---|
@@ -18,6 +18,7 @@ mod bind;
 mod binding;
 mod consistent_hash;
 mod declare;
+mod deduplication;
 mod direct;
 mod error;
 mod exchange;
@@ -40,6 +41,7 @@ mod topic;
 
 pub use bind::{Bound, Unbound};
 pub use declare::{Declared, Deleted};
+pub use deduplication::CacheSettings;
 pub use error::{FurtherError, TopologyError};
 pub use exchange::{Exchange, ExchangeDeclare};
 pub use kind::ExchangeKind;

@@ -48,7 +48,8 @@ pub struct RouteInfo {
     /// Whether the same exchange and keys lead to the same queues for as long as [`Topology::generation`] stands
     /// still, and nothing else has to be done for the message.
     pub by_keys_alone: bool,
-    /// Whether exchanges took part that remember messages; [`Topology::histories`] names them.
+    /// Whether exchanges took part that remember messages: [`Topology::histories`] names those that keep them,
+    /// and others must be asked for each, see [`Topology::route_through`].
     pub is_remembered: bool,
 }
 
@@ -96,6 +97,20 @@ impl<Q: Clone> Topology<Q> {
         out: &mut Vec<Q>,
         scratch: &mut Scratch,
     ) -> Result<RouteInfo, TopologyError> {
+        self.route_through(exchange, keys, traits, out, scratch, &mut |_| true)
+    }
+
+    /// As [`Topology::route`], but the bindings of an exchange for which `passes` says false match nothing. It is
+    /// asked once for each exchange on the way.
+    pub fn route_through(
+        &self,
+        exchange: &str,
+        keys: &RoutingKeys<'_>,
+        traits: &Traits<'_>,
+        out: &mut Vec<Q>,
+        scratch: &mut Scratch,
+        passes: &mut dyn FnMut(&Exchange) -> bool,
+    ) -> Result<RouteInfo, TopologyError> {
         scratch.queues.clear();
         scratch.exchanges.clear();
         if exchange.is_empty() {
@@ -112,8 +127,8 @@ impl<Q: Clone> Topology<Q> {
             walked += 1;
             let exchange = &self.exchanges[id];
             info.by_keys_alone &= exchange.router.is_by_keys();
-            info.is_remembered |= exchange.history_length().is_some();
-            self.expand(exchange, message, out, scratch);
+            info.is_remembered |= exchange.history_length().is_some() || exchange.cache().is_some();
+            self.expand(exchange, message, passes(exchange), out, scratch);
         }
         Ok(info)
     }
@@ -135,10 +150,19 @@ impl<Q: Clone> Topology<Q> {
         }
     }
 
-    /// Follows the bindings of one exchange that match.
-    fn expand(&self, exchange: &Exchange, message: Message<'_>, out: &mut Vec<Q>, scratch: &mut Scratch) {
+    /// Follows the bindings of one exchange that match, unless the message must not pass.
+    fn expand(
+        &self,
+        exchange: &Exchange,
+        message: Message<'_>,
+        passes: bool,
+        out: &mut Vec<Q>,
+        scratch: &mut Scratch,
+    ) {
         let mut found = std::mem::take(&mut scratch.found);
-        exchange.router.route(message, &mut scratch.router, &mut found);
+        if passes {
+            exchange.router.route(message, &mut scratch.router, &mut found);
+        }
         if found.is_empty() {
             let alternate = self.alternate(exchange).map(Destination::Exchange);
             self.reach(alternate, out, scratch);

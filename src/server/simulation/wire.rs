@@ -30,7 +30,7 @@ impl Letter {
         Letter {
             id,
             length: length as usize,
-            persistent: (chance >> 40) % 5 != 0,
+            persistent: !(chance >> 40).is_multiple_of(5),
             priority: ((chance >> 48) % 5) as u8,
         }
     }

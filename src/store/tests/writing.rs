@@ -207,3 +207,21 @@ fn a_trimmed_log_can_begin_behind_a_segment_that_a_start_removed() {
     assert!(segment_paths(&disk).len() < 5);
     assert_eq!(sequences(&disk), [0]);
 }
+
+#[test]
+fn what_was_given_back_in_a_page_is_remembered_when_its_segment_goes() {
+    let (disk, mut log) = started();
+    log.commit((0..4).map(|sequence| publish(1, sequence, "paged")).collect());
+    log.commit(vec![Op::Page(page(0, &[(0, 4)]))]);
+    log.commit(vec![give_back(1, &[1, 2])]);
+    let oldest = segment_paths(&disk).remove(0);
+    for sequence in 10..100 {
+        log.commit(vec![publish(1, sequence, "x")]);
+        log.commit(vec![settle(1, &[sequence])]);
+    }
+    log.idle();
+    assert!(!segment_paths(&disk).contains(&oldest));
+    let found = recovered(&disk, false).unwrap();
+    let returned: Vec<u64> = found.queues[&1].returns.keys().copied().collect();
+    assert_eq!(returned, [1, 2]);
+}

@@ -6,6 +6,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = consistent_hash();
     cases.extend(random());
     cases.extend(recent_history());
+    cases.extend(deduplication());
     cases
 }
 
@@ -161,6 +162,34 @@ fn recent_history() -> Vec<Case> {
              > queue.bind queue=%q exchange=%x\n< queue.bind-ok\n> basic.get queue=%q
              < get-ok tag=1 redelivered=false ex=%x rk=b left=1 body=2\n> basic.get queue=%q
              < get-ok tag=2 redelivered=false ex=%x rk=c left=0 body=3",
+        ),
+    ]
+}
+
+fn deduplication() -> Vec<Case> {
+    let publish = |id: &str, body: u32| {
+        format!("> basic.publish exchange=%x mandatory headers={{x-deduplication-header='{id}'}} body={body}")
+    };
+    let returned = "< return 312 \"NO_ROUTE\" ex=%x rk= headers={x-deduplication-header='a'} body=2";
+    vec![
+        undeclared(
+            "EXC-91",
+            "no size",
+            "x-message-deduplication",
+            "",
+            "Missing or invalid argument, 'x-cache-size' must be an integer greater than 0",
+        ),
+        routed(
+            "EXC-91",
+            "a duplicate reaches nothing",
+            "type=x-message-deduplication arguments={x-cache-size=I9}",
+            &format!(
+                "> queue.bind queue=%q exchange=%x\n< queue.bind-ok\n{}\n{}\n{returned}\n{}
+                 > queue.purge queue=%q\n< queue.purge-ok 2",
+                publish("a", 1),
+                publish("a", 2),
+                publish("b", 3),
+            ),
         ),
     ]
 }

@@ -277,6 +277,59 @@ fn exc_87_the_length_of_a_history_is_a_positive_integer() {
 }
 
 #[test]
+fn exc_91_deduplication_arguments_are_checked() {
+    let mut topology = with_queues(&[]);
+    let size = || ("x-cache-size", int(5));
+    let kind = "x-message-deduplication";
+    let text = "Missing or invalid argument, 'x-cache-size' must be an integer greater than 0";
+    assert_eq!(refused(declare(&mut topology, "x", kind, [])), text);
+    for value in [int(0), int(-1), string("many"), AMQPValue::Boolean(true)] {
+        assert_eq!(refused(declare(&mut topology, "x", kind, [("x-cache-size", value)])), text);
+    }
+    let ttl = declare(&mut topology, "x", kind, [size(), ("x-cache-ttl", int(0))]);
+    assert_eq!(refused(ttl), "Invalid argument, 'x-cache-ttl' must be an integer greater than 0");
+    let place = |place| [size(), ("x-cache-persistence", string(place))];
+    for (persistence, end) in [("moon", "either 'disk' or 'memory'"), ("disk", "'memory' on this broker")] {
+        let text = refused(declare(&mut topology, "x", kind, place(persistence)));
+        assert_eq!(text, format!("Invalid argument, 'x-cache-persistence' must be {end}"));
+    }
+    assert!(topology.exchange("x").is_none());
+    assert_eq!(declare(&mut topology, "x", kind, place("memory")), Ok(Declared::Created));
+    let texts = [("x-cache-size", string("7")), ("x-cache-ttl", string("1000"))];
+    assert_eq!(declare(&mut topology, "y", kind, texts), Ok(Declared::Created));
+    let cache = |name| topology.exchange(name).and_then(Exchange::cache);
+    assert_eq!(cache("x"), Some(CacheSettings { size: 5, ttl: None }));
+    assert_eq!(cache("y"), Some(CacheSettings { size: 7, ttl: Some(1000) }));
+}
+
+#[test]
+fn exc_91_a_message_that_does_not_pass_goes_to_the_alternate_exchange_alone() {
+    let mut topology = with_queues(&["q", "lost"]);
+    topology.exchange_of("ae", "fanout");
+    topology.queue_to("ae", "lost", "");
+    let arguments = [("x-cache-size", int(5)), ("alternate-exchange", string("ae"))];
+    assert_eq!(declare(&mut topology, "x", "x-message-deduplication", arguments), Ok(Declared::Created));
+    topology.queue_to("x", "q", "ignored");
+    for (passes, expected) in [(true, "q"), (false, "lost")] {
+        let (keys, mut queues, mut asked) = (RoutingKeys::only(b"k"), Vec::new(), Vec::new());
+        let info = topology.route_through(
+            "x",
+            &keys,
+            &Traits::default(),
+            &mut queues,
+            &mut Scratch::default(),
+            &mut |exchange| {
+                asked.push(exchange.name().to_owned());
+                passes || exchange.cache().is_none()
+            },
+        );
+        assert_eq!(info, Ok(RouteInfo { by_keys_alone: false, is_remembered: true }));
+        assert_eq!(queues, [expected]);
+        assert_eq!(asked.first().map(String::as_str), Some("x"));
+    }
+}
+
+#[test]
 fn only_routes_by_keys_alone_may_be_remembered_by_publishers() {
     let mut topology = with_queues(&[]);
     let header = [("hash-header", string("h"))];

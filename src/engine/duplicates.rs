@@ -1,0 +1,199 @@
+//! What deduplication exchanges have seen: which messages pass, which came before (EXC-91).
+//!
+//! Kept in memory only: after a restart every message is new.
+
+use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+
+use foldhash::{fast::RandomState, quality};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use crate::{
+    amqp::table::{FieldRef, TableRef},
+    broker::{Millis, topology::Exchange},
+};
+
+/// The header that says which message it is.
+const IDENTITY: &[u8] = b"x-deduplication-header";
+/// The header that says for how many milliseconds it is to be kept in mind.
+const TTL: &[u8] = b"x-cache-ttl";
+/// Octets of an identity that are kept; a longer one is kept as a hash, so that a cache of a certain size costs
+/// bounded memory.
+const IDENTITY_MAX: usize = 128;
+/// A list of this many more entries than twice the live ones is swept.
+const SLACK: usize = 16;
+
+type Identity = Arc<[u8]>;
+
+/// The caches of a vhost by exchange. Its lock is held for moments, under that of the topology.
+#[derive(Debug, Default)]
+pub struct Duplicates {
+    caches: Mutex<HashMap<Arc<str>, Cache, RandomState>>,
+    hashing: [quality::RandomState; 2],
+}
+
+impl Duplicates {
+    /// Whether an exchange lets a message with these headers pass. If so, and if it is a deduplication exchange, the
+    /// next one with the same identity will not.
+    pub fn pass(&self, exchange: &Exchange, headers: Option<TableRef<'_>>, now: Millis) -> bool {
+        let (Some(settings), Some(headers)) = (exchange.cache(), headers) else { return true };
+        let Some(identity) = headers.find(IDENTITY).and_then(|field| self.identity(field)) else {
+            return true;
+        };
+        let own_ttl = headers.find(TTL).and_then(integer).and_then(|ttl| u64::try_from(ttl).ok());
+        let deadline = own_ttl.or(settings.ttl).map(|ttl| now.saturating_add(ttl));
+        let mut caches = self.caches.lock();
+        let cache = match caches.get_mut(exchange.name()) {
+            Some(cache) => cache,
+            None => caches.entry(exchange.name().into()).or_default(),
+        };
+        cache.admit(identity, deadline, settings.size, now)
+    }
+
+    /// Forgets what deleted exchanges saw.
+    pub fn forget<'a>(&self, exchanges: impl Iterator<Item = &'a str>) {
+        let mut caches = self.caches.lock();
+        exchanges.for_each(|exchange| drop(caches.remove(exchange)));
+    }
+
+    /// Octets that are equal for equal values; none for no value.
+    fn identity(&self, field: FieldRef<'_>) -> Option<Identity> {
+        let number;
+        let (kind, octets) = match field {
+            FieldRef::Void => return None,
+            FieldRef::LongStr(octets) | FieldRef::Bytes(octets) => (b's', octets),
+            FieldRef::Array(array) => (b'a', array.as_bytes()),
+            FieldRef::Table(table) => (b'f', table.as_bytes()),
+            other => {
+                let (kind, value) = match other {
+                    FieldRef::Bool(value) => (b't', i64::from(value)),
+                    FieldRef::F32(value) => (b'd', f64::from(value).to_bits() as i64),
+                    FieldRef::F64(value) => (b'd', value.to_bits() as i64),
+                    FieldRef::Decimal { scale, value } => (b'D', (i64::from(scale) << 32) | i64::from(value)),
+                    FieldRef::Timestamp(seconds) => (b'i', seconds as i64),
+                    other => (b'i', integer(other)?),
+                };
+                number = value.to_be_bytes();
+                (kind, &number[..])
+            }
+        };
+        let mut identity = vec![kind];
+        if octets.len() <= IDENTITY_MAX {
+            identity.extend_from_slice(octets);
+        } else {
+            identity.extend_from_slice(&octets.len().to_be_bytes());
+            let hashes = self.hashing.iter().map(|hashing| hashing.hash_one(octets).to_be_bytes());
+            identity.extend(hashes.flatten());
+            // No shorter identity looks like this one.
+            identity.resize(IDENTITY_MAX + 2, 0);
+        }
+        Some(identity.into())
+    }
+}
+
+fn integer(field: FieldRef<'_>) -> Option<i64> {
+    match field {
+        FieldRef::I8(value) => Some(value.into()),
+        FieldRef::U8(value) => Some(value.into()),
+        FieldRef::I16(value) => Some(value.into()),
+        FieldRef::U16(value) => Some(value.into()),
+        FieldRef::I32(value) => Some(value.into()),
+        FieldRef::U32(value) => Some(value.into()),
+        FieldRef::I64(value) => Some(value),
+        _ => None,
+    }
+}
+
+/// What one exchange saw.
+#[derive(Debug, Default)]
+struct Cache {
+    seen: HashMap<Identity, Seen, RandomState>,
+    /// In the order they were seen, also some that are not in `seen` any more under that number.
+    order: VecDeque<(u64, Identity)>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    number: u64,
+    deadline: Option<Millis>,
+}
+
+impl Cache {
+    /// Whether an identity is new; from now on it is not, until its deadline or until `size` others are.
+    fn admit(&mut self, identity: Identity, deadline: Option<Millis>, size: u64, now: Millis) -> bool {
+        if let Some(seen) = self.seen.get(&identity) {
+            if seen.deadline.is_none_or(|deadline| now < deadline) {
+                return false;
+            }
+            self.seen.remove(&identity);
+        }
+        while size <= self.seen.len() as u64 {
+            let Some((number, oldest)) = self.order.pop_front() else { break };
+            if self.seen.get(&oldest).is_some_and(|seen| seen.number == number) {
+                self.seen.remove(&oldest);
+            }
+        }
+        let number = self.next;
+        self.next += 1;
+        self.order.push_back((number, identity.clone()));
+        self.seen.insert(identity, Seen { number, deadline });
+        if 2 * self.seen.len() + SLACK < self.order.len() {
+            let seen = &self.seen;
+            self.order
+                .retain(|(number, identity)| seen.get(identity).is_some_and(|seen| seen.number == *number));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(cache: &mut Cache, identity: &str, deadline: Option<Millis>, now: Millis) -> bool {
+        cache.admit(identity.as_bytes().into(), deadline, 3, now)
+    }
+
+    #[test]
+    fn exc_91_the_oldest_of_too_many_is_new_again() {
+        let mut cache = Cache::default();
+        for identity in ["a", "b", "c"] {
+            assert!(admit(&mut cache, identity, None, 0));
+            assert!(!admit(&mut cache, identity, None, u64::MAX));
+        }
+        assert!(admit(&mut cache, "d", None, 0));
+        assert!(!admit(&mut cache, "b", None, 0) && !admit(&mut cache, "c", None, 0));
+        assert!(admit(&mut cache, "a", None, 0) && admit(&mut cache, "b", None, 0));
+        assert_eq!(cache.seen.len(), 3);
+    }
+
+    #[test]
+    fn exc_91_after_its_time_an_identity_is_new_again_and_costs_no_more() {
+        let mut cache = Cache::default();
+        assert!(admit(&mut cache, "for ever", None, 0));
+        for round in 0..1_000 {
+            let now = round * 10;
+            assert!(admit(&mut cache, "a while", Some(now + 10), now));
+            assert!(!admit(&mut cache, "a while", Some(now + 99), now + 9));
+        }
+        assert!(!admit(&mut cache, "for ever", None, 10_000));
+        assert!(cache.order.len() <= 2 * cache.seen.len() + SLACK, "{}", cache.order.len());
+    }
+
+    #[test]
+    fn exc_91_equal_values_are_one_identity() {
+        let duplicates = Duplicates::default();
+        let identity = |field| duplicates.identity(field);
+        assert_eq!(identity(FieldRef::I8(5)), identity(FieldRef::I64(5)));
+        assert_eq!(identity(FieldRef::LongStr(b"5")), identity(FieldRef::Bytes(b"5")));
+        assert_ne!(identity(FieldRef::LongStr(b"5")), identity(FieldRef::I8(5)));
+        assert_ne!(identity(FieldRef::Bool(true)), identity(FieldRef::I8(1)));
+        assert_eq!(identity(FieldRef::Void), None);
+        let long = |last: u8| [vec![b'x'; 100_000], vec![last]].concat();
+        let (one, same, other) = (long(1), long(1), long(2));
+        assert_eq!(identity(FieldRef::LongStr(&one)), identity(FieldRef::LongStr(&same)));
+        assert_ne!(identity(FieldRef::LongStr(&one)), identity(FieldRef::LongStr(&other)));
+        assert!(identity(FieldRef::LongStr(&one)).is_some_and(|kept| kept.len() <= IDENTITY_MAX + 2));
+    }
+}
