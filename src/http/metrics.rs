@@ -39,6 +39,7 @@ pub fn answer(management: &Management) -> Answer {
     identity(management, &mut scrape);
     node(management, &mut scrape);
     objects(management, &mut scrape);
+    limits(management, &mut scrape);
     Answer {
         status: StatusCode::OK,
         body: Some(scrape.0.into_bytes()),
@@ -93,6 +94,28 @@ fn node(management: &Management, scrape: &mut Scrape) {
     }
     scrape.family("process_cpu_seconds_total", "counter", "Processor time used");
     scrape.sample("process_cpu_seconds_total", &[], process::cpu_seconds());
+}
+
+/// Every limit that clients can run into, by the name of its configuration key.
+fn limits(management: &Management, scrape: &mut Scrape) {
+    let limits = (management.settings.limits)();
+    scrape.family("leveret_limit", "gauge", "What may be, for each limit that is set");
+    for limit in &limits {
+        if let Some(most) = limit.limit {
+            scrape.sample("leveret_limit", &[("limit", limit.name)], most);
+        }
+    }
+    scrape.family("leveret_limit_current", "gauge", "What there is, for limits of the whole broker");
+    for limit in &limits {
+        if let Some(current) = limit.current {
+            scrape.sample("leveret_limit_current", &[("limit", limit.name)], current);
+        }
+    }
+    let help = "How often a limit refused, delayed or dropped something or somebody";
+    scrape.family("leveret_limit_refusals_total", "counter", help);
+    for limit in &limits {
+        scrape.sample("leveret_limit_refusals_total", &[("limit", limit.name)], limit.refusals);
+    }
 }
 
 fn objects(management: &Management, scrape: &mut Scrape) {

@@ -52,6 +52,19 @@ pub struct DiskSpace {
     pub limit: u64,
 }
 
+/// Where one limit of the wire stands.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitState {
+    /// Its configuration key, mostly.
+    pub name: &'static str,
+    /// What there is, where the whole broker has one count.
+    pub current: Option<u64>,
+    /// What may be.
+    pub limit: Option<u64>,
+    /// How often it refused, delayed or dropped somebody.
+    pub refusals: u64,
+}
+
 /// What the management interface is told of its broker.
 pub struct Settings {
     pub cluster_name: String,
@@ -67,6 +80,7 @@ pub struct Settings {
     pub message_size_max: u64,
     pub started_at: Millis,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
+    pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
     /// `None` without a disk.
     pub disk: Option<Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>>,
 }

@@ -18,7 +18,7 @@ use crate::{
     amqp::{Failure, ReplyCode},
     broker::{Millis, memory::Account},
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
-    http::{self, DiskSpace, Management},
+    http::{self, DiskSpace, LimitState, Management},
     protocol,
     session::SessionSettings,
     store::AccessDefinitions,
@@ -55,7 +55,7 @@ pub struct Broker {
     tasks: Vec<JoinHandle<()>>,
     /// Closes when the last connection's task is gone.
     alive: tokio::sync::mpsc::Receiver<()>,
-    limits: Limits,
+    limits: Arc<Limits>,
     /// Ends before the storage does.
     pager: Option<Pager>,
     storage: Option<Storage>,
@@ -267,19 +267,21 @@ impl BrokerBuilder {
             bind_all(&config.management.listen, backlog, "--management")?;
         let mut listeners: Vec<_> =
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
+        let limits = Arc::new(Limits { node: node.clone(), door, settings, config: config.limits.clone() });
         let http_disk =
-            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), limits.disk_free));
-        let http_settings = http_settings(&config, &addresses, &management_addresses, clock, http_disk);
+            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
+        let addressed = (addresses.as_slice(), management_addresses.as_slice());
+        let http_settings = http_settings(&config, addressed, clock, limits.clone(), http_disk);
         let management = Management::new(node.clone(), http_settings);
         listeners.extend(
             http_sockets.into_iter().map(|socket| tokio::spawn(http::serve(socket, management.clone()))),
         );
-        let space = storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), limits.disk_free));
+        let space =
+            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
         let tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
         ];
-        let limits = Limits { node: node.clone(), door, settings, config: config.limits };
         let user = (config.bootstrap.user, config.bootstrap.password);
         Ok(Broker {
             node,
@@ -313,11 +315,15 @@ fn bind_all(
 
 fn http_settings(
     config: &Config,
-    amqp: &[SocketAddr],
-    management: &[SocketAddr],
+    (amqp, management): (&[SocketAddr], &[SocketAddr]),
     clock: Clock,
+    limits: Arc<Limits>,
     disk: Option<FreeSpace>,
 ) -> http::Settings {
+    let state = |report: LimitReport| {
+        let LimitReport { name, current, limit, refusals } = report;
+        LimitState { name, current, limit, refusals }
+    };
     let space = |disk: FreeSpace| -> Box<dyn Fn() -> Option<DiskSpace> + Send + Sync> {
         Box::new(move || disk.free().map(|(free, limit)| DiskSpace { free, limit }))
     };
@@ -331,6 +337,7 @@ fn http_settings(
         message_size_max: config.amqp.max_message_size,
         started_at: clock.now(),
         now: Box::new(move || clock.now()),
+        limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),
     }
 }

@@ -115,6 +115,12 @@ async fn metrics_are_what_prometheus_reads() {
     assert_eq!(values("rabbitmq_identity_info").len(), 1);
     assert_eq!(values("rabbitmq_queues"), ["rabbitmq_queues 1"]);
     assert_eq!(values("rabbitmq_alarms_memory_used_watermark"), ["rabbitmq_alarms_memory_used_watermark 0"]);
+    let connections = "leveret_limit_refusals_total{limit=\"limits.connections_max\"} 0";
+    assert!(values("leveret_limit_refusals_total").contains(&connections));
+    assert!(
+        values("leveret_limit_current")
+            .contains(&"leveret_limit_current{limit=\"limits.connections_max\"} 0")
+    );
     for line in reply.body.lines().filter(|line| !line.starts_with('#')) {
         let value = line.rsplit(' ').next().unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
