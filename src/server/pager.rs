@@ -347,7 +347,8 @@ impl Remembered {
             if let Some(times) = self.returns.get(&entry.sequence) {
                 entry.returns = *times;
             }
-            entry.redelivered |= self.redelivered || entry.returns != 0;
+            // As for messages that were in memory: what the page says is of an earlier life.
+            entry.redelivered = self.redelivered || entry.returns != 0;
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Core, Output, Session, errors};
 use crate::{
     amqp::{
         AMQPValue, ChannelId, Failure, FieldTable, Limit, MethodId, ReplyCode, Scope, connection, method,
-        table::field_table_bytes,
+        table::{TableRef, field_table_bytes},
     },
     broker::Millis,
     engine::ConnectionInfo,
@@ -47,23 +47,18 @@ impl Client {
 /// What a client says of itself, without what would make it too long to keep.
 fn properties(client: &FieldTable) -> Box<[u8]> {
     let octets = field_table_bytes(client);
-    if octets.len() <= PROPERTIES_MAX {
-        return octets.into();
-    }
-    let mut kept = FieldTable::default();
-    for (name, value) in client.inner() {
-        kept.insert(name.clone(), value.clone());
-        if PROPERTIES_MAX < field_table_bytes(&kept).len() {
-            kept = kept.inner().iter().filter(|(other, _)| *other != name).fold(
-                FieldTable::default(),
-                |mut table, (name, value)| {
-                    table.insert(name.clone(), value.clone());
-                    table
-                },
-            );
+    let mut kept = Vec::with_capacity(octets.len().min(PROPERTIES_MAX));
+    let mut fields = TableRef::new(&octets).iter();
+    loop {
+        let before = fields.rest();
+        if fields.next().is_none() {
+            return kept.into();
+        }
+        let field = before.get(..before.len() - fields.rest().len()).unwrap_or_default();
+        if kept.len() + field.len() <= PROPERTIES_MAX {
+            kept.extend_from_slice(field);
         }
     }
-    field_table_bytes(&kept).into()
 }
 
 fn connection_name(properties: &FieldTable) -> Option<String> {

@@ -238,7 +238,16 @@ impl<M: Clone> Replay<M> {
                 if durable < expected {
                     break;
                 }
-                self.damage(place, DamageKind::Batches { first: expected, last: header.number - 1 });
+                let kind = DamageKind::Batches { first: expected, last: header.number - 1 };
+                // What is missing before a segment's first batch is missing from the segment before, which may
+                // not be needed any more.
+                match place.segment.checked_sub(1) {
+                    Some(before) if place.offset == segment::FIRST_BATCH => {
+                        let segment = self.files.segments.get(before).map_or(0, |segment| segment.number);
+                        self.report.damage.push(Damage { segment, offset: segment::FIRST_BATCH, kind });
+                    }
+                    _ => self.damage(place, kind),
+                }
             }
             let whole = self.files.read(place, &mut octets)?;
             let intact = whole && batch::bodies(&header, &octets).all(|body| matches!(body, Body::Good(_)));
@@ -523,7 +532,8 @@ impl<M: Clone> Replay<M> {
         let mut octets = Vec::new();
         for place in std::mem::take(&mut self.unproven) {
             let Some(segment) = self.files.segments.get(place.segment) else { continue };
-            let length = usize::try_from(place.header.span()).unwrap_or(usize::MAX);
+            // Without the zeros behind it: the file may end before them.
+            let length = usize::try_from(HEADER as u64 + place.header.length).unwrap_or(usize::MAX);
             octets.resize(length, 0);
             segment.file.read_exact_at(&mut octets, place.offset)?;
             segment.file.write_all_at(&octets, place.offset)?;

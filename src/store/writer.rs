@@ -443,11 +443,13 @@ impl Writer {
         self.trim = None;
         match self.segments.pop_front() {
             Some(oldest) => {
-                // One batch may have been larger than a segment is.
+                segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX)?;
+                // One batch may have been larger than a segment is. Not before it has its new name: who finds
+                // it under the old one would miss what was cut off.
                 if self.settings.segment_size < oldest.file.length()? {
                     oldest.file.set_length(self.settings.segment_size)?;
                 }
-                segment::retire(&*self.disk, oldest.number, &mut self.spares, SPARES_MAX)
+                Ok(())
             }
             None => Ok(()),
         }

@@ -107,7 +107,7 @@ impl World {
             vhosts: vec!["/".to_owned(), "other".to_owned()],
             memory_limit: u64::MAX,
             allowances: Allowances::default(),
-            account: Account::UNCOUNTED,
+            account: Account::open(),
             journal: Journal::default(),
             random,
         }));
