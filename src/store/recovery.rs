@@ -238,16 +238,7 @@ impl<M: Clone> Replay<M> {
                 if durable < expected {
                     break;
                 }
-                let kind = DamageKind::Batches { first: expected, last: header.number - 1 };
-                // What is missing before a segment's first batch is missing from the segment before, which may
-                // not be needed any more.
-                match place.segment.checked_sub(1) {
-                    Some(before) if place.offset == segment::FIRST_BATCH => {
-                        let segment = self.files.segments.get(before).map_or(0, |segment| segment.number);
-                        self.report.damage.push(Damage { segment, offset: segment::FIRST_BATCH, kind });
-                    }
-                    _ => self.damage(place, kind),
-                }
+                self.damage(place, DamageKind::Batches { first: expected, last: header.number - 1 });
             }
             let whole = self.files.read(place, &mut octets)?;
             let intact = whole && batch::bodies(&header, &octets).all(|body| matches!(body, Body::Good(_)));
