@@ -9,7 +9,7 @@ use crate::{
     message::{EXPIRING, Id},
     model::{Arrival, Bond, Copy, Leaving, Model, Presence, Stage, Tx},
     place::Ending,
-    topology::{PRIORITIES, TTL},
+    topology::{PRIORITIES, TTL, UNTOUCHED},
 };
 
 /// A message found in a queue.
@@ -96,8 +96,9 @@ fn messages(model: &Model, queue: &str, seen: &[Seen], ending: Ending, violation
         if !redelivered && (ending == Ending::Kill || copy.delivered) {
             violations.push(format!("{queue}: {id} is not flagged as redelivered"));
         }
-        // The flag may be set on what nobody got: messages that were on disk sometimes come back with it after an
-        // orderly end. Without pages it is exact, as the test of RST-15 holds.
+        if *redelivered && ending == Ending::Clean && queue == UNTOUCHED && !copy.delivered {
+            violations.push(format!("{queue}: {id} is flagged as redelivered after an orderly end"));
+        }
         if copy.purged && ending == Ending::Clean {
             violations.push(format!("{queue}: {id} is there, though the queue was purged"));
         }
