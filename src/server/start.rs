@@ -143,6 +143,7 @@ impl Broker {
         if let Some(mut storage) = self.storage.take() {
             // While connections are left, what they hold has not been given back.
             if all_gone {
+                // Ends what nobody asked for, such as messages that expire: the log takes nothing after it.
                 storage.note_clean_stop();
             } else {
                 tracing::warn!(

@@ -107,6 +107,8 @@ struct Pending {
     urgent: Position,
     waiters: Vec<Waker>,
     closing: bool,
+    /// The clean stop was noted, behind which nothing may follow.
+    is_sealed: bool,
     failure: Option<Arc<str>>,
     /// Vhosts whose definitions the writer wants again.
     wanted: Vec<String>,
@@ -150,6 +152,7 @@ impl Log {
             urgent: DURABLE,
             waiters: Vec::new(),
             closing: false,
+            is_sealed: false,
             failure: None,
             wanted: Vec::new(),
             wait: Wait::No,
@@ -172,10 +175,12 @@ impl Log {
         let bytes: usize = ops.iter().map(Op::weight).sum();
         let (position, wake) = {
             let mut pending = self.pending.lock();
-            if pending.failure.is_some() {
+            if pending.failure.is_some() || pending.is_sealed {
                 ops.clear();
                 return NEVER;
             }
+            // What a timer still does after that happens again after the next start.
+            pending.is_sealed = matches!(ops.last(), Some(Op::CleanStop));
             pending.ops.append(ops);
             pending.bytes += bytes;
             self.pending_bytes.store(pending.bytes, Ordering::Relaxed);

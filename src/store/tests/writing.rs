@@ -11,6 +11,18 @@ fn started() -> (MemoryDisk, Running) {
 }
 
 #[test]
+fn nothing_follows_a_clean_stop() {
+    let disk = MemoryDisk::new();
+    let mut running = Running::start(&disk);
+    running.commit(vec![Op::Define(declare(1))]);
+    running.commit(vec![Op::CleanStop]);
+    let late = running.log.append(&mut vec![Op::Settled { queue: 1, sequences: vec![1] }], true);
+    assert!(!running.log.is_durable_now(late));
+    running.writer.commit(None, 2_000_000).unwrap();
+    assert!(recovered(&disk.kill(), false).unwrap().was_clean);
+}
+
+#[test]
 fn what_is_consumed_within_its_batch_is_not_written() {
     let (disk, mut running) = started();
     let before = running.bytes();
