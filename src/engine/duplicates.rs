@@ -22,6 +22,8 @@ const TTL: &[u8] = b"x-cache-ttl";
 const IDENTITY_MAX: usize = 128;
 /// A list of this many more entries than twice the live ones is swept.
 const SLACK: usize = 16;
+/// Identities that one cache keeps at most, whatever its x-cache-size says: some 200 MiB.
+const CACHE_MAX: u64 = 1_000_000;
 
 type Identity = Arc<[u8]>;
 
@@ -128,7 +130,7 @@ impl Cache {
             }
             self.seen.remove(&identity);
         }
-        while size <= self.seen.len() as u64 {
+        while size.min(CACHE_MAX) <= self.seen.len() as u64 {
             let Some((number, oldest)) = self.order.pop_front() else { break };
             if self.seen.get(&oldest).is_some_and(|seen| seen.number == number) {
                 self.seen.remove(&oldest);

@@ -14,6 +14,9 @@ use crate::{
     broker::{Message, Millis, death::extras},
 };
 
+/// Messages that one exchange remembers at most, whatever its x-recent-history-length says.
+const HISTORY_MAX: u64 = 10_000;
+
 /// The header by which a message asks not to be remembered.
 const NO_STORE: &[u8] = b"x-recent-history-no-store";
 
@@ -33,7 +36,7 @@ impl Histories {
         let mut histories = self.by_exchange.lock();
         let history = histories.entry(exchange.clone()).or_default();
         history.push_back(message.clone());
-        while length < history.len() as u64 {
+        while length.min(HISTORY_MAX) < history.len() as u64 {
             history.pop_front();
         }
     }
@@ -108,5 +111,31 @@ impl Node {
             }
         }
         self.journal.append(&mut ops, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::{Parts, memory::Account};
+
+    #[test]
+    fn a_history_has_an_end_whatever_was_asked_for() {
+        let parts = Parts {
+            exchange: b"x",
+            routing_key: b"",
+            properties: &[0, 0],
+            persistent: false,
+            priority: 0,
+            expiration: None,
+            account: Account::UNCOUNTED,
+        };
+        let (histories, exchange) = (Histories::default(), Arc::from("x"));
+        let message = Message::new(&parts, b"", &mut Vec::new());
+        for _ in 0..HISTORY_MAX + 5 {
+            histories.add(&exchange, u64::MAX, &message);
+        }
+        let held = histories.by_exchange.lock().get(&exchange).map(VecDeque::len);
+        assert_eq!(held, Some(HISTORY_MAX as usize));
     }
 }
