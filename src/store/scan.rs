@@ -22,6 +22,8 @@ pub struct Files {
     pub mark: Option<u64>,
     /// Segments whose header cannot be read.
     pub headless: Vec<u64>,
+    /// Segments that are not needed, and not looked at.
+    pub left_out: Vec<u64>,
 }
 
 /// A batch that was found.
@@ -69,6 +71,14 @@ impl Files {
         let mark = files.mark.unwrap_or_default();
         files.segments.iter_mut().for_each(|segment| segment.mark = mark);
         Ok(files)
+    }
+
+    /// Forgets the segments before this one.
+    pub fn leave_out_before(&mut self, needed: u64) {
+        while self.segments.front().is_some_and(|oldest| oldest.number < needed) {
+            self.left_out.extend(self.segments.pop_front().map(|oldest| oldest.number));
+        }
+        self.headless.retain(|number| needed <= *number);
     }
 
     /// The number of the segment after the last one.
