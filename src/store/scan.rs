@@ -107,7 +107,8 @@ impl Files {
                 }
             }
         }
-        found.sort_by_key(|place| place.header.number);
+        // Of two with one number the older did not fit on the disk.
+        found.sort_by_key(|place| (place.header.number, std::cmp::Reverse(place.segment)));
         found.dedup_by_key(|place| place.header.number);
         Ok(found)
     }
