@@ -11,10 +11,14 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{ConsumerOutlet, paging::IsLong};
+use super::{
+    ConsumerOutlet,
+    paging::IsLong,
+    stats::{History, QUEUE_FIGURES},
+};
 use crate::broker::{
     Millis,
-    queue::{Counts, Death, Entry, Queue, QueueSettings},
+    queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings},
     queue_arguments::QueueArguments,
 };
 
@@ -44,6 +48,7 @@ pub struct SharedQueue {
     /// Dead messages that nobody took yet, with at-least-once dead-lettering (QQ-08).
     pub(super) undelivered: Mutex<Vec<(Entry, Death)>>,
     pub(super) is_long: IsLong,
+    pub history: Mutex<History<QUEUE_FIGURES>>,
     /// The deadline that the timers know; `u64::MAX` when none.
     armed: AtomicU64,
 }
@@ -65,6 +70,7 @@ impl SharedQueue {
             state: Mutex::new(Queue::new(settings, now)),
             undelivered: Mutex::default(),
             is_long: IsLong::default(),
+            history: Mutex::default(),
             armed: AtomicU64::new(Millis::MAX),
         }
     }
@@ -83,9 +89,15 @@ impl SharedQueue {
         self.state.lock().counts()
     }
 
-    /// Octets of memory that its messages take.
-    pub fn memory(&self) -> u64 {
-        self.state.lock().resident_cost()
+    /// What is in it, what it counted, and the octets of memory that its messages take.
+    pub fn sums(&self, now: Millis) -> (Counts, QueueCounters, u64) {
+        let state = self.state.lock();
+        (state.counts(), state.counters(now), state.resident_cost())
+    }
+
+    /// Everything that operators are told of it.
+    pub fn report(&self, now: Millis) -> QueueReport {
+        self.state.lock().report(now)
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).

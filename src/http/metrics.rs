@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 use hyper::StatusCode;
 
-use super::{Management, answer::Answer, process, totals};
+use super::{Management, answer::Answer, process};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -120,8 +120,8 @@ fn limits(management: &Management, scrape: &mut Scrape) {
 
 fn objects(management: &Management, scrape: &mut Scrape) {
     let node = &management.node;
-    let totals = totals::of_vhosts(&node.vhosts());
-    let held = totals::memory_used(node);
+    let totals = node.sums(node.vhosts(), management.now());
+    let held = node.alarms.account().held_bytes();
     scrape.gauge("rabbitmq_connections", "Open connections", node.connection_count());
     scrape.gauge("rabbitmq_channels", "Open channels", node.occupancy.channels());
     scrape.gauge("rabbitmq_consumers", "Consumers", totals.consumers);
@@ -130,12 +130,13 @@ fn objects(management: &Management, scrape: &mut Scrape) {
     scrape.sample("rabbitmq_global_consumers", &[("protocol", "amqp091")], totals.consumers);
     if totals.queues != 0 {
         // Without queues these would say that none has a message, which nobody asked.
-        let messages = totals.ready + totals.unacknowledged;
-        scrape.gauge("rabbitmq_queue_messages_ready", "Ready messages", totals.ready);
-        scrape.gauge("rabbitmq_queue_messages_unacked", "Unacknowledged messages", totals.unacknowledged);
+        let counts = totals.counts;
+        let messages = counts.ready + counts.unacknowledged;
+        scrape.gauge("rabbitmq_queue_messages_ready", "Ready messages", counts.ready);
+        scrape.gauge("rabbitmq_queue_messages_unacked", "Unacknowledged messages", counts.unacknowledged);
         scrape.gauge("rabbitmq_queue_messages", "Messages", messages);
         scrape.gauge("rabbitmq_queue_consumers", "Consumers of queues", totals.consumers);
-        scrape.gauge("rabbitmq_queue_messages_ready_bytes", "Ready bodies", totals.ready_bytes);
+        scrape.gauge("rabbitmq_queue_messages_ready_bytes", "Ready bodies", counts.ready_bytes);
     }
     scrape.gauge("leveret_messages_held_bytes", "Memory that messages take", held);
 }

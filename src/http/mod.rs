@@ -32,10 +32,12 @@ mod path;
 mod permissions;
 mod process;
 mod properties;
+mod queue_stats;
 mod queues;
 mod route;
 mod server;
-mod totals;
+mod stats;
+mod time;
 mod users;
 mod vhosts;
 

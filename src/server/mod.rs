@@ -10,6 +10,7 @@ mod listener;
 pub(crate) mod logging;
 mod memory;
 mod pager;
+mod sampler;
 #[cfg(test)]
 mod simulation;
 mod start;

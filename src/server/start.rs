@@ -12,6 +12,7 @@ use super::{
     listener::{self, Shared},
     memory,
     pager::{KnownPages, Pager, PagerSettings},
+    sampler,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
 };
 use crate::{
@@ -225,6 +226,7 @@ impl BrokerBuilder {
         let known = access.filter(|access| !access.is_empty());
         let is_first_start = known.is_none();
         let node = Arc::new(Node::new(node_settings(&config, journal, account, known)));
+        node.stats.set_interval(millis(config.management.sample_interval));
         if is_first_start {
             node.access.log_definitions();
         }
@@ -282,6 +284,7 @@ impl BrokerBuilder {
         let tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
+            tokio::spawn(sampler::run(node.clone(), clock)),
         ];
         let user = (config.bootstrap.user, config.bootstrap.password);
         Ok(Broker {

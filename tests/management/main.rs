@@ -7,4 +7,5 @@ mod http;
 mod messages;
 mod node;
 mod permissions;
+mod stats;
 mod topology;

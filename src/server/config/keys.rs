@@ -157,6 +157,12 @@ pub static KEYS: &[Key] = &[
          [] or none = no management interface."
     ),
     key!(
+        "management.sample_interval",
+        management.sample_interval,
+        Span(Duration::from_millis(10)..=HOUR),
+        "How often all counters are looked at, for rates and charts; rates are those of such an interval."
+    ),
+    key!(
         "limits.memory",
         limits.memory,
         Watermark,

@@ -64,6 +64,8 @@ pub struct Amqp {
 pub struct Management {
     /// Default `0.0.0.0:15672`; empty for none.
     pub listen: Vec<SocketAddr>,
+    /// Between two looks at all counters, for rates. Default 5 s.
+    pub sample_interval: Duration,
 }
 
 /// `[limits]`: the defences of the wire.
@@ -192,7 +194,10 @@ impl Default for Config {
                 tcp_nodelay: true,
                 tcp_backlog: 1024,
             },
-            management: Management { listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))] },
+            management: Management {
+                listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))],
+                sample_interval: Duration::from_secs(5),
+            },
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,

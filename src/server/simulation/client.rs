@@ -130,7 +130,7 @@ impl Client {
             let portion = if random.once_in(4) { 1 + random.index(octets.len()) } else { octets.len() };
             self.incoming.extend_from_slice(&octets[..portion]);
             output.advance(portion);
-            self.session.sent(now);
+            self.session.sent(portion, now);
             if random.once_in(4) {
                 break;
             }

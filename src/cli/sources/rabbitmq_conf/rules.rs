@@ -149,7 +149,7 @@ pub static RULES: &[(&str, Action)] = &[
     ("management_agent.**", Accept),
     ("prometheus.**", Ignore(PROMETHEUS)),
     ("collect_statistics", Accept),
-    ("collect_statistics_interval", Accept),
+    ("collect_statistics_interval", Set("management.sample_interval", millis)),
     ("log.console", Accept),
     ("log.console.level", Set("log.level", level)),
     ("log.console.formatter", Set("log.format", format)),
