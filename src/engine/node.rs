@@ -161,7 +161,7 @@ impl Node {
     pub fn forget_connection(&self, id: ConnectionId) {
         let Some((_, gone)) = self.connections.remove(&id) else { return };
         self.stats.note(Event::ConnectionClosed);
-        self.stats.add_sizes(&gone.meter);
+        self.stats.take_over(&gone.meter);
         if let Some(vhost) = self.vhost(&gone.info.vhost) {
             vhost.take_over(&gone.meter);
         }

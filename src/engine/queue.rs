@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::{
     ConsumerOutlet,
     paging::IsLong,
-    stats::{History, QUEUE_FIGURES},
+    stats::{Figure, Figures, History, QUEUE_FIGURES},
 };
 use crate::broker::{
     Millis,
@@ -98,6 +98,21 @@ impl SharedQueue {
     /// Everything that operators are told of it.
     pub fn report(&self, now: Millis) -> QueueReport {
         self.state.lock().report(now)
+    }
+
+    /// The part of the last interval in which a message could have been given to a consumer at once.
+    pub fn utilisation(&self, now: Millis, interval: Millis, figures: &Figures, report: &QueueReport) -> f64 {
+        let history = self.history.lock();
+        if report.counts.consumers == 0 {
+            return 0.0;
+        }
+        if history.is_empty() {
+            return f64::from(u8::from(report.has_room));
+        }
+        let with_room = |figures: &[u64; QUEUE_FIGURES]| {
+            figures.get(Figure::WithRoom as usize).copied().unwrap_or_default()
+        };
+        (history.rate(now, &figures.0, interval, with_room) / 1000.0).clamp(0.0, 1.0)
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).

@@ -43,7 +43,9 @@ pub fn listeners(management: &Management) -> Value {
     };
     let settings = &management.settings;
     let amqp = settings.amqp.iter().map(|address| listener("amqp", address));
-    amqp.chain(settings.management.iter().map(|address| listener("http", address))).collect()
+    let http = settings.management.iter().map(|address| listener("http", address));
+    let metrics = settings.prometheus.iter().map(|address| listener("http/prometheus", address));
+    amqp.chain(http).chain(metrics).collect()
 }
 
 /// Where the interface is, in RabbitMQ's words for that.

@@ -9,10 +9,7 @@ use super::{
 };
 use crate::{
     broker::{Millis, queue_type::QueueType},
-    engine::{
-        QueueRef,
-        stats::{Figure, Figures},
-    },
+    engine::{QueueRef, stats::Figures},
 };
 
 /// A queue without work for so long counts as idle.
@@ -34,11 +31,7 @@ pub fn put(call: &Call, rates: &Rates, queue: &QueueRef, fields: &mut Map<String
     let history = queue.history.lock().clone();
     rates.put_all(fields, Chart::Lengths, &history, &figures, LENGTHS);
     let stats = rates.message_stats(&history, &figures, &[QUEUE]);
-    let utilisation = match counts.consumers {
-        0 => 0.0,
-        _ if figures.get(Figure::WithRoom) == 0 || history.is_empty() => f64::from(u8::from(report.has_room)),
-        _ => rates.part(&history, &figures, Figure::WithRoom),
-    };
+    let utilisation = queue.utilisation(rates.now(), call.node().stats.interval(), &figures, &report);
     let is_durable = queue.is_durable();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     if let Some(stats) = stats {

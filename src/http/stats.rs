@@ -159,13 +159,6 @@ impl Rates {
         shown.iter().for_each(|shown| self.put_all(&mut stats, Chart::Messages, history, figures, shown));
         is_used.then_some(Value::Object(stats))
     }
-
-    /// The part of the last interval in which what `figure` counts in milliseconds was so.
-    pub fn part(&self, history: &History<{ Figure::COUNT }>, figures: &Figures, figure: Figure) -> f64 {
-        let milliseconds =
-            |figures: &[u64; Figure::COUNT]| figures.get(figure as usize).copied().unwrap_or(0);
-        (history.rate(self.now, &figures.0, self.interval, milliseconds) / 1000.0).clamp(0.0, 1.0)
-    }
 }
 
 /// `NAME_age` and `NAME_incr`, in seconds.

@@ -17,7 +17,8 @@ mod start;
 mod storage;
 
 pub use config::{
-    Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Storage,
+    Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,
+    Storage,
 };
 pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

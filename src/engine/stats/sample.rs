@@ -49,6 +49,8 @@ pub struct NodeStats {
     pub churn_history: Mutex<History<7>>,
     /// Sizes of what was published by connections that are gone.
     sizes: MessageSizes,
+    /// The same of their traffic.
+    traffic: [Tally; 4],
     /// Logins by AMQP and by HTTP: attempted, failed.
     pub amqp_logins: [Tally; 2],
     pub http_logins: [Tally; 2],
@@ -64,6 +66,7 @@ impl Default for NodeStats {
             history: Mutex::default(),
             churn_history: Mutex::default(),
             sizes: MessageSizes::default(),
+            traffic: Default::default(),
             amqp_logins: Default::default(),
             http_logins: Default::default(),
             active: AtomicUsize::new(0),
@@ -90,9 +93,15 @@ impl NodeStats {
         std::array::from_fn(|at| self.events.get(at).map_or(0, |count| count.load(Relaxed)))
     }
 
-    /// Takes over what a connection counted of sizes, which ends.
-    pub fn add_sizes(&self, meter: &ConnectionMeter) {
+    /// Takes over what a connection counted that ends.
+    pub fn take_over(&self, meter: &ConnectionMeter) {
         self.sizes.add(&meter.sizes);
+        self.traffic.iter().zip(meter.traffic()).for_each(|(sum, more)| sum.add_shared(more));
+    }
+
+    /// Octets received and sent, reads and writes of connections that are gone.
+    pub fn ended_traffic(&self) -> [u64; 4] {
+        std::array::from_fn(|at| self.traffic.get(at).map_or(0, Tally::get))
     }
 
     /// How many samples an object may keep: memory for statistics must not grow with the number of objects.
