@@ -24,6 +24,7 @@ mod refused;
 mod replies;
 mod restore;
 mod routing;
+pub mod stats;
 mod timers;
 mod vhost;
 mod views;

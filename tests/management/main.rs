@@ -5,6 +5,8 @@ mod clients;
 mod definitions;
 mod http;
 mod messages;
+mod metrics;
 mod node;
 mod permissions;
+mod stats;
 mod topology;
