@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 use triomphe::ThinArc;
 
 use super::memory::Account;
@@ -55,7 +56,7 @@ pub struct Recovered<'a> {
 
 #[derive(Clone)]
 struct Beside {
-    pieces: Box<[Bytes]>,
+    pieces: SmallVec<[Bytes; 1]>,
     length: u64,
 }
 
@@ -89,15 +90,19 @@ impl Message {
     #[inline]
     pub fn new(parts: &Parts<'_>, body: &[u8], scratch: &mut Vec<u8>) -> Message {
         if INLINE_BODY_MAX < body.len() {
-            return Message::from_pieces(parts, vec![Bytes::copy_from_slice(body)], scratch);
+            return Message::beside(parts, smallvec![Bytes::copy_from_slice(body)], scratch);
         }
         Message::build(parts, None, body, Secrets::default(), scratch)
     }
 
     /// Makes a message of a body that came in several frames.
     pub fn from_pieces(parts: &Parts<'_>, pieces: Vec<Bytes>, scratch: &mut Vec<u8>) -> Message {
+        Message::beside(parts, pieces.into(), scratch)
+    }
+
+    fn beside(parts: &Parts<'_>, pieces: SmallVec<[Bytes; 1]>, scratch: &mut Vec<u8>) -> Message {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        let beside = Box::new(Beside { pieces: pieces.into(), length });
+        let beside = Box::new(Beside { pieces, length });
         Message::build(parts, Some(beside), &[], Secrets::default(), scratch)
     }
 
@@ -113,7 +118,7 @@ impl Message {
         if body.len() <= INLINE_BODY_MAX {
             return Message::build(parts, None, body, secrets, scratch);
         }
-        let beside = Beside { pieces: [Bytes::copy_from_slice(body)].into(), length: body.len() as u64 };
+        let beside = Beside { pieces: smallvec![Bytes::copy_from_slice(body)], length: body.len() as u64 };
         Message::build(parts, Some(Box::new(beside)), &[], secrets, scratch)
     }
 
