@@ -47,9 +47,9 @@ pub fn answer(call: &Call, vhost: &Vhost, queue: &QueueRef) -> Value {
         (ready, consumers) if !report.has_room => reasons.say(
             "warn",
             format!(
-                "{ready} messages are ready, but none of the {consumers} consumers takes another one: together they \
-                 hold {} messages that they have not acknowledged, as many as their prefetch allows, or they do \
-                 not read what they are sent.",
+                "{ready} messages are ready, but {} another one: {} messages are delivered and not acknowledged, \
+                 as many as the prefetch of consumers allows, or they do not read what they are sent.",
+                if consumers == 1 { "its consumer does not take" } else { "none of its consumers takes" },
                 counts.unacknowledged
             ),
         ),
