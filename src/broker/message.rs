@@ -153,6 +153,11 @@ impl Message {
         self.rebuild(parts, Secrets { has_deaths: true, hidden_keys }, scratch)
     }
 
+    /// The message under other names and with other properties, with what else its readers must not see.
+    pub fn renamed(&self, parts: &Parts<'_>, has_deaths: bool, scratch: &mut Vec<u8>) -> Message {
+        self.rebuild(parts, Secrets { has_deaths, hidden_keys: self.hidden_keys() }, scratch)
+    }
+
     /// The message with routing keys that its readers must not see, such as those of BCC (BAS-07).
     pub fn with_hidden_keys<'a>(
         &self,

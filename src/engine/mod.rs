@@ -15,6 +15,7 @@ mod hand_in;
 mod histories;
 mod inbox;
 mod journal;
+mod moving;
 mod node;
 mod occupancy;
 mod paging;
