@@ -9,9 +9,9 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Inbox, Journal, LoginGuard,
-    Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers,
-    Vhost, add_notes, dead_letters,
+    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
+    LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
+    Timers, Vhost, add_notes, dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -88,7 +88,8 @@ impl Node {
 
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
-        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone()));
+        let account = self.alarms.account();
+        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone(), account));
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
 
@@ -219,8 +220,9 @@ impl Node {
 
     #[cold]
     pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
-        let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(queue.clone(), page));
-        let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(queue.clone(), page));
+        let holder = || Holder::Queue(queue.clone());
+        let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(holder(), page));
+        let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(holder(), page));
         self.paging.request(fetch.chain(dropped));
     }
 

@@ -253,6 +253,9 @@ impl Driver {
             if read == 0 {
                 return Err(End::Lost(None));
             }
+            // What was just read may have been sent after this poll began, and must not be taken for older: from
+            // now on it waits for its delay.
+            let now = self.clock.now();
             self.session.received(now);
             if self.is_in_mid_frame(kept + read) {
                 // A frame that trickles in is not copied back and forth at every read.

@@ -130,7 +130,9 @@ impl Catalog {
             Definition::Unbind { binding, .. } => {
                 vhost.bindings.remove(&binding);
             }
-            Definition::PutUser(_)
+            // The exchange goes with the next definition.
+            Definition::DeleteKept { .. }
+            | Definition::PutUser(_)
             | Definition::DeleteUser { .. }
             | Definition::PutVhost(_)
             | Definition::DeleteVhost { .. }
@@ -169,9 +171,10 @@ impl Catalog {
 }
 
 impl Definitions {
-    /// The ids of its queues.
+    /// The ids of its queues, and those under which exchanges keep messages.
     pub fn queue_ids(&self) -> impl Iterator<Item = QueueId> {
-        self.queues.iter().map(|queue| queue.id)
+        let queues = self.queues.iter().map(|queue| queue.id);
+        queues.chain(self.exchanges.iter().flat_map(ExchangeDefinition::kept))
     }
 }
 

@@ -267,7 +267,14 @@ impl Index {
             Definition::DeclareQueue { queue, .. } => {
                 self.queues.entry(queue.id).or_default();
             }
-            Definition::DeleteQueue { id, .. } => self.delete_queue(*id, freed),
+            Definition::DeclareExchange { exchange, .. } => {
+                for id in exchange.kept() {
+                    self.queues.entry(id).or_default();
+                }
+            }
+            Definition::DeleteQueue { id, .. } | Definition::DeleteKept { id, .. } => {
+                self.delete_queue(*id, freed);
+            }
             _ => {}
         }
         match definition {

@@ -199,6 +199,8 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
                 ("auto_delete", json!(exchange.auto_delete)),
                 ("internal", json!(exchange.internal)),
                 ("arguments", arguments(&exchange.arguments)),
+                ("delay_id", json!(exchange.delay)),
+                ("cache_id", json!(exchange.cache)),
             ]);
             "declare-exchange"
         }
@@ -218,6 +220,10 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
         Definition::DeleteQueue { name, id, .. } => {
             fields.extend([("name", json!(name)), ("id", json!(id))]);
             "delete-queue"
+        }
+        Definition::DeleteKept { id, .. } => {
+            fields.push(("id", json!(id)));
+            "delete-kept"
         }
         Definition::Bind { binding, .. } => {
             fields.extend(binding_fields(binding));

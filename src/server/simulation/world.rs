@@ -261,7 +261,7 @@ impl World {
     fn pass_time(&mut self, life: &mut Life) {
         self.now += 1 + self.random.below(60);
         let (due, _) = life.node.timers.take_due(self.now, Waker::noop());
-        due.into_iter().for_each(|queue| life.node.tick(&QueueRef(queue), self.now));
+        due.iter().for_each(|holder| life.node.look(holder, self.now));
     }
 
     /// The writer does its work once, as its thread does.
