@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DelayRef, Node, PageRequest, QueueRef};
+use super::{DelayRef, Node, PageRequest, QueueRef, Reader};
 use crate::{
     broker::{
         Millis,
@@ -143,6 +143,16 @@ impl Node {
             delay.unread_page()
         });
         self.index_next(delay, unread);
+    }
+
+    /// Reads a page for somebody who only looks.
+    pub fn read_page(
+        &self,
+        delay: &DelayRef,
+        page: PageId,
+        reader: impl FnOnce(Vec<Entry>) + Send + 'static,
+    ) {
+        self.paging.request([PageRequest::Look(delay.clone(), page, Reader(Box::new(reader)))]);
     }
 
     /// Asks for a page from before a restart to be read; one after the other, so that others get a turn.

@@ -48,7 +48,7 @@ pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Si
 pub use journal::{Journal, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
 pub use occupancy::{Allowance, Allowances, Full, Occupancy, Seat};
-pub use paging::{LONG, PageRequest, Paging};
+pub use paging::{LONG, PageRequest, Paging, Reader};
 pub use queue::{ConnectionId, QueueProperties, QueueRef, SharedQueue};
 pub use refusals::{Notice, Refusals};
 pub use refused::Refused;

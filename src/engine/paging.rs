@@ -3,6 +3,7 @@
 //! Queues and connections only leave requests here; the pager takes them all at once, on a thread of its own.
 
 use std::{
+    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -13,7 +14,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use super::{DelayRef, Holder, QueueRef, SharedDelay, SharedQueue};
-use crate::broker::queue::PageId;
+use crate::broker::queue::{Entry, PageId};
 
 /// Octets of resident messages from which on a queue is worth looking at.
 pub const LONG: u64 = 256 << 10;
@@ -27,6 +28,17 @@ pub enum PageRequest {
     Drop(Holder, PageId),
     /// Tell what is in a page from before a restart.
     Index(DelayRef, PageId),
+    /// Somebody wants to look into a page.
+    Look(DelayRef, PageId, Reader),
+}
+
+/// Gets what is in a page; nothing if it is not there any more.
+pub struct Reader(pub Box<dyn FnOnce(Vec<Entry>) + Send>);
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
 }
 
 /// Requests for the pager.

@@ -18,7 +18,7 @@ use crate::{
 type Item = (std::sync::Arc<str>, ExchangeSummary);
 
 fn view((vhost, exchange): &Item) -> Value {
-    json!({
+    let mut view = json!({
         "name": exchange.name,
         "vhost": &**vhost,
         "type": exchange.kind,
@@ -27,7 +27,11 @@ fn view((vhost, exchange): &Item) -> Value {
         "internal": exchange.internal,
         "arguments": of_table(&exchange.arguments),
         "policy": null,
-    })
+    });
+    if let (Some(delayed), Value::Object(fields)) = (exchange.messages_delayed, &mut view) {
+        fields.insert("messages_delayed".to_owned(), delayed.into());
+    }
+    view
 }
 
 pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {

@@ -62,7 +62,7 @@ pub async fn publish(call: &Call, vhost: &str, exchange: &str) -> Result<Answer,
 }
 
 /// Waits until a position of the log is durable.
-async fn durable(call: &Call, position: Position) {
+pub async fn durable(call: &Call, position: Position) {
     let journal = &call.node().journal;
     std::future::poll_fn(|context| {
         if journal.is_durable(position, context.waker()) { Poll::Ready(()) } else { Poll::Pending }

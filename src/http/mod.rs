@@ -18,6 +18,7 @@ mod call;
 mod channels;
 mod connections;
 mod definitions;
+mod delayed;
 mod dispatch;
 mod exchanges;
 mod health;

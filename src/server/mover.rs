@@ -137,6 +137,10 @@ impl Mover {
                 PageRequest::Fetch(holder, page) => self.fetch(&holder, page, now),
                 PageRequest::Drop(holder, page) => self.drop_page(&holder, page),
                 PageRequest::Index(delay, page) => self.index(&delay, page, now),
+                PageRequest::Look(delay, page, reader) => {
+                    let entries = self.read(&Holder::Delay(delay), page).and_then(Result::ok);
+                    (reader.0)(entries.unwrap_or_default());
+                }
             }
         }
         while let Ok(ranges) = self.settings.freed.try_recv() {

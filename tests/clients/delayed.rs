@@ -313,3 +313,63 @@ async fn an_inner_deduplication_sees_messages_when_they_are_routed() {
     assert_eq!(body(&next(&mut consumer).await), "now");
     assert_eq!(body(&next(&mut consumer).await), "end");
 }
+
+/// 100,000 messages that are due at random times over ten seconds. Prints how late they were:
+/// `cargo test --release --test clients lateness -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes half a minute, and measures"]
+async fn lateness_of_many_messages_none_of_which_is_early() {
+    const COUNT: u32 = 100_000;
+    const SPREAD: u32 = 10_000;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_owned();
+    let configured = leveret::Broker::builder().configure(|config| config.storage.data_dir = Some(path));
+    let broker = configured.start().await.expect("the broker starts");
+    let connection = connect(&broker.uri()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    let arguments = table([("x-delayed-type", text("direct"))]);
+    channel.exchange_declare("x".into(), kind(), durable, arguments).await.unwrap();
+    let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+    channel.queue_declare("q".into(), durable, FieldTable::default()).await.unwrap();
+    channel.bind("q", "x", "k").await;
+
+    // All are published before the first is due.
+    let (lead, began) = (8_000, Instant::now());
+    let micros = move || began.elapsed().as_micros() as u64;
+    let consuming = connection.create_channel().await.unwrap();
+    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let mut consumer = consuming.consume_with("q", options, FieldTable::default()).await.unwrap();
+    let mut random = 1u64;
+    let mut confirms = Vec::new();
+    for _ in 0..COUNT {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let target = lead + (random >> 33) as u32 % SPREAD;
+        // As long as is left until then, from this moment on.
+        let wait = target.saturating_sub((micros() / 1000) as u32).max(1);
+        let due = (micros() + u64::from(wait) * 1000).to_be_bytes();
+        let properties = delay(wait as i32).with_delivery_mode(2);
+        let options = BasicPublishOptions::default();
+        let publish = channel.basic_publish("x".into(), "k".into(), options, &due, properties);
+        confirms.push(publish.await.unwrap());
+    }
+    for confirm in confirms {
+        within_secs(60, "a confirm", confirm).await.unwrap();
+    }
+    println!("{COUNT} messages published and confirmed after {} ms", micros() / 1000);
+    let mut late = Vec::new();
+    for _ in 0..COUNT {
+        let delivery = within_secs(60, "a delivery", consumer.next()).await.unwrap().unwrap();
+        let due = u64::from_be_bytes(delivery.data.as_slice().try_into().unwrap());
+        let now = micros();
+        assert!(due <= now, "{} us early", due - now);
+        late.push(now - due);
+    }
+    late.sort_unstable();
+    for (name, part) in [("median", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("99.9 %", 0.999), ("worst", 1.0)] {
+        let at = ((late.len() - 1) as f64 * part) as usize;
+        println!("{name}: {:.2} ms late", late[at] as f64 / 1000.0);
+    }
+    broker.shutdown().await;
+}
