@@ -7,7 +7,7 @@ use std::{collections::VecDeque, mem::take};
 
 use smallvec::smallvec;
 
-use super::{Node, QueueRef, Vhost, add_kept, add_notes};
+use super::{Node, QueueRef, Vhost, add_identities, add_kept, add_notes};
 use crate::{
     broker::{
         Message, Millis,
@@ -138,6 +138,9 @@ pub(super) fn arrive(
         node.timers.arm(&target.0, deadline);
     }
     node.request_pages(target, &mut effects);
+    if effects.log.identities.is_some() {
+        add_identities(ops, target.properties.identities, &mut effects.log);
+    }
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     (effects.dead, refused)

@@ -81,12 +81,17 @@ pub fn declare_queue(queue: &QueueRef) -> Definition {
         id: queue.number,
         auto_delete: queue.properties.auto_delete,
         arguments: field_table_bytes(&queue.properties.arguments.raw),
+        identities: queue.properties.identities,
     };
     Definition::DeclareQueue { vhost: queue.vhost.to_string(), queue: definition }
 }
 
-pub fn delete_queue(queue: &QueueRef) -> Definition {
-    Definition::DeleteQueue { vhost: queue.vhost.to_string(), name: queue.name.to_string(), id: queue.number }
+/// With what it kept beside its messages.
+pub fn delete_queue(queue: &QueueRef) -> impl Iterator<Item = Definition> {
+    let vhost = || queue.vhost.to_string();
+    let kept = queue.properties.identities.map(|id| Definition::DeleteKept { vhost: vhost(), id });
+    let name = queue.name.to_string();
+    kept.into_iter().chain([Definition::DeleteQueue { vhost: vhost(), name, id: queue.number }])
 }
 
 /// Everything durable in a vhost, in an order in which it can be declared again.

@@ -9,28 +9,25 @@ use std::{collections::VecDeque, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use smallvec::smallvec;
 
 use crate::{
-    amqp::table::{FieldRef, TableRef},
-    broker::{Message, Millis, Parts, memory::Account, topology::Exchange},
+    amqp::table::TableRef,
+    broker::{
+        Message, Millis, Parts,
+        identity::{Identity, identity, whole},
+        memory::Account,
+        topology::Exchange,
+    },
     store::{Op, Place, QueueId, RecoveredQueue},
 };
 
-/// The header that says which message it is.
-const IDENTITY: &[u8] = b"x-deduplication-header";
 /// The header that says for how many milliseconds it is to be kept in mind.
 const TTL: &[u8] = b"x-cache-ttl";
-/// Octets of an identity that are kept; a longer one is kept as a hash, so that a cache of a certain size costs
-/// bounded memory.
-const IDENTITY_MAX: usize = 128;
 /// A list of this many more entries than twice the live ones is swept.
 const SLACK: usize = 16;
 /// Identities that one cache keeps at most, whatever its x-cache-size says: some 200 MiB.
 const CACHE_MAX: u64 = 1_000_000;
-
-type Identity = Arc<[u8]>;
 
 /// The caches of a vhost by exchange. Its lock is held for moments, under that of the topology.
 #[derive(Debug, Default)]
@@ -49,10 +46,10 @@ impl Duplicates {
         ops: &mut Vec<Op>,
     ) -> bool {
         let (Some(settings), Some(headers)) = (exchange.cache(), headers) else { return true };
-        let Some(identity) = headers.find(IDENTITY).and_then(identity) else {
+        let Some(identity) = identity(headers) else {
             return true;
         };
-        let own_ttl = headers.find(TTL).and_then(integer).and_then(|ttl| u64::try_from(ttl).ok());
+        let own_ttl = headers.find(TTL).and_then(whole).and_then(|ttl| u64::try_from(ttl).ok());
         let deadline = own_ttl.or(settings.ttl).map(|ttl| now.saturating_add(ttl));
         let mut caches = self.caches.lock();
         let cache = match caches.get_mut(exchange.name()) {
@@ -85,52 +82,6 @@ impl Duplicates {
     pub fn forget<'a>(&self, exchanges: impl Iterator<Item = &'a str>) -> Vec<QueueId> {
         let mut caches = self.caches.lock();
         exchanges.filter_map(|exchange| caches.remove(exchange)?.number).collect()
-    }
-}
-
-/// Octets that are equal for equal values, also after a restart; none for no value.
-fn identity(field: FieldRef<'_>) -> Option<Identity> {
-    let number;
-    let (kind, octets) = match field {
-        FieldRef::Void => return None,
-        FieldRef::LongStr(octets) | FieldRef::Bytes(octets) => (b's', octets),
-        FieldRef::Array(array) => (b'a', array.as_bytes()),
-        FieldRef::Table(table) => (b'f', table.as_bytes()),
-        other => {
-            let (kind, value) = match other {
-                FieldRef::Bool(value) => (b't', i64::from(value)),
-                FieldRef::F32(value) => (b'd', f64::from(value).to_bits() as i64),
-                FieldRef::F64(value) => (b'd', value.to_bits() as i64),
-                FieldRef::Decimal { scale, value } => (b'D', (i64::from(scale) << 32) | i64::from(value)),
-                FieldRef::Timestamp(seconds) => (b'i', seconds as i64),
-                other => (b'i', integer(other)?),
-            };
-            number = value.to_be_bytes();
-            (kind, &number[..])
-        }
-    };
-    let mut identity = vec![kind];
-    if octets.len() <= IDENTITY_MAX {
-        identity.extend_from_slice(octets);
-    } else {
-        identity.extend_from_slice(&octets.len().to_be_bytes());
-        identity.extend_from_slice(&Sha256::digest(octets));
-        // No shorter identity looks like this one.
-        identity.resize(IDENTITY_MAX + 2, 0);
-    }
-    Some(identity.into())
-}
-
-fn integer(field: FieldRef<'_>) -> Option<i64> {
-    match field {
-        FieldRef::I8(value) => Some(value.into()),
-        FieldRef::U8(value) => Some(value.into()),
-        FieldRef::I16(value) => Some(value.into()),
-        FieldRef::U16(value) => Some(value.into()),
-        FieldRef::I32(value) => Some(value.into()),
-        FieldRef::U32(value) => Some(value.into()),
-        FieldRef::I64(value) => Some(value),
-        _ => None,
     }
 }
 
@@ -219,7 +170,7 @@ impl Cache {
 }
 
 /// An empty message that an identity is the routing key of.
-fn stand_in(identity: &[u8]) -> Message {
+pub fn stand_in(identity: &[u8]) -> Message {
     let parts = Parts {
         exchange: &[],
         routing_key: identity,
@@ -264,19 +215,5 @@ mod tests {
         }
         assert!(!admit(&mut cache, "for ever", None, 10_000));
         assert!(cache.order.len() <= 2 * cache.seen.len() + SLACK, "{}", cache.order.len());
-    }
-
-    #[test]
-    fn exc_91_equal_values_are_one_identity() {
-        assert_eq!(identity(FieldRef::I8(5)), identity(FieldRef::I64(5)));
-        assert_eq!(identity(FieldRef::LongStr(b"5")), identity(FieldRef::Bytes(b"5")));
-        assert_ne!(identity(FieldRef::LongStr(b"5")), identity(FieldRef::I8(5)));
-        assert_ne!(identity(FieldRef::Bool(true)), identity(FieldRef::I8(1)));
-        assert_eq!(identity(FieldRef::Void), None);
-        let long = |last: u8| [vec![b'x'; 100_000], vec![last]].concat();
-        let (one, same, other) = (long(1), long(1), long(2));
-        assert_eq!(identity(FieldRef::LongStr(&one)), identity(FieldRef::LongStr(&same)));
-        assert_ne!(identity(FieldRef::LongStr(&one)), identity(FieldRef::LongStr(&other)));
-        assert!(identity(FieldRef::LongStr(&one)).is_some_and(|kept| kept.len() <= IDENTITY_MAX + 2));
     }
 }

@@ -45,7 +45,7 @@ pub use hand_in::HandedIn;
 pub use histories::{Histories, Replay};
 pub use holder::Holder;
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Signal, Taken};
-pub use journal::{Journal, add_kept, add_notes};
+pub use journal::{Journal, add_identities, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
 pub use occupancy::{Allowance, Allowances, Full, Occupancy, Seat};
 pub use paging::{LONG, PageRequest, Paging, Reader};

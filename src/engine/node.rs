@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
     LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
-    Timers, Vhost, add_notes, dead_letters,
+    Timers, Vhost, add_identities, add_notes, dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -210,6 +210,9 @@ impl Node {
             self.timers.arm(&queue.0, deadline);
         }
         if !effects.log.is_empty() {
+            if effects.log.identities.is_some() {
+                add_identities(ops, queue.properties.identities, &mut effects.log);
+            }
             add_notes(ops, queue.number, &mut effects.log);
         }
         if !effects.dead.is_empty() {

@@ -146,6 +146,7 @@ mod tests {
             auto_delete: false,
             owner: None,
             arguments: crate::broker::queue_arguments::QueueArguments::default(),
+            identities: None,
         };
         let vhost: Arc<str> = "/".into();
         let queue = SharedQueue::new(1, "q", &vhost, properties, Default::default(), 0);

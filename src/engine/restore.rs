@@ -58,7 +58,9 @@ impl Node {
                 let recovered = queues.remove(&queue.number).unwrap_or_default();
                 let paged = recovered.pages.iter().flat_map(|page| &page.live).map(|(_, length)| length);
                 messages += recovered.messages.len() as u64 + paged.sum::<u64>();
-                self.fill(&queue, recovered, was_clean, now);
+                let identities =
+                    queue.properties.identities.and_then(|number| queues.remove(&number)).unwrap_or_default();
+                self.fill(&queue, recovered, identities, (was_clean, now));
             }
             for delay in vhost.delays.all() {
                 self.fill_delay(&delay, queues.remove(&delay.number).unwrap_or_default());
@@ -82,7 +84,13 @@ impl Node {
         self.index_next(delay, unread);
     }
 
-    fn fill(&self, queue: &QueueRef, recovered: RecoveredQueue, was_clean: bool, now: Millis) {
+    fn fill(
+        &self,
+        queue: &QueueRef,
+        recovered: RecoveredQueue,
+        identities: RecoveredQueue,
+        (was_clean, now): (bool, Millis),
+    ) {
         let entry = |(sequence, message): (u64, RecoveredMessage)| {
             let RecoveredMessage { message, deadline, returns } = message;
             let redelivered = !was_clean || returns != 0;
@@ -93,6 +101,10 @@ impl Node {
         self.with_queue(queue, now, |queue, _| {
             queue.restore_pages(recovered.pages.iter().filter_map(summary));
             queue.restore(entries, recovered.next_sequence);
+            let identity = |(sequence, kept): (u64, RecoveredMessage)| {
+                (kept.message.routing_key().into(), sequence, kept.deadline)
+            };
+            queue.restore_identities(identities.messages.into_iter().map(identity));
         });
     }
 }

@@ -156,7 +156,8 @@ impl Vhost {
         let queue_type = arguments.queue_type;
         let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
         let owner = exclusive.then_some(connection);
-        let properties = QueueProperties { durable, auto_delete, owner, arguments };
+        let identities = (settings.deduplicates && settings.durable).then(|| self.journal.next_queue());
+        let properties = QueueProperties { durable, auto_delete, owner, arguments, identities };
         let number = self.journal.next_queue();
         let shared = SharedQueue::new(number, name, &self.name, properties, settings, now);
         let queue = QueueRef(Arc::new(shared));
@@ -238,7 +239,7 @@ impl Vhost {
         let kept = self.forget_exchanges(auto_deleted.clone());
         let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
         let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
-        self.journal.define(deletion.into_iter().chain(kept).chain(exchanges));
+        self.journal.define(deletion.into_iter().flatten().chain(kept).chain(exchanges));
         drop(topology);
         effects.wake_all();
         let dropped = effects.dropped_pages.drain(..);
@@ -414,8 +415,13 @@ impl Vhost {
             };
             let queue_type = arguments.queue_type;
             let settings = settings(&arguments, self.journal.is_on());
-            let properties =
-                QueueProperties { durable: true, auto_delete: queue.auto_delete, owner: None, arguments };
+            let properties = QueueProperties {
+                durable: true,
+                auto_delete: queue.auto_delete,
+                owner: None,
+                arguments,
+                identities: queue.identities,
+            };
             let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
             let queue = QueueRef(Arc::new(shared));
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
@@ -471,5 +477,6 @@ fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
         max_priority: arguments.max_priority.unwrap_or(0),
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),
+        deduplicates: arguments.deduplicates,
     }
 }

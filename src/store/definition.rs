@@ -37,7 +37,7 @@ pub enum Definition {
         vhost: String,
         binding: BindingDefinition,
     },
-    /// What an exchange kept of messages goes with it.
+    /// What an exchange or queue kept beside its messages goes with it.
     DeleteKept {
         vhost: String,
         id: QueueId,
@@ -107,6 +107,8 @@ pub struct QueueDefinition {
     pub id: QueueId,
     pub auto_delete: bool,
     pub arguments: Vec<u8>,
+    /// Where the messages are kept that stand for the identities of those in it.
+    pub identities: Option<QueueId>,
 }
 
 /// A binding between durable things.
@@ -141,12 +143,20 @@ const AUTO_DELETE: u8 = 1;
 const INTERNAL: u8 = 2;
 const DELAYS: u8 = 4;
 const REMEMBERS: u8 = 8;
+const IDENTIFIES: u8 = 2;
 const TO_QUEUE: u8 = 1;
 
 impl ExchangeDefinition {
     /// The numbers under which it keeps messages.
     pub fn kept(&self) -> impl Iterator<Item = QueueId> {
         [self.delay, self.cache].into_iter().flatten()
+    }
+}
+
+impl QueueDefinition {
+    /// Its own number, and that of what it keeps beside its messages.
+    pub fn ids(&self) -> impl Iterator<Item = QueueId> {
+        std::iter::once(self.id).chain(self.identities)
     }
 }
 
@@ -210,10 +220,14 @@ impl Definition {
             }
             Definition::DeleteExchange { name, .. } => put_octets(out, name.as_bytes()),
             Definition::DeclareQueue { queue, .. } => {
-                out.push(if queue.auto_delete { AUTO_DELETE } else { 0 });
+                let identifies = if queue.identities.is_some() { IDENTIFIES } else { 0 };
+                out.push(if queue.auto_delete { AUTO_DELETE } else { 0 } | identifies);
                 put_number(out, queue.id);
                 put_octets(out, queue.name.as_bytes());
                 put_octets(out, &queue.arguments);
+                if let Some(id) = queue.identities {
+                    put_number(out, id);
+                }
             }
             Definition::DeleteQueue { name, id, .. } => {
                 put_number(out, *id);
@@ -273,11 +287,13 @@ impl Definition {
             }
             DELETE_EXCHANGE => Definition::DeleteExchange { vhost, name: reader.string()? },
             DECLARE_QUEUE => {
+                let flags = reader.octet()?;
                 let queue = QueueDefinition {
-                    auto_delete: reader.octet()? & AUTO_DELETE != 0,
+                    auto_delete: flags & AUTO_DELETE != 0,
                     id: reader.number()?,
                     name: reader.string()?,
                     arguments: reader.octets()?.to_vec(),
+                    identities: if flags & IDENTIFIES != 0 { Some(reader.number()?) } else { None },
                 };
                 Definition::DeclareQueue { vhost, queue }
             }

@@ -266,7 +266,9 @@ impl Index {
     pub fn define(&mut self, definition: &Definition, segment: u64, freed: &mut Vec<PageRange>) {
         match definition {
             Definition::DeclareQueue { queue, .. } => {
-                self.queues.entry(queue.id).or_default();
+                for id in queue.ids() {
+                    self.queues.entry(id).or_default();
+                }
             }
             Definition::DeclareExchange { exchange, .. } => {
                 for id in exchange.kept() {

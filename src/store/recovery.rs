@@ -453,8 +453,10 @@ impl<M: Clone> Replay<M> {
             self.next_queue = self.next_queue.max(id.saturating_add(1));
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
-            self.queues.entry(queue.id).or_default();
-            self.next_queue = self.next_queue.max(queue.id.saturating_add(1));
+            for id in queue.ids() {
+                self.queues.entry(id).or_default();
+                self.next_queue = self.next_queue.max(id.saturating_add(1));
+            }
         }
         if let Definition::DeclareExchange { exchange, .. } = &definition {
             for id in exchange.kept() {

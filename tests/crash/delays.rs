@@ -311,3 +311,56 @@ async fn exc_91_a_deleted_exchange_has_seen_nothing() {
     publish(&channel, [identified("second", text("id")), identified("third", text("id"))]).await;
     assert_eq!(drain(&channel).await, ["first", "second"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn que_43_the_identities_in_a_queue_survive_as_its_messages_do() {
+    // Also of what is on disk.
+    for (ending, kind, settings) in [
+        (Ending::Clean, "classic", settings::DEFAULT),
+        (Ending::Kill, "classic", settings::DEFAULT),
+        (Ending::Kill, "quorum", settings::DEFAULT),
+        (Ending::Kill, "classic", settings::PAGING),
+    ] {
+        let mut place = Place::new();
+        place.set(settings);
+        let broker = place.start();
+        let channel = broker.channel().await;
+        confirming(&channel).await;
+        let arguments =
+            table([("x-message-deduplication", AMQPValue::Boolean(true)), ("x-queue-type", text(kind))]);
+        within("queue.declare-ok", channel.queue_declare("q".into(), durable_queue(), arguments))
+            .await
+            .unwrap();
+        let exchange = channel.exchange_declare(
+            "x".into(),
+            ExchangeKind::Fanout,
+            durable_exchange(),
+            FieldTable::default(),
+        );
+        within("exchange.declare-ok", exchange).await.unwrap();
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        within("queue.bind-ok", channel.queue_bind("q".into(), "x".into(), "".into(), options, none))
+            .await
+            .unwrap();
+        let padding = "x".repeat(500);
+        let name = |number: i32| format!("{number} {padding}");
+        let count = 2000;
+        publish(&channel, (0..count).map(|number| identified(&name(number), AMQPValue::LongInt(number))))
+            .await;
+        let got = within("get-ok", channel.basic_get("q".into(), Default::default())).await.unwrap().unwrap();
+        got.ack(BasicAckOptions::default()).await.unwrap();
+        // Comes after the acknowledgement, and is durable with it.
+        publish(&channel, [identified("1 again", AMQPValue::LongInt(1))]).await;
+        broker.end(ending).await;
+
+        let broker = place.start();
+        let channel = broker.channel().await;
+        confirming(&channel).await;
+        let again = (1..count).map(|number| identified("again", AMQPValue::LongInt(number)));
+        publish(&channel, again.chain([identified(&name(0), AMQPValue::LongInt(0))])).await;
+        let expected: Vec<String> = (1..count).chain([0]).map(name).collect();
+        assert!(drain(&channel).await == expected, "{ending:?} {kind} {settings:?}");
+        publish(&channel, [identified("anew", AMQPValue::LongInt(7))]).await;
+        assert_eq!(drain(&channel).await, ["anew"]);
+    }
+}

@@ -34,7 +34,8 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
-    fn bury(&self, mut entry: Entry, death: Death, effects: &mut Effects) {
+    fn bury(&mut self, mut entry: Entry, death: Death, effects: &mut Effects) {
+        self.forget_identity(entry.sequence, effects);
         if !self.settings.dead_letters {
             effects.log.lose(&entry);
             return;

@@ -8,6 +8,7 @@ mod consumers;
 mod departures;
 mod effects;
 mod entry;
+mod identities;
 mod lane;
 mod page;
 mod paging;
@@ -26,6 +27,8 @@ use consumers::{Consumers, Handed};
 pub use effects::{Death, Effects, Kept, Notes, Wakes};
 pub use entry::Entry;
 use entry::NEVER;
+use identities::Identities;
+pub use identities::IdentityNotes;
 pub use page::{PageId, PageOut, PageSummary};
 use pressure::Pressure;
 pub use ready::Ready;
@@ -82,6 +85,8 @@ pub struct Queue<O> {
     ready: Ready,
     consumers: Consumers<O>,
     pressure: Pressure,
+    /// Of a queue that deduplicates.
+    identities: Option<Box<Identities>>,
     /// Whoever waits for a page to be read.
     page_waiters: Vec<Waker>,
     unacknowledged: u64,
@@ -100,6 +105,7 @@ impl<O: Outlet> Queue<O> {
             ready: if settings.quorum { Ready::quorum() } else { Ready::new(settings.max_priority) },
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
+            identities: settings.deduplicates.then(Box::default),
             page_waiters: Vec::new(),
             settings,
             unacknowledged: 0,
@@ -180,9 +186,18 @@ impl<O: Outlet> Queue<O> {
                 self.refuse(message, now, effects);
                 continue;
             }
+            let identity = self.identity(&message);
+            if let Some(identity) = &identity
+                && self.is_duplicate(identity, now, effects)
+            {
+                continue;
+            }
             let entry = self.entry(message, now);
             if entry.logged {
                 effects.log.keep(index, &entry);
+            }
+            if let Some(identity) = identity {
+                self.identify(identity, &entry, effects);
             }
             self.ready.push(entry);
             if limited {
@@ -219,14 +234,19 @@ impl<O: Outlet> Queue<O> {
                 break;
             }
             let ready = &mut self.ready;
-            let mut logged = None;
+            let mut taken = None;
             let handed = self.consumers.hand_over(|| {
                 let entry = ready.pop();
-                logged = entry.as_ref().filter(|entry| entry.logged).map(|entry| entry.sequence);
+                taken = entry.as_ref().map(|entry| (entry.sequence, entry.logged));
                 entry
             });
             match handed {
-                Handed::Settled => effects.log.gone.extend(logged),
+                Handed::Settled => {
+                    if let Some((sequence, logged)) = taken {
+                        effects.log.gone.extend(logged.then_some(sequence));
+                        self.forget_identity(sequence, effects);
+                    }
+                }
                 Handed::Unacknowledged => self.unacknowledged += 1,
                 Handed::Nobody => break,
             }
@@ -285,6 +305,7 @@ impl<O: Outlet> Queue<O> {
             self.unacknowledged += 1;
         } else {
             effects.log.lose(&entry);
+            self.forget_identity(entry.sequence, effects);
         }
         Got::Entry(entry, self.ready.count())
     }
@@ -313,6 +334,7 @@ impl<O: Outlet> Queue<O> {
         if self.settings.durable {
             self.ready.resident().for_each(|entry| effects.log.lose(entry));
         }
+        self.forget_identities(effects);
         self.take_all(effects)
     }
 

@@ -214,6 +214,7 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
                 ("id", json!(queue.id)),
                 ("auto_delete", json!(queue.auto_delete)),
                 ("arguments", arguments(&queue.arguments)),
+                ("identities_id", json!(queue.identities)),
             ]);
             "declare-queue"
         }

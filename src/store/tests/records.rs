@@ -29,11 +29,12 @@ fn definition() -> impl Strategy<Value = Definition> {
         let exchange = ExchangeDefinition { name, kind, auto_delete, internal, arguments, delay, cache };
         Definition::DeclareExchange { vhost, exchange }
     });
-    let queue = (name(), name(), any::<u64>(), any::<bool>(), any::<Vec<u8>>());
-    let queue = queue.prop_map(|(vhost, name, id, auto_delete, arguments)| Definition::DeclareQueue {
-        vhost,
-        queue: QueueDefinition { name, id, auto_delete, arguments },
-    });
+    let queue = (name(), name(), any::<u64>(), any::<bool>(), any::<Vec<u8>>(), any::<Option<u64>>());
+    let queue =
+        queue.prop_map(|(vhost, name, id, auto_delete, arguments, identities)| Definition::DeclareQueue {
+            vhost,
+            queue: QueueDefinition { name, id, auto_delete, arguments, identities },
+        });
     let binding = (any::<[bool; 2]>(), [name(), name(), name(), name()], any::<Vec<u8>>());
     let binding =
         binding.prop_map(|([bind, to_queue], [vhost, source, destination, routing_key], arguments)| {
