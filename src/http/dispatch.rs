@@ -8,7 +8,8 @@ use super::{
     answer::{Answer, Refusal},
     bindings,
     call::Call,
-    channels, connections, definitions, exchanges, health, messages, nodes, overview, permissions, queues,
+    channels, connections, definitions, delayed, exchanges, health, messages, nodes, overview, permissions,
+    queues,
     route::Endpoint,
     users, vhosts,
 };
@@ -73,6 +74,8 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Exchanges(vhost) => exchanges::list(call, vhost.as_deref()),
         E::Exchange { vhost, name } => exchanges::item(call, vhost, name),
         E::ExchangeBindings { vhost, name, side } => bindings::of_exchange(call, vhost, name, *side),
+        E::Delayed { vhost, name } => delayed::all(call, vhost, name).await,
+        E::DelayedMessage { vhost, name, id } => delayed::one(call, vhost, name, id).await,
         E::Publish { vhost, name } => messages::publish(call, vhost, name).await,
         E::Queues(vhost) => queues::list(call, vhost.as_deref()),
         E::Queue { vhost, name } => queues::item(call, vhost, name).await,

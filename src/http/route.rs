@@ -76,6 +76,15 @@ pub enum Endpoint {
         vhost: String,
         name: String,
     },
+    Delayed {
+        vhost: String,
+        name: String,
+    },
+    DelayedMessage {
+        vhost: String,
+        name: String,
+        id: String,
+    },
     Queues(Option<String>),
     Queue {
         vhost: String,
@@ -253,6 +262,10 @@ fn topology(segments: &[&str]) -> Option<Found> {
             (E::ExchangeBindings { vhost, name: name(exchange), side: Side::Destination }, GET)
         }
         ("exchanges", [exchange, "publish"]) => (E::Publish { vhost, name: name(exchange) }, POST),
+        ("exchanges", [exchange, "delayed"]) => (E::Delayed { vhost, name: name(exchange) }, GET_DELETE),
+        ("exchanges", [exchange, "delayed", id]) => {
+            (E::DelayedMessage { vhost, name: name(exchange), id: name(id) }, DELETE)
+        }
         ("queues", []) => (E::Queues(Some(vhost)), GET),
         ("queues", [queue]) => (E::Queue { vhost, name: name(queue) }, ITEM),
         ("queues", [queue, "bindings"]) => (E::QueueBindings { vhost, name: name(queue) }, GET),
