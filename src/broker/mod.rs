@@ -8,6 +8,8 @@ pub mod consumer_arguments;
 pub mod death;
 pub mod memory;
 pub mod message;
+pub mod pattern;
+pub mod policy;
 pub mod queue;
 pub mod queue_arguments;
 pub mod queue_type;

@@ -15,9 +15,11 @@ mod hand_in;
 mod histories;
 mod inbox;
 mod journal;
+mod limits;
 mod node;
 mod occupancy;
 mod paging;
+mod policies;
 mod queue;
 mod refusals;
 mod refused;
@@ -26,11 +28,12 @@ mod restore;
 mod routing;
 mod timers;
 mod vhost;
+mod vhost_rules;
 mod views;
 
 pub use access::{
-    Access, BadPattern, Hashing, LoginGuard, PasswordHash, Permission, PermissionRow, Resource, Right, User,
-    VhostAbout,
+    Access, BadPattern, Hashing, LIMITS, LoginGuard, Parameter, PasswordHash, Permission, PermissionRow,
+    Resource, Right, TopicPermission, TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
 };
 pub use alarms::Alarms;
 pub use connections::{
@@ -44,6 +47,7 @@ pub use journal::{Journal, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
 pub use occupancy::{Allowance, Allowances, Full, Occupancy, Seat};
 pub use paging::{LONG, PageRequest, Paging};
+pub use policies::{PolicySet, PolicySweep};
 pub use queue::{ConnectionId, QueueProperties, QueueRef, SharedQueue};
 pub use refusals::{Notice, Refusals};
 pub use refused::Refused;
@@ -52,4 +56,5 @@ pub use restore::Restored;
 pub use routing::Queues;
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
+pub use vhost_rules::VhostRules;
 pub use views::{BindingSummary, BindingsOf, ExchangeSummary};

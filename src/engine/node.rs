@@ -82,13 +82,24 @@ impl Node {
         };
         for name in node.access.vhosts() {
             node.add_vhost(&name);
+            node.enforce_vhost_limits(&name);
+        }
+        node.access.name_cluster((node.random)());
+        for (user, _) in node.access.all_user_limits() {
+            node.enforce_user_limits(&user);
         }
         node
     }
 
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
-        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone()));
+        let new = || {
+            let vhost = Vhost::new(name, self.journal.clone(), self.paging.clone());
+            vhost.rules.adopt_policies(self.access.policies_of(name));
+            vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
+            vhost.govern_predeclared();
+            Arc::new(vhost)
+        };
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
 

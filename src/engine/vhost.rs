@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::{
     ConnectionId, Duplicates, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused,
-    Replay, SharedQueue, Signal,
+    Replay, SharedQueue, Signal, VhostRules,
     definitions::{self, End},
 };
 use crate::{
@@ -17,7 +17,10 @@ use crate::{
     broker::{
         Millis,
         queue::{Effects, QueueSettings},
-        queue_arguments::{Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
+        queue_arguments::{
+            Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence,
+            refuse_server_named,
+        },
         queue_type::QueueType,
         topology::{Bound, Declared, Exchange, ExchangeDeclare, Topology, TopologyError},
     },
@@ -57,6 +60,8 @@ pub struct Vhost {
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     journal: Arc<Journal>,
     paging: Arc<Paging>,
+    /// What operators set for it.
+    pub rules: VhostRules,
     /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
     retired: AtomicBool,
 }
@@ -72,6 +77,7 @@ impl Vhost {
             generation: AtomicU64::new(1),
             journal,
             paging,
+            rules: VhostRules::default(),
             retired: AtomicBool::new(false),
         }
     }
@@ -137,27 +143,54 @@ impl Vhost {
         if self.retired.load(Ordering::Acquire) {
             return Err(Refused::VhostDeleted { vhost: self.name.to_string() });
         }
+        self.check_room(name, topology.queue_count())?;
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
-        let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
+        let default_type = self.rules.default_queue_type();
+        let arguments = QueueArguments::parse(identity, flags, declare.arguments, default_type)?;
+        if generated {
+            // The default may be one of those that are not named by the server.
+            refuse_server_named(&arguments.raw)?;
+        }
         if arguments.queue_type == QueueType::Stream {
             let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
             return Err(Refused::QueueType { name, vhost, kind });
         }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let queue_type = arguments.queue_type;
-        let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
         let owner = exclusive.then_some(connection);
         let properties = QueueProperties { durable, auto_delete, owner, arguments };
-        let number = self.journal.next_queue();
-        let shared = SharedQueue::new(number, name, &self.name, properties, settings, now);
-        let queue = QueueRef(Arc::new(shared));
+        let queue = self.new_queue(self.journal.next_queue(), name, properties, now);
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
         }
         Ok((queue, true))
+    }
+
+    /// A queue that goes by the policies of this moment. Whoever calls holds the lock of the topology, so that a
+    /// change of them finds the queue there or is found here.
+    fn new_queue(&self, number: u64, name: &str, properties: QueueProperties, now: Millis) -> QueueRef {
+        let policies = self.rules.policies();
+        let applied = policies.for_queue(name, properties.arguments.queue_type);
+        let governed = applied.as_ref().map(|applied| applied.effective.govern(&properties.arguments));
+        let rules = governed.as_ref().unwrap_or(&properties.arguments);
+        let is_durable = properties.durable && properties.owner.is_none();
+        let settings = settings(rules, is_durable && self.journal.is_on());
+        let queue = SharedQueue::new(number, name, &self.name, properties, settings, now);
+        queue.adopt(&policies, applied);
+        QueueRef(Arc::new(queue))
+    }
+
+    /// CH-53.
+    fn check_room(&self, name: &str, count: usize) -> Result<(), Refused> {
+        match self.rules.queues_max() {
+            Some(max) if max <= count as u64 => {
+                Err(Refused::QueueLimit { name: name.to_owned(), vhost: self.name.to_string(), max })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_equivalence(
@@ -179,7 +212,7 @@ impl Vhost {
         };
         let identity = QueueIdentity { name, vhost: &self.name };
         let (current, received) = ((flags, &properties.arguments), (declare.flags(), &declare.arguments));
-        match inequivalence(identity, current, received, None) {
+        match inequivalence(identity, current, received, self.rules.default_queue_type()) {
             None => Ok(()),
             Some(difference) => Err(difference.into()),
         }
@@ -242,7 +275,7 @@ impl Vhost {
     }
 
     /// Changes exchanges or bindings; cached routes are void if that might change any.
-    fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
+    pub(super) fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
         let mut topology = self.topology.write();
         let before = topology.generation();
         let result = operation(&mut topology);
@@ -261,6 +294,9 @@ impl Vhost {
                 && let Some(exchange) = topology.exchange(name)
             {
                 self.journal.define([definitions::declare_exchange(&self.name, exchange)]);
+            }
+            if declared == Declared::Created {
+                self.govern_exchange(topology, name);
             }
             Ok(())
         })
@@ -382,6 +418,7 @@ impl Vhost {
                     self.name
                 );
             }
+            self.govern_exchange(&mut topology, &exchange.name);
         }
         for queue in &definitions.queues {
             let arguments = match parse_field_table(&queue.arguments) {
@@ -396,11 +433,9 @@ impl Vhost {
                 }
             };
             let queue_type = arguments.queue_type;
-            let settings = settings(&arguments, self.journal.is_on());
             let properties =
                 QueueProperties { durable: true, auto_delete: queue.auto_delete, owner: None, arguments };
-            let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
-            let queue = QueueRef(Arc::new(shared));
+            let queue = self.new_queue(queue.id, &queue.name, properties, now);
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
                 queues.push(queue);
             }
@@ -431,7 +466,7 @@ fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
 /// How often a message of a quorum queue may be given back, unless its declare says otherwise (QQ-04).
 const DELIVERY_LIMIT: u32 = 20;
 
-fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
+pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
     let quorum = arguments.queue_type == QueueType::Quorum;
     let limit = match arguments.delivery_limit {
         None => Some(DELIVERY_LIMIT),

@@ -3,7 +3,7 @@
 use super::{QueueRef, Vhost};
 use crate::{
     amqp::FieldTable,
-    broker::topology::{BindingView, DestinationView, Exchange, TopologyError},
+    broker::topology::{BindingView, DestinationView, Exchange, ExchangeKind, TopologyError},
 };
 
 /// An exchange at one moment.
@@ -91,6 +91,12 @@ impl Vhost {
 
     pub fn exchange(&self, name: &str) -> Option<ExchangeSummary> {
         self.topology.read().exchange(name).map(ExchangeSummary::of)
+    }
+
+    /// Whether an exchange is a topic exchange, so that rights on topics count for it.
+    pub fn has_topics(&self, exchange: &str) -> bool {
+        let topology = self.topology.read();
+        topology.exchange(exchange).is_some_and(|exchange| exchange.kind() == ExchangeKind::Topic)
     }
 
     pub fn bindings(&self, of: BindingsOf<'_>) -> Vec<BindingSummary> {

@@ -15,18 +15,20 @@ use crate::{
     engine::{ExchangeSummary, Resource, Right, Vhost},
 };
 
-type Item = (std::sync::Arc<str>, ExchangeSummary);
+type Item = (std::sync::Arc<Vhost>, ExchangeSummary);
 
 fn view((vhost, exchange): &Item) -> Value {
+    let applied = vhost.rules.policies().for_exchange(&exchange.name);
+    let policy = applied.and_then(|applied| applied.policy.as_ref().map(|policy| policy.name.clone()));
     json!({
         "name": exchange.name,
-        "vhost": &**vhost,
+        "vhost": &*vhost.name,
         "type": exchange.kind,
         "durable": exchange.durable,
         "auto_delete": exchange.auto_delete,
         "internal": exchange.internal,
         "arguments": of_table(&exchange.arguments),
-        "policy": null,
+        "policy": policy,
     })
 }
 
@@ -36,12 +38,13 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
         None => call.visible_vhosts(),
     };
     let of = |vhost: &std::sync::Arc<Vhost>| {
-        let name = vhost.name.clone();
-        vhost.exchanges().into_iter().map(move |exchange| (name.clone(), exchange))
+        let exchanges = vhost.exchanges();
+        let vhost = vhost.clone();
+        exchanges.into_iter().map(move |exchange| (vhost.clone(), exchange))
     };
     let listing = Listing::new(
         vhosts.iter().flat_map(of).collect(),
-        |(vhost, exchange): &Item| (&**vhost, exchange.name.as_str()),
+        |(vhost, exchange): &Item| (&*vhost.name, exchange.name.as_str()),
         view,
     );
     listing.answer(&call.query)
@@ -73,7 +76,7 @@ pub fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
         }
         _ => {
             let exchange = vhost.exchange(name).ok_or_else(Refusal::not_found)?;
-            let mut view = view(&(vhost.name.clone(), exchange));
+            let mut view = view(&(vhost.clone(), exchange));
             if let Value::Object(fields) = &mut view {
                 fields.insert("incoming".to_owned(), json!([]));
                 fields.insert("outgoing".to_owned(), json!([]));

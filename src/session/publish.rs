@@ -119,6 +119,8 @@ impl Core {
         let keys = RoutingKeys { key: routing_key, extra: &copies.keys };
         let traits = Traits { headers, properties: &content.properties };
         let (queues, info) = vhost.route(exchange, &keys, &traits).map_err(errors::of_topology)?;
+        let topics = std::iter::once(routing_key).chain(copies.keys.iter().copied());
+        self.demand_topics(Right::Write, &name, topics).map_err(errors::of_queue)?;
         if cacheable && info.by_keys_alone && !queues.is_empty() {
             self.routes.insert(exchange, routing_key, Arc::new(Route { queues }));
             return Ok(None);

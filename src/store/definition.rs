@@ -1,6 +1,9 @@
 //! What survives a restart beside messages: users, vhosts, permissions, durable exchanges, queues and bindings.
 
-use super::octets::{Malformed, Reader, put_number, put_octets};
+use super::{
+    octets::{Malformed, Reader, put_number, put_octets},
+    setting::Setting,
+};
 
 /// Names a queue for as long as its data directory lives; never reused in it.
 pub type QueueId = u64;
@@ -50,6 +53,7 @@ pub enum Definition {
         vhost: String,
         user: String,
     },
+    Set(Setting),
 }
 
 /// A user.
@@ -123,6 +127,8 @@ const PUT_VHOST: u8 = 9;
 const DELETE_VHOST: u8 = 10;
 const PUT_PERMISSION: u8 = 11;
 const CLEAR_PERMISSION: u8 = 12;
+/// Settings have kinds of their own.
+const SET: u8 = 32;
 
 /// Stands for the node in place of a vhost, whose names are not empty.
 pub const NODE: &str = "";
@@ -132,7 +138,7 @@ const INTERNAL: u8 = 2;
 const TO_QUEUE: u8 = 1;
 
 impl Definition {
-    /// The vhost it belongs to; [`NODE`] for users, vhosts and permissions, which a reset of that name voids.
+    /// The vhost it belongs to; [`NODE`] for users, vhosts, permissions and settings, which a reset of that name voids.
     pub fn vhost(&self) -> &str {
         match self {
             Definition::Reset { vhost }
@@ -147,7 +153,8 @@ impl Definition {
             | Definition::PutVhost(_)
             | Definition::DeleteVhost { .. }
             | Definition::PutPermission(_)
-            | Definition::ClearPermission { .. } => NODE,
+            | Definition::ClearPermission { .. }
+            | Definition::Set(_) => NODE,
         }
     }
 
@@ -166,6 +173,7 @@ impl Definition {
             Definition::DeleteVhost { .. } => DELETE_VHOST,
             Definition::PutPermission(_) => PUT_PERMISSION,
             Definition::ClearPermission { .. } => CLEAR_PERMISSION,
+            Definition::Set(_) => SET,
         }
     }
 
@@ -223,6 +231,7 @@ impl Definition {
                 put_octets(out, vhost.as_bytes());
                 put_octets(out, user.as_bytes());
             }
+            Definition::Set(setting) => setting.encode(out),
         }
     }
 
@@ -281,6 +290,7 @@ impl Definition {
             CLEAR_PERMISSION => {
                 Definition::ClearPermission { vhost: reader.string()?, user: reader.string()? }
             }
+            SET => Definition::Set(Setting::decode(reader)?),
             _ => return Err(Malformed),
         })
     }

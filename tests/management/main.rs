@@ -7,4 +7,7 @@ mod http;
 mod messages;
 mod node;
 mod permissions;
+mod policies;
+mod settings;
+mod topic_permissions;
 mod topology;

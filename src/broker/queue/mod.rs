@@ -13,6 +13,7 @@ mod page;
 mod paging;
 mod pressure;
 mod ready;
+mod reconfigure;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -166,6 +167,19 @@ impl<O: Outlet> Queue<O> {
         batch: impl IntoIterator<Item = Message>,
         now: Millis,
         effects: &mut Effects,
+        fate: impl FnMut(usize, Accepted),
+    ) {
+        let refuses = self.settings.overflow != Overflow::DropHead;
+        self.take_in(batch, refuses, now, effects, fate);
+    }
+
+    /// As [`Queue::publish`], whether or not the rules say that what does not fit is refused.
+    pub(super) fn take_in(
+        &mut self,
+        batch: impl IntoIterator<Item = Message>,
+        refuses: bool,
+        now: Millis,
+        effects: &mut Effects,
         mut fate: impl FnMut(usize, Accepted),
     ) {
         if self.deleted {
@@ -175,7 +189,7 @@ impl<O: Outlet> Queue<O> {
         self.fresh_from = self.next_sequence;
         let limited = self.settings.max_length.is_some() || self.settings.max_length_bytes.is_some();
         for (index, message) in batch.into_iter().enumerate() {
-            if limited && self.settings.overflow != Overflow::DropHead && !self.fits(&message) {
+            if limited && refuses && !self.fits(&message) {
                 fate(index, Accepted::Refused);
                 self.refuse(message, now, effects);
                 continue;

@@ -10,6 +10,7 @@ mod model;
 mod notes;
 mod order;
 mod paging;
+mod reconfigure;
 
 use std::{cell::RefCell, rc::Rc};
 
