@@ -64,6 +64,6 @@ async fn work(
         job.ack(BasicAckOptions::default()).await?;
         done.send(report).await.expect("main waits for every report");
     }
-    // The channel closes when it is dropped.
-    Ok(())
+    // Dropping it would close it, too, but perhaps only while the connection is being closed.
+    channel.close(200, "done".into()).await
 }
