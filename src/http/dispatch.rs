@@ -8,8 +8,8 @@ use super::{
     answer::{Answer, Refusal},
     bindings,
     call::Call,
-    channels, connections, definitions, exchanges, health, limits, messages, nodes, overview, parameters,
-    permissions, policies, queues,
+    channels, connections, definitions, exchanges, features, health, limits, messages, nodes, overview,
+    parameters, permissions, policies, queues,
     route::Endpoint,
     topic_permissions, users, vhosts,
 };
@@ -106,6 +106,10 @@ async fn answer_settings(call: &Call, endpoint: &Endpoint) -> Result<Answer, Ref
         }
         E::VhostTopicPermissions(vhost) => topic_permissions::of_vhost(call, vhost),
         E::UserTopicPermissions(user) => topic_permissions::of_user(call, user),
+        E::FeatureFlags => Ok(features::flags(call)),
+        E::FeatureFlag(name) => features::enable(name),
+        E::Rebalance => Ok(Answer::done()),
+        E::HashPassword(password) => Ok(users::hash_password(call, password)),
         _ => Err(Refusal::not_found()),
     }
 }

@@ -20,6 +20,7 @@ mod connections;
 mod definitions;
 mod dispatch;
 mod exchanges;
+mod features;
 mod health;
 mod json;
 mod limits;

@@ -45,14 +45,13 @@ pub fn parse(owner: Owner, name: &str, value: &Map<String, Value>) -> Result<Pol
     Policy::parse(name, owner, value).map_err(|reason| escaped(owner, invalid(&reason)))
 }
 
-/// Makes everything in a vhost go by its policies. It goes on when nobody waits for it any more.
+/// Makes everything in a vhost go by its policies. It goes on when nobody waits for it any more, on a thread of its
+/// own: a worker of the runtime that walks looks after no sockets meanwhile.
 pub async fn sweep(call: &Call, vhost: &Arc<Vhost>) {
     let (management, vhost) = (call.management.clone(), vhost.clone());
-    let walk = tokio::spawn(async move {
+    let walk = tokio::task::spawn_blocking(move || {
         let mut sweep = management.node.sweep_policies(&vhost);
-        while sweep.step(&management.node, management.now()) {
-            tokio::task::yield_now().await;
-        }
+        while sweep.step(&management.node, management.now()) {}
     });
     if let Err(error) = walk.await {
         tracing::error!("policies were not applied everywhere: {error}");

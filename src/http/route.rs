@@ -137,6 +137,11 @@ pub enum Endpoint {
     },
     VhostTopicPermissions(String),
     UserTopicPermissions(String),
+    Login,
+    FeatureFlags,
+    FeatureFlag(String),
+    Rebalance,
+    HashPassword(String),
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
 }
@@ -150,7 +155,8 @@ pub struct Route {
 }
 
 pub(super) const GET: &[&str] = &["GET"];
-const POST: &[&str] = &["POST"];
+pub(super) const POST: &[&str] = &["POST"];
+pub(super) const PUT: &[&str] = &["PUT"];
 const GET_POST: &[&str] = &["GET", "POST"];
 const DELETE: &[&str] = &["DELETE"];
 const GET_DELETE: &[&str] = &["GET", "DELETE"];
@@ -190,7 +196,7 @@ fn node(segments: &[&str]) -> Option<Found> {
         }
         ["definitions"] | ["all-configuration"] => (E::Definitions(None), GET_POST, Level::Administrator),
         ["definitions", vhost] => (E::Definitions(Some((*vhost).to_owned())), GET_POST, Level::Administrator),
-        ["shovels" | "federation-links" | "deprecated-features"] => (E::Nothing, GET, Level::Manager),
+        ["shovels" | "federation-links"] => (E::Nothing, GET, Level::Manager),
         _ => return None,
     })
 }

@@ -1,8 +1,8 @@
-//! Routes of what operators set: policies, parameters, limits, rights on topics.
+//! Routes of what operators set: policies, parameters, limits, rights on topics; and of features.
 
 use super::{
     parameters::ParameterPath,
-    route::{DELETE_PUT, Endpoint as E, Found, GET, ITEM, Level},
+    route::{DELETE_PUT, Endpoint as E, Found, GET, ITEM, Level, POST, PUT},
 };
 use crate::broker::policy::Owner;
 
@@ -12,6 +12,7 @@ pub fn find(segments: &[&str]) -> Option<Found> {
         .or_else(|| parameters(segments))
         .or_else(|| limits(segments))
         .or_else(|| topics(segments))
+        .or_else(|| features(segments))
 }
 
 fn name(name: &str) -> String {
@@ -91,6 +92,19 @@ fn topics(segments: &[&str]) -> Option<Found> {
         ["users", user, "topic-permissions"] => {
             (E::UserTopicPermissions(name(user)), GET, Level::Administrator)
         }
+        _ => return None,
+    })
+}
+
+fn features(segments: &[&str]) -> Option<Found> {
+    Some(match segments {
+        ["login"] => (E::Login, POST, Level::Open),
+        ["feature-flags"] => (E::FeatureFlags, GET, Level::Manager),
+        ["feature-flags", flag, "enable"] => (E::FeatureFlag(name(flag)), PUT, Level::Administrator),
+        ["deprecated-features"] | ["deprecated-features", "used"] => (E::Nothing, GET, Level::Manager),
+        // There is one node, on which everything is.
+        ["rebalance", "queues"] => (E::Rebalance, POST, Level::Administrator),
+        ["auth", "hash_password", password] => (E::HashPassword(name(password)), GET, Level::Administrator),
         _ => return None,
     })
 }

@@ -72,6 +72,12 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
     }
 }
 
+/// The hash that a user with this password would have.
+pub fn hash_password(call: &Call, password: &str) -> Answer {
+    let hash = call.node().access.hash(password.as_bytes());
+    Answer::json(&json!({ "ok": BASE64_STANDARD.encode(&hash.octets) }))
+}
+
 /// Adds or changes a user as a body or a definition file says; true when it is new.
 pub fn put(access: &Access, name: &str, object: &Map<String, Value>) -> Result<bool, Refusal> {
     let tags = match (object.get("tags"), object.get("administrator")) {

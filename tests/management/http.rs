@@ -1,6 +1,6 @@
 //! A broker with a management interface, and an HTTP client that hides nothing.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use lapin::{Connection, ConnectionProperties};
@@ -75,14 +75,7 @@ impl Target {
 
     /// Sends octets as they are and reads to the end.
     pub async fn raw(&self, request: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(self.broker.management_addrs()[0]).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).expect("answers are text");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, head: head.to_owned(), body: body.to_owned() }
+        raw(self.broker.management_addrs()[0], request).await
     }
 
     /// A request of a user with further header lines.
@@ -94,18 +87,7 @@ impl Target {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        let credentials = BASE64_STANDARD.encode(format!("{}:{}", user.0, user.1));
-        let mut request = format!(
-            "{method} /api/{path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
-             authorization: Basic {credentials}\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        self.raw(request.as_bytes()).await
+        ask(self.broker.management_addrs()[0], user, method, path, headers, body).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -131,6 +113,41 @@ impl Target {
         let properties = ConnectionProperties::default().with_connection_name("the test".into());
         Connection::connect(&uri, properties).await.map_err(|error| error.to_string())
     }
+}
+
+/// Sends octets as they are and reads to the end.
+async fn raw(address: SocketAddr, request: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).expect("answers are text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A request of a user to whoever listens there.
+pub async fn ask(
+    address: SocketAddr,
+    user: (&str, &str),
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let credentials = BASE64_STANDARD.encode(format!("{}:{}", user.0, user.1));
+    let mut request = format!(
+        "{method} /api/{path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+         authorization: Basic {credentials}\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    raw(address, request.as_bytes()).await
 }
 
 /// Awaits what others bring about, and fails by its name if it does not come.

@@ -288,6 +288,61 @@ async fn exc_20_an_alternate_exchange_by_policy_yields_to_the_argument() {
 }
 
 #[tokio::test]
+async fn bas_71_a_policy_shortens_the_time_for_settlements() {
+    let target = Target::start().await;
+    let channel = channel(&target).await;
+    declare(&channel, "q", &[]).await;
+    set(&target, "policies", "p", policy("^q$", json!({ "consumer-timeout": 120 }))).await;
+    publish(&channel, "q", b"1").await;
+    let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+    channel.basic_consume("q".into(), "".into(), options, table).await.unwrap();
+    eventually("the channel closes", || async { !channel.status().connected() }).await;
+    assert_eq!(count(&target, "q").await, 1);
+}
+
+#[tokio::test]
+async fn pol_03_very_many_queues_change_and_nobody_waits_long() {
+    let target = Target::start().await;
+    let queues: Vec<_> =
+        (0..20_000).map(|number| json!({ "name": format!("m{number}"), "vhost": "/" })).collect();
+    target.post("definitions", &json!({ "queues": queues }).to_string()).await.expect(204);
+    for definition in [json!({ "max-length": 5 }), json!({ "max-length": 6, "expires": 3_600_000 })] {
+        set(&target, "policies", "p", policy("^m", definition.clone())).await;
+        for queue in ["m0", "m777", "m19999"] {
+            let shown = target.get(&format!("queues/%2F/{queue}")).await.json();
+            assert_eq!(shown["effective_policy_definition"], definition);
+        }
+    }
+    target.delete("policies/%2F/p").await.expect(204);
+    assert_eq!(target.get("queues/%2F/m1234").await.json()["policy"], Value::Null);
+}
+
+/// What is set while queues come and go holds for all of them in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pol_03_no_queue_is_missed_that_is_declared_while_policies_change() {
+    let target = std::sync::Arc::new(Target::start().await);
+    let declares = {
+        let target = target.clone();
+        tokio::spawn(async move {
+            let channel = channel(&target).await;
+            for number in 0..400 {
+                declare(&channel, &format!("m{number}"), &[]).await;
+            }
+        })
+    };
+    for length in 1..=20 {
+        set(&target, "policies", "p", policy("^m", json!({ "max-length": length }))).await;
+    }
+    declares.await.unwrap();
+    let queues = target.get("queues?columns=name,effective_policy_definition").await.json();
+    let all = queues.as_array().unwrap();
+    assert_eq!(all.len(), 400);
+    for queue in all {
+        assert_eq!(queue["effective_policy_definition"], json!({ "max-length": 20 }), "{queue}");
+    }
+}
+
+#[tokio::test]
 async fn policymakers_set_policies_in_vhosts_of_theirs_and_operators_alone_set_operators() {
     let target = Target::start().await;
     target.put("vhosts/v", "").await.expect(201);

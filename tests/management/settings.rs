@@ -6,7 +6,7 @@ use lapin::{
 };
 use serde_json::{Value, json};
 
-use crate::http::{GUEST, Reply, Target};
+use crate::http::{GUEST, Reply, Target, eventually};
 
 async fn set(target: &Target, path: &str, value: Value) -> Reply {
     target.put(path, &json!({ "value": value }).to_string()).await
@@ -170,6 +170,95 @@ async fn usr_04_parameters_of_the_node_hold_anything() {
     target.delete("global-parameters/g").await.expect(204);
     target.delete("global-parameters/g").await.refused(404, "Object Not Found", "Not Found");
     target.get("global-parameters/g").await.refused(404, "Object Not Found", "Not Found");
+}
+
+#[tokio::test]
+async fn features_and_logins_are_what_clients_look_for() {
+    let target = Target::start().await;
+    let flags = target.get("feature-flags").await.expect(200).json();
+    for needed in ["quorum_queue", "stream_queue"] {
+        let is_on = |flag: &Value| flag["name"] == needed && flag["state"] == "enabled";
+        assert!(flags.as_array().unwrap().iter().any(is_on), "{needed}");
+    }
+    target.put("feature-flags/quorum_queue/enable", "{}").await.expect(204);
+    target.put("feature-flags/bogus/enable", "{}").await.refused(400, "bad_request", "unsupported");
+    assert_eq!(target.get("deprecated-features").await.json(), json!([]));
+    assert_eq!(target.get("deprecated-features/used").await.json(), json!([]));
+    target.post("rebalance/queues", "").await.expect(204);
+    target.get("rebalance/queues").await.expect(405);
+    let hash = target.get("auth/hash_password/secret").await.expect(200).json();
+    let user = json!({ "password_hash": hash["ok"], "tags": "management" });
+    target.put("users/u", &user.to_string()).await.expect(201);
+    target.request(("u", "secret"), "GET", "whoami", &[], "").await.expect(200);
+    let form = |body: &str| {
+        format!(
+            "POST /api/login HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let reply = target.raw(form("username=u&password=secret").as_bytes()).await.expect(200);
+    assert_eq!(reply.json(), "ok");
+    assert!(reply.header("set-cookie").unwrap().starts_with("auth=dTpzZWNyZXQ=;"), "{reply:?}");
+    let reply = target.raw(form("username=u&password=wrong").as_bytes()).await;
+    reply.refused(401, "not_authorized", "Login failed");
+}
+
+/// A broker of the built binary; it is killed, not stopped, when this goes.
+struct Spawned {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Spawned {
+    async fn on(data: &std::path::Path) -> Spawned {
+        let ports = data.with_extension("ports");
+        let _none_yet = std::fs::remove_file(&ports);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_leveret"));
+        command.args(["--config", "none", "--rabbitmq-conf", "none", "--amqp", "127.0.0.1:0"]);
+        command.args(["--management", "127.0.0.1:0", "--data-dir"]).arg(data).arg("--port-file").arg(&ports);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let mut spawned = Spawned { child: command.spawn().expect("the broker starts"), port: 0 };
+        let read = || -> Option<u16> {
+            let known: Value = serde_json::from_str(&std::fs::read_to_string(&ports).ok()?).ok()?;
+            known["management_port"].as_u64()?.try_into().ok()
+        };
+        eventually("the broker says its ports", || async { read().is_some() }).await;
+        spawned.port = read().expect("they do not change");
+        spawned
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> Reply {
+        crate::http::ask(([127, 0, 0, 1], self.port).into(), GUEST, method, path, &[], body).await
+    }
+}
+
+#[tokio::test]
+async fn rst_20_what_was_answered_survives_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let broker = Spawned::on(&data).await;
+    for number in 0..20 {
+        let policy = format!(r#"{{"pattern":"^q{number}","definition":{{"max-length":{number}}}}}"#);
+        broker.ask("PUT", &format!("policies/%2F/p{number}"), &policy).await.expect(201);
+    }
+    broker.ask("DELETE", "policies/%2F/p7", "").await.expect(204);
+    broker.ask("PUT", "vhost-limits/%2F/max-queues", r#"{"value":5}"#).await.expect(204);
+    let topics = r#"{"exchange":"x","write":"","read":""}"#;
+    broker.ask("PUT", "topic-permissions/%2F/guest", topics).await.expect(201);
+    let before = broker.ask("GET", "definitions", "").await.json();
+    drop(broker);
+    let broker = Spawned::on(&data).await;
+    let after = broker.ask("GET", "definitions", "").await.json();
+    assert_eq!(before["policies"].as_array().unwrap().len(), 19);
+    assert_eq!(after, before);
 }
 
 #[tokio::test]

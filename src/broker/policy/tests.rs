@@ -59,6 +59,27 @@ fn pol_02_a_key_that_a_type_does_not_know_keeps_the_whole_policy_from_it() {
 }
 
 #[test]
+fn pol_04_there_are_these_keys_and_they_take_these_values() {
+    for definition in [
+        json!({ "alternate-exchange": "x", "dead-letter-exchange": "x", "dead-letter-routing-key": "x" }),
+        json!({ "dead-letter-strategy": "at-least-once", "delivery-limit": -1, "consumer-timeout": 0 }),
+        json!({ "message-ttl": 0, "expires": 1, "max-length": 0, "max-length-bytes": 0 }),
+        json!({ "overflow": "drop-head" }),
+        json!({ "overflow": "reject-publish" }),
+        json!({ "overflow": "reject-publish-dlx" }),
+        json!({ "queue-mode": "lazy", "queue-version": 2, "queue-master-locator": "min-masters" }),
+        json!({ "queue-leader-locator": "balanced", "initial-cluster-size": 3, "target-group-size": 3 }),
+        json!({ "max-in-memory-length": 0, "max-in-memory-bytes": 0 }),
+        json!({ "max-age": "1D", "stream-max-segment-size-bytes": 1_000_000, "stream-filter-size-bytes": 16 }),
+        json!({ "delayed-retry-type": "all", "delayed-retry-min": 0, "delayed-retry-max": 5 }),
+        json!({ "ha-mode": "all", "ha-sync-mode": "automatic", "ha-promote-on-shutdown": "always" }),
+    ] {
+        let parsed = parse(with(definition.clone()));
+        assert_eq!(parsed.map(|policy| Value::Object(policy.definition)), Ok(definition));
+    }
+}
+
+#[test]
 fn pol_05_operators_have_fewer_keys() {
     for (definition, refused) in [
         (json!({ "expires": 5, "message-ttl": 5, "max-length": 5, "max-length-bytes": 5 }), None),
