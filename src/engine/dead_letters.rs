@@ -132,7 +132,7 @@ pub(super) fn arrive(
     if let Some(deadline) = deadline {
         node.timers.arm(&target.0, deadline);
     }
-    node.request_pages(target, &mut effects);
+    node.request_pages(target, &mut effects, ops);
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     (effects.dead, refused)
