@@ -26,6 +26,7 @@ mod refused;
 mod replies;
 mod restore;
 mod routing;
+pub mod stats;
 mod timers;
 mod vhost;
 mod vhost_rules;

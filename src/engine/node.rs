@@ -12,6 +12,7 @@ use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Inbox, Journal, LoginGuard,
     Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers,
     Vhost, add_notes, dead_letters,
+    stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
     amqp::Failure,
@@ -54,6 +55,7 @@ pub struct Node {
     pub paging: Arc<Paging>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
+    pub stats: Arc<NodeStats>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
@@ -77,6 +79,7 @@ impl Node {
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
             refusals,
+            stats: Arc::default(),
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };
@@ -94,7 +97,7 @@ impl Node {
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let new = || {
-            let vhost = Vhost::new(name, self.journal.clone(), self.paging.clone());
+            let vhost = Vhost::new(name, self.journal.clone(), self.paging.clone(), self.stats.clone());
             vhost.rules.adopt_policies(self.access.policies_of(name));
             vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
             vhost.govern_predeclared();
@@ -143,8 +146,15 @@ impl Node {
     }
 
     /// Makes a connection reachable for signals.
-    pub fn register_connection(&self, id: ConnectionId, info: ConnectionInfo, inbox: Arc<Inbox>) {
-        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox)));
+    pub fn register_connection(
+        &self,
+        id: ConnectionId,
+        info: ConnectionInfo,
+        inbox: Arc<Inbox>,
+        meter: Arc<ConnectionMeter>,
+    ) {
+        self.stats.note(Event::ConnectionCreated);
+        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox, meter)));
     }
 
     /// All open connections, the oldest first.
@@ -159,7 +169,12 @@ impl Node {
     }
 
     pub fn forget_connection(&self, id: ConnectionId) {
-        self.connections.remove(&id);
+        let Some((_, gone)) = self.connections.remove(&id) else { return };
+        self.stats.note(Event::ConnectionClosed);
+        self.stats.take_over(&gone.meter);
+        if let Some(vhost) = self.vhost(&gone.info.vhost) {
+            vhost.take_over(&gone.meter);
+        }
     }
 
     pub fn connection_count(&self) -> usize {

@@ -12,11 +12,15 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{ConsumerOutlet, Journal, PolicySet, paging::IsLong};
+use super::{
+    ConsumerOutlet, Journal, PolicySet,
+    paging::IsLong,
+    stats::{Figure, Figures, History, QUEUE_FIGURES},
+};
 use crate::broker::{
     Millis,
     policy::Applied,
-    queue::{Counts, Death, Entry, Queue, QueueSettings},
+    queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings},
     queue_arguments::{Overflow, QueueArguments},
 };
 
@@ -56,6 +60,7 @@ pub struct SharedQueue {
     governed: Mutex<Governed>,
     /// Whether it may refuse publishes, by its arguments or policies.
     refuses: AtomicBool,
+    pub history: Mutex<History<QUEUE_FIGURES>>,
     /// The deadline that the timers know; `u64::MAX` when none.
     armed: AtomicU64,
 }
@@ -80,6 +85,7 @@ impl SharedQueue {
             is_long: IsLong::default(),
             governed: Mutex::default(),
             refuses,
+            history: Mutex::default(),
             armed: AtomicU64::new(Millis::MAX),
         }
     }
@@ -149,9 +155,30 @@ impl SharedQueue {
         self.state.lock().counts()
     }
 
-    /// Octets of memory that its messages take.
-    pub fn memory(&self) -> u64 {
-        self.state.lock().resident_cost()
+    /// What is in it, what it counted, and the octets of memory that its messages take.
+    pub fn sums(&self, now: Millis) -> (Counts, QueueCounters, u64) {
+        let state = self.state.lock();
+        (state.counts(), state.counters(now), state.resident_cost())
+    }
+
+    /// Everything that operators are told of it.
+    pub fn report(&self, now: Millis) -> QueueReport {
+        self.state.lock().report(now)
+    }
+
+    /// The part of the last interval in which a message could have been given to a consumer at once.
+    pub fn utilisation(&self, now: Millis, interval: Millis, figures: &Figures, report: &QueueReport) -> f64 {
+        let history = self.history.lock();
+        if report.counts.consumers == 0 {
+            return 0.0;
+        }
+        if history.is_empty() {
+            return f64::from(u8::from(report.has_room));
+        }
+        let with_room = |figures: &[u64; QUEUE_FIGURES]| {
+            figures.get(Figure::WithRoom as usize).copied().unwrap_or_default()
+        };
+        (history.rate(now, &figures.0, interval, with_room) / 1000.0).clamp(0.0, 1.0)
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).

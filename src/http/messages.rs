@@ -200,6 +200,9 @@ pub async fn get(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal
         let Some((entry, left)) = next(call, &held.queue, mode != Mode::Take).await else { break };
         bytes += entry.message.body_length();
         shown.push(view(&entry, left, &encoding, truncate));
+        let meter = &vhost.stats.ended.channels;
+        if mode == Mode::Take { &meter.got_no_ack } else { &meter.got }.add_shared(1);
+        meter.redelivered.add_shared(u64::from(entry.redelivered));
         if mode == Mode::Take {
             continue;
         }

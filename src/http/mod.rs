@@ -16,6 +16,7 @@ mod answer;
 mod bindings;
 mod call;
 mod channels;
+mod compress;
 mod connections;
 mod definitions;
 mod dispatch;
@@ -36,12 +37,14 @@ mod permissions;
 mod policies;
 mod process;
 mod properties;
+mod queue_stats;
 mod queues;
 mod route;
 mod route_settings;
 mod server;
+mod stats;
+mod time;
 mod topic_permissions;
-mod totals;
 mod users;
 mod vhosts;
 
@@ -49,7 +52,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use crate::{broker::Millis, engine::Node};
 
-pub use server::serve;
+pub use server::{Served, serve};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +87,10 @@ pub struct Settings {
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
+    /// Where metrics are, and nothing else.
+    pub prometheus: Vec<SocketAddr>,
+    /// `/metrics` has each object for itself, not their sums.
+    pub metrics_per_object: bool,
     pub started_at: Millis,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,

@@ -239,6 +239,9 @@ fn topology(segments: &[&str]) -> Option<Found> {
             _ => return None,
         });
     };
+    if let ("queues", &"detailed", []) = (*kind, vhost, rest) {
+        return Some((E::Queues(None), GET, Level::Manager));
+    }
     let vhost = name(vhost);
     let level = Level::Vhost(vhost.clone());
     let (endpoint, methods) = match (*kind, rest) {

@@ -201,7 +201,7 @@ impl Driver {
                 Poll::Ready(Ok(0)) => return Err(End::Lost(None)),
                 Poll::Ready(Ok(written)) => {
                     output.advance(written);
-                    self.session.sent(now);
+                    self.session.sent(written, now);
                     self.moved_at = now;
                     any = true;
                 }

@@ -70,6 +70,11 @@ impl Lane {
         }
     }
 
+    /// The next to leave, if it is at the head; one behind it is on its way there.
+    pub fn peek(&self) -> Option<&Entry> {
+        self.returned.first_key_value().map(|(_, entry)| entry).or_else(|| self.head.front())
+    }
+
     #[cold]
     fn first_deadline_behind(&self) -> Option<Millis> {
         let page = self.behind.as_ref()?.pages.front()?;

@@ -75,6 +75,16 @@ impl Ready {
         self.bytes - self.away_bytes + (self.count - self.away_count) * ENTRY_OVERHEAD
     }
 
+    /// How many messages are on disk only, and the octets of their bodies.
+    pub fn away(&self) -> (u64, u64) {
+        (self.away_count, self.away_bytes)
+    }
+
+    /// The next to leave, if it is in memory.
+    pub fn peek(&self) -> Option<&Entry> {
+        self.lanes.get(self.highest()?)?.peek()
+    }
+
     /// The lane of a message: its priority, at most the queue's highest (PRI-01).
     #[inline]
     fn lane_of(&self, entry: &Entry) -> usize {
