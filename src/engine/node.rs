@@ -85,6 +85,11 @@ impl Node {
         };
         for name in node.access.vhosts() {
             node.add_vhost(&name);
+            node.enforce_vhost_limits(&name);
+        }
+        node.access.name_cluster((node.random)());
+        for (user, _) in node.access.all_user_limits() {
+            node.enforce_user_limits(&user);
         }
         node
     }
@@ -94,7 +99,11 @@ impl Node {
         let account = self.alarms.account();
         let new = || {
             let (journal, paging) = (self.journal.clone(), self.paging.clone());
-            Arc::new(Vhost::new(name, journal, paging, account, self.stats.clone()))
+            let vhost = Vhost::new(name, journal, paging, account, self.stats.clone());
+            vhost.rules.adopt_policies(self.access.policies_of(name));
+            vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
+            vhost.govern_predeclared();
+            Arc::new(vhost)
         };
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }

@@ -122,6 +122,8 @@ impl Core {
         let keys = RoutingKeys { key: routing_key, extra: &copies.keys };
         let traits = Traits { headers, properties: &content.properties };
         let (queues, info) = vhost.route(exchange, &keys, &traits).map_err(errors::of_topology)?;
+        let topics = std::iter::once(routing_key).chain(copies.keys.iter().copied());
+        self.demand_topics(Right::Write, &name, topics).map_err(errors::of_queue)?;
         if cacheable && info.by_keys_alone && !queues.is_empty() {
             let exchange_meter = self.exchange_meter(exchange);
             let route = Route { queues, exchange: exchange_meter };

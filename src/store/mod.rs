@@ -79,8 +79,17 @@
 //! | 11 put permission | vhost, user, configure, write, read |
 //! | 12 clear permission | vhost, user |
 //! | 13 delete kept | id *n* |
+//! | 32 set | kind octet and what [`setting`] says for it, all *octets* |
 //!
-//! Definitions 7 to 12 have an empty vhost in front, as has the reset that makes all of them void.
+//! | setting | |
+//! |---|---|
+//! | 0 put parameter | vhost, component, name, value as JSON |
+//! | 1 clear parameter | vhost, component, name |
+//! | 2 put topic permission | vhost, user, exchange, write, read |
+//! | 3 clear topic permission | vhost, user, exchange |
+//! | 4 default queue type | vhost, type |
+//!
+//! Definitions 7 to 12 and 32 have an empty vhost in front, as has the reset that makes all of them void.
 //!
 //! # Pages
 //!
@@ -106,6 +115,7 @@ mod recovery;
 mod scan;
 mod segment;
 mod sequences;
+mod setting;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -129,5 +139,6 @@ pub use recovery::{
 };
 pub use segment::FORMAT;
 pub use sequences::runs;
+pub use setting::{ParameterKey, Setting, Settings, TopicKey};
 pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

@@ -15,6 +15,7 @@ mod page;
 mod paging;
 mod pressure;
 mod ready;
+mod reconfigure;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -224,6 +225,19 @@ impl<O: Outlet> Queue<O> {
         batch: impl IntoIterator<Item = Message>,
         now: Millis,
         effects: &mut Effects,
+        fate: impl FnMut(usize, Accepted),
+    ) {
+        let refuses = self.settings.overflow != Overflow::DropHead;
+        self.take_in(batch, refuses, now, effects, fate);
+    }
+
+    /// As [`Queue::publish`], whether or not the rules say that what does not fit is refused.
+    pub(super) fn take_in(
+        &mut self,
+        batch: impl IntoIterator<Item = Message>,
+        refuses: bool,
+        now: Millis,
+        effects: &mut Effects,
         mut fate: impl FnMut(usize, Accepted),
     ) {
         if self.deleted {
@@ -235,7 +249,7 @@ impl<O: Outlet> Queue<O> {
         let limited = self.settings.max_length.is_some() || self.settings.max_length_bytes.is_some();
         for (index, message) in batch.into_iter().enumerate() {
             self.counting.counters.published += 1;
-            if limited && self.settings.overflow != Overflow::DropHead && !self.fits(&message) {
+            if limited && refuses && !self.fits(&message) {
                 fate(index, Accepted::Refused);
                 self.refuse(message, now, effects);
                 continue;
