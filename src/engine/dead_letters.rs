@@ -133,6 +133,9 @@ pub(super) fn arrive(
         node.timers.arm(&target.0, deadline);
     }
     node.request_pages(target, &mut effects);
+    if let Some(work) = effects.stream.take() {
+        node.streams.pass_on(target, *work);
+    }
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     (effects.dead, refused)

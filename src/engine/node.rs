@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 
 use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Inbox, Journal, LoginGuard,
-    Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers,
-    Vhost, add_notes, dead_letters,
+    Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Streams,
+    Timers, Vhost, add_notes, dead_letters,
 };
 use crate::{
     amqp::Failure,
@@ -52,6 +52,7 @@ pub struct Node {
     pub replies: Replies,
     pub journal: Arc<Journal>,
     pub paging: Arc<Paging>,
+    pub streams: Arc<Streams>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
     next_connection: AtomicU64,
@@ -73,6 +74,7 @@ impl Node {
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
             paging: Arc::new(Paging::new(journal.is_on())),
+            streams: Arc::default(),
             journal,
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
@@ -88,7 +90,11 @@ impl Node {
 
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
-        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone()));
+        let new = || {
+            let (journal, paging, streams) =
+                (self.journal.clone(), self.paging.clone(), self.streams.clone());
+            Arc::new(Vhost::new(name, journal, paging, streams))
+        };
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
 
@@ -204,6 +210,9 @@ impl Node {
         effects.wake_all();
         if !effects.fetch.is_empty() || !effects.dropped_pages.is_empty() {
             self.request_pages(queue, &mut effects);
+        }
+        if let Some(work) = effects.stream.take() {
+            self.streams.pass_on(queue, *work);
         }
         if let Some(deadline) = deadline {
             self.timers.arm(&queue.0, deadline);

@@ -16,6 +16,7 @@ use crate::broker::{
     Millis,
     queue::{Counts, Death, Entry, Queue, QueueSettings},
     queue_arguments::QueueArguments,
+    queue_type::QueueType,
 };
 
 /// Names a connection of this node.
@@ -85,7 +86,21 @@ impl SharedQueue {
 
     /// Octets of memory that its messages take.
     pub fn memory(&self) -> u64 {
-        self.state.lock().resident_cost()
+        let mut state = self.state.lock();
+        state.resident_cost() + state.stream().map_or(0, |stream| stream.memory())
+    }
+
+    #[inline]
+    pub fn is_stream(&self) -> bool {
+        self.properties.arguments.queue_type == QueueType::Stream
+    }
+
+    /// How it stands, if it is a stream.
+    pub fn stream_status(&self) -> Option<StreamStatus> {
+        let mut state = self.state.lock();
+        let stream = state.stream()?;
+        let (segments, committed_offset) = (stream.segment_count(), stream.committed_offset());
+        Some(StreamStatus { segments, committed_offset })
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).
@@ -98,6 +113,14 @@ impl SharedQueue {
     pub fn is_locked_for(&self, connection: ConnectionId) -> bool {
         self.properties.owner.is_some_and(|owner| owner != connection)
     }
+}
+
+/// What operators want to know of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamStatus {
+    pub segments: usize,
+    /// The last offset that consumers may see.
+    pub committed_offset: Option<u64>,
 }
 
 /// A handle on a shared queue; two are equal when they mean the same queue.

@@ -9,7 +9,7 @@ use super::{Node, QueueRef};
 use crate::{
     broker::{
         Millis,
-        queue::{Entry, PageId, PageSummary},
+        queue::{Entry, PageId, PageSummary, stream::RestoredStream},
     },
     store::{AccessDefinitions, Definitions, PageRecord, QueueId, RecoveredMessage, RecoveredQueue},
 };
@@ -63,13 +63,25 @@ impl Node {
         (count, messages)
     }
 
+    fn fill_stream(&self, queue: &QueueRef, entries: Vec<Entry>, next: u64, now: Millis) {
+        let mut ops = Vec::new();
+        self.with_queue_logging(queue, now, &mut ops, |queue, effects| {
+            let Some(stream) = queue.stream() else { return };
+            effects.log.gone = stream.restore(RestoredStream::default(), entries, next, now, effects);
+        });
+        self.journal.append(&mut ops, false);
+    }
+
     fn fill(&self, queue: &QueueRef, recovered: RecoveredQueue, was_clean: bool, now: Millis) {
         let entry = |(sequence, message): (u64, RecoveredMessage)| {
             let RecoveredMessage { message, deadline, returns } = message;
             let redelivered = !was_clean || returns != 0;
             Entry { message, sequence, deadline, returns, redelivered, logged: true }
         };
-        let entries = recovered.messages.into_iter().map(entry).collect();
+        let entries: Vec<Entry> = recovered.messages.into_iter().map(entry).collect();
+        if queue.is_stream() {
+            return self.fill_stream(queue, entries, recovered.next_sequence, now);
+        }
         // What expired meanwhile goes at the first look, which this arms the timer for (RST-17).
         self.with_queue(queue, now, |queue, _| {
             queue.restore_pages(recovered.pages.iter().filter_map(summary));

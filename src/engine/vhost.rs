@@ -9,14 +9,14 @@ use parking_lot::RwLock;
 
 use super::{
     ConnectionId, Duplicates, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused,
-    Replay, SharedQueue, Signal,
+    Replay, SharedQueue, Signal, Streams,
     definitions::{self, End},
 };
 use crate::{
     amqp::{FieldTable, table::parse_field_table},
     broker::{
         Millis,
-        queue::{Effects, QueueSettings},
+        queue::{Effects, QueueSettings, stream::StreamSettings},
         queue_arguments::{Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
         queue_type::QueueType,
         topology::{Bound, Declared, Exchange, ExchangeDeclare, Topology, TopologyError},
@@ -57,12 +57,13 @@ pub struct Vhost {
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     journal: Arc<Journal>,
     paging: Arc<Paging>,
+    streams: Arc<Streams>,
     /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
     retired: AtomicBool,
 }
 
 impl Vhost {
-    pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>) -> Vhost {
+    pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>, streams: Arc<Streams>) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
         Vhost {
             name: name.into(),
@@ -72,6 +73,7 @@ impl Vhost {
             generation: AtomicU64::new(1),
             journal,
             paging,
+            streams,
             retired: AtomicBool::new(false),
         }
     }
@@ -140,10 +142,6 @@ impl Vhost {
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
         let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
-        if arguments.queue_type == QueueType::Stream {
-            let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
-            return Err(Refused::QueueType { name, vhost, kind });
-        }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let queue_type = arguments.queue_type;
         let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
@@ -156,6 +154,9 @@ impl Vhost {
         debug_assert!(inserted, "the name was free under the same lock");
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
+        }
+        if queue_type == QueueType::Stream {
+            self.streams.add(&queue);
         }
         Ok((queue, true))
     }
@@ -187,7 +188,12 @@ impl Vhost {
 
     /// Deletes a queue; says how many messages were ready (QUE-15). Consumers are told.
     pub fn delete_queue(&self, queue: &QueueRef, if_unused: bool, if_empty: bool) -> Result<u64, Refused> {
+        let is_stream = queue.is_stream();
         self.delete_when(queue, |counts_consumers, counts_ready| {
+            // QUE-54.
+            if is_stream {
+                return Ok(());
+            }
             let (name, vhost) = (queue.name.to_string(), self.name.to_string());
             if if_unused && counts_consumers != 0 {
                 return Err(Refused::InUse { name, vhost });
@@ -235,6 +241,9 @@ impl Vhost {
         effects.wake_all();
         let dropped = effects.dropped_pages.drain(..);
         self.paging.request(dropped.map(|page| PageRequest::Drop(queue.clone(), page)));
+        if queue.is_stream() {
+            self.streams.remove(queue.number);
+        }
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
@@ -402,6 +411,9 @@ impl Vhost {
             let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
             let queue = QueueRef(Arc::new(shared));
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
+                if queue_type == QueueType::Stream {
+                    self.streams.add(&queue);
+                }
                 queues.push(queue);
             }
         }
@@ -454,5 +466,14 @@ fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
         max_priority: arguments.max_priority.unwrap_or(0),
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),
+        stream: (arguments.queue_type == QueueType::Stream).then(|| {
+            StreamSettings::new(
+                arguments.segment_bytes,
+                arguments.max_length_bytes,
+                arguments.max_age_s.map(|seconds| seconds.saturating_mul(1000)),
+                arguments.filter_bytes,
+                durable,
+            )
+        }),
     }
 }

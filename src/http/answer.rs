@@ -148,7 +148,9 @@ impl From<Refused> for Refusal {
             Refused::Locked { .. }
             | Refused::ExclusiveUse { .. }
             | Refused::Argument(_)
-            | Refused::QueueType { .. }
+            | Refused::NotOfStreams { .. }
+            | Refused::NoPrefetch { .. }
+            | Refused::SharedPrefetch { .. }
             | Refused::InUse { .. }
             | Refused::NotEmpty { .. } => Refusal::bad_request(refused.to_string()),
         }

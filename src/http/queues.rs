@@ -10,7 +10,7 @@ use super::{
     json::{of_table, to_table},
     listing::{self, Listing},
 };
-use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Resource, Right, Vhost};
+use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Refused, Resource, Right, Vhost};
 
 /// Stands for the interface where a queue asks which connection wants it; connections count from 1.
 pub const NOBODY: ConnectionId = 0;
@@ -38,7 +38,9 @@ fn view(call: &Call, queue: &QueueRef) -> Value {
     let counts = queue.counts();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     if totals {
-        put("messages", json!(counts.ready + counts.unacknowledged));
+        // What a stream has delivered is still there.
+        let delivered = if queue.is_stream() { 0 } else { counts.unacknowledged };
+        put("messages", json!(counts.ready + delivered));
         put("messages_ready", json!(counts.ready));
         put("messages_unacknowledged", json!(counts.unacknowledged));
     }
@@ -53,6 +55,11 @@ fn view(call: &Call, queue: &QueueRef) -> Value {
     put("effective_policy_definition", json!({}));
     put("exclusive_consumer_tag", Value::Null);
     put("recoverable_slaves", Value::Null);
+    if let Some(stream) = queue.stream_status() {
+        put("segments", json!(stream.segments));
+        put("committed_offset", json!(stream.committed_offset));
+        put("readers", json!({ (call.management.name.as_str()): counts.consumers }));
+    }
     if let Some(owner) = queue.properties.owner.and_then(|owner| call.node().connection(owner)) {
         let info = &owner.info;
         let details = json!({
@@ -129,6 +136,16 @@ pub fn purge(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
     call.demand(&vhost, Right::Read, Resource::Queue(name))?;
     let queue = vhost.queue_for(name, NOBODY)?;
+    refuse_stream(&queue, "queue.purge not supported by stream queues")?;
     call.node().with_queue(&queue, call.now(), |queue, effects| queue.purge(effects));
     Ok(Answer::done())
+}
+
+/// What streams do not do.
+pub fn refuse_stream(queue: &QueueRef, what: &'static str) -> Result<(), Refusal> {
+    if !queue.is_stream() {
+        return Ok(());
+    }
+    let (name, vhost) = (queue.name.to_string(), queue.vhost.to_string());
+    Err(Refused::NotOfStreams { what, name, vhost }.into())
 }

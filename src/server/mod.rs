@@ -14,6 +14,7 @@ mod pager;
 mod simulation;
 mod start;
 mod storage;
+mod streams;
 
 pub use config::{
     Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Storage,

@@ -14,6 +14,7 @@ use super::{
     clock::Clock,
     config,
     data_dir::{DataDir, DataDirError},
+    streams::{AppendedReceiver, AppendedSender},
 };
 use crate::{
     broker::memory::Account,
@@ -78,6 +79,8 @@ pub struct Opened {
     pub restored: Restored,
     /// Gets ranges of page files that the log needs no more.
     pub freed: mpsc::Receiver<Vec<PageRange>>,
+    /// Gets what streams took in once it is durable.
+    pub appended: AppendedReceiver,
 }
 
 impl Storage {
@@ -122,15 +125,16 @@ impl Storage {
         }
         let (tell, failed) = watch::channel(None);
         let (free, freed) = mpsc::channel();
+        let (show, appended) = mpsc::channel();
         let thread = {
             let log = log.clone();
-            let write = move || write(writer, &log, clock, &tell, &free);
+            let write = move || write(writer, &log, clock, &tell, (&free, &show));
             std::thread::Builder::new().name("leveret-log".to_owned()).spawn(write)
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
         let restored = Restored { access, definitions, queues, next_queue, was_clean };
-        Ok(Opened { storage, restored, freed })
+        Ok(Opened { storage, restored, freed, appended })
     }
 
     pub fn log(&self) -> &Arc<Log> {
@@ -206,7 +210,7 @@ fn write(
     log: &Log,
     clock: Clock,
     failed: &watch::Sender<Option<Arc<str>>>,
-    freed: &mpsc::Sender<Vec<PageRange>>,
+    (freed, appended): (&mpsc::Sender<Vec<PageRange>>, &AppendedSender),
 ) {
     let mut was_full = false;
     loop {
@@ -214,7 +218,12 @@ fn write(
         if !ranges.is_empty() {
             let _nobody_pages = freed.send(ranges);
         }
-        match writer.commit(Some(PATIENCE), clock.now()) {
+        let committed = writer.commit(Some(PATIENCE), clock.now());
+        let batches = writer.take_appended();
+        if !batches.is_empty() {
+            let _nobody_reads = appended.send(batches);
+        }
+        match committed {
             Ok(Committed::Closed) => break,
             Ok(Committed::Done) => {
                 if std::mem::take(&mut was_full) {

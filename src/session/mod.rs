@@ -147,6 +147,8 @@ struct Core {
     pending_get: Option<PendingGet>,
     /// When to look for deliveries that wait for their settlement too long.
     check_settlements_at: Option<Millis>,
+    /// Reused memory for properties that are not their message's own.
+    properties: Vec<u8>,
     /// Negotiated; known to everything that encodes contents.
     tuned_frame_max: u32,
     now: Millis,
@@ -186,6 +188,7 @@ impl Session {
             pressed: None,
             pending_get: None,
             check_settlements_at: None,
+            properties: Vec::new(),
             tuned_frame_max: frame_max,
             now,
         };

@@ -27,4 +27,5 @@ mod queues;
 mod quorum;
 mod reply_to;
 mod storage;
+mod streams;
 mod tx;

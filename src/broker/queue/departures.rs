@@ -64,8 +64,24 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let (Some(stream), Some(key)) = (&mut self.stream, consumer) {
+            return stream.settle(key, deliveries, &[], effects);
+        }
         self.release(consumer, deliveries);
         self.dispatch_and_flush(now, effects);
+    }
+
+    /// As [`Queue::settle`], for a consumer of a stream with a name: these offsets are dealt with.
+    pub fn settle_offsets(
+        &mut self,
+        consumer: ConsumerKey,
+        deliveries: u32,
+        offsets: &[u64],
+        effects: &mut Effects,
+    ) {
+        if let Some(stream) = &mut self.stream {
+            stream.settle(consumer, deliveries, offsets, effects);
+        }
     }
 
     fn release(&mut self, consumer: Option<ConsumerKey>, deliveries: u32) {
@@ -84,6 +100,9 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let Some(stream) = &mut self.stream {
+            return stream.give_back(consumer, entries, effects);
+        }
         let mut deliveries = 0;
         for entry in entries {
             deliveries += 1;
@@ -138,6 +157,9 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let Some(stream) = &mut self.stream {
+            return stream.give_back(consumer, entries, effects);
+        }
         let mut deliveries = 0;
         for entry in entries {
             deliveries += 1;

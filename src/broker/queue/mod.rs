@@ -14,6 +14,7 @@ mod paging;
 mod pressure;
 mod ready;
 mod settings;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,8 @@ pub use page::{PageId, PageOut, PageSummary};
 use pressure::Pressure;
 pub use ready::Ready;
 pub use settings::QueueSettings;
+
+use stream::{Stream, StreamRead};
 
 use super::{Message, Millis, queue_arguments::Overflow};
 
@@ -82,6 +85,8 @@ pub struct Queue<O> {
     ready: Ready,
     consumers: Consumers<O>,
     pressure: Pressure,
+    /// Set for a stream, which keeps its messages and consumers in here.
+    stream: Option<Box<Stream<O>>>,
     /// Whoever waits for a page to be read.
     page_waiters: Vec<Waker>,
     unacknowledged: u64,
@@ -100,6 +105,7 @@ impl<O: Outlet> Queue<O> {
             ready: if settings.quorum { Ready::quorum() } else { Ready::new(settings.max_priority) },
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
+            stream: settings.stream.clone().map(|settings| Box::new(Stream::new(settings))),
             page_waiters: Vec::new(),
             settings,
             unacknowledged: 0,
@@ -112,6 +118,9 @@ impl<O: Outlet> Queue<O> {
     }
 
     pub fn counts(&self) -> Counts {
+        if let Some(stream) = &self.stream {
+            return stream.counts();
+        }
         Counts {
             ready: self.ready.count(),
             ready_bytes: self.ready.bytes(),
@@ -132,6 +141,9 @@ impl<O: Outlet> Queue<O> {
 
     /// Whether publishers should wait a moment for the consumers; see [`pressure`].
     pub fn is_pressed(&self) -> bool {
+        if let Some(stream) = &self.stream {
+            return stream.is_pressed();
+        }
         0 < self.consumers.count() && self.pressure.is_high(self.ready.count(), self.ready.bytes())
     }
 
@@ -170,6 +182,9 @@ impl<O: Outlet> Queue<O> {
     ) {
         if self.deleted {
             return;
+        }
+        if let Some(stream) = &mut self.stream {
+            return stream.publish(batch, now, effects);
         }
         self.expire(effects, |deadline| deadline < now);
         self.fresh_from = self.next_sequence;
@@ -262,8 +277,26 @@ impl<O: Outlet> Queue<O> {
         Ok(key)
     }
 
+    /// Adds a consumer of a stream; its first messages are on their way when this returns.
+    pub fn consume_stream(
+        &mut self,
+        outlet: O,
+        read: StreamRead,
+        now: Millis,
+        effects: &mut Effects,
+    ) -> Result<ConsumerKey, ConsumeError> {
+        match &mut self.stream {
+            Some(stream) if !self.deleted => Ok(stream.consume(outlet, read, now, effects)),
+            _ => Err(ConsumeError::Deleted),
+        }
+    }
+
     /// Takes a consumer away; true when it was the last one the queue had.
     pub fn cancel(&mut self, key: ConsumerKey, now: Millis, effects: &mut Effects) -> bool {
+        if let Some(stream) = &mut self.stream {
+            stream.cancel(key, effects);
+            return false;
+        }
         if !self.consumers.remove(key) {
             return false;
         }
@@ -298,6 +331,9 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let Some(stream) = &mut self.stream {
+            return stream.written(consumer, messages, bytes, effects);
+        }
         self.consumers.written(consumer, messages, bytes);
         self.dispatch_and_flush(now, effects);
     }
@@ -320,7 +356,15 @@ impl<O: Outlet> Queue<O> {
     /// queue as a whole.
     pub fn delete(&mut self, effects: &mut Effects) -> Ready {
         self.deleted = true;
+        if let Some(stream) = &mut self.stream {
+            stream.delete();
+        }
         self.take_all(effects)
+    }
+
+    /// The stream that it is, if it is one.
+    pub fn stream(&mut self) -> Option<&mut Stream<O>> {
+        self.stream.as_deref_mut()
     }
 
     fn take_all(&mut self, effects: &mut Effects) -> Ready {
@@ -331,7 +375,7 @@ impl<O: Outlet> Queue<O> {
 
     /// Everybody's outlet, for telling them that the queue is gone.
     pub fn outlets(&self) -> impl Iterator<Item = &O> {
-        self.consumers.outlets()
+        self.consumers.outlets().chain(self.stream.iter().flat_map(|stream| stream.outlets()))
     }
 
     /// When [`Queue::tick`] has something to do next.

@@ -1,5 +1,6 @@
 //! The rules that a queue was declared with.
 
+use super::stream::StreamSettings;
 use crate::broker::{Millis, queue_arguments::Overflow};
 
 /// The rules that a queue applies by itself.
@@ -23,4 +24,6 @@ pub struct QueueSettings {
     pub delivery_limit: Option<u32>,
     /// Whether dead messages go anywhere.
     pub dead_letters: bool,
+    /// A stream: nothing of the above applies, but for `durable`.
+    pub stream: Option<StreamSettings>,
 }

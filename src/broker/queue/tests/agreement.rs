@@ -113,6 +113,7 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
                 max_priority,
                 single_active_consumer: single,
                 dead_letters: dead,
+                stream: None,
             }
         },
     )

@@ -1,0 +1,1 @@
+//! A stream without locks, files and clocks.
