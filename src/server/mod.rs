@@ -9,6 +9,7 @@ mod limits;
 mod listener;
 pub(crate) mod logging;
 mod memory;
+mod mover;
 mod pager;
 #[cfg(test)]
 mod simulation;

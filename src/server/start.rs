@@ -11,7 +11,8 @@ use super::{
     limits::{LimitReport, Limits},
     listener::{self, Shared},
     memory,
-    pager::{KnownPages, Pager, PagerSettings},
+    mover::{KnownPages, MoverSettings},
+    pager::Pager,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
     streams::StreamKeeper,
 };
@@ -236,9 +237,8 @@ impl BrokerBuilder {
         let known_pages = restored.as_ref().map(KnownPages::of).unwrap_or_default();
         let pager = match (&storage, freed) {
             (Some(storage), Some(freed)) => {
-                let settings =
-                    PagerSettings { account, clock, resident_max: config.limits.resident_max, freed };
-                Some(start_pager(storage, &node, known_pages, &config, settings)?)
+                let settings = MoverSettings { account, resident_max: config.limits.resident_max, freed };
+                Some(start_pager(storage, &node, known_pages, &config, clock, settings)?)
             }
             _ => None,
         };
@@ -359,10 +359,11 @@ fn start_pager(
     node: &Arc<Node>,
     known: KnownPages,
     config: &Config,
-    settings: PagerSettings,
+    clock: Clock,
+    settings: MoverSettings,
 ) -> Result<Pager, StorageError> {
     let path = config.storage.data_dir.clone().unwrap_or_default();
-    let started = Pager::start(node.clone(), storage.disk().clone(), known, settings);
+    let started = Pager::start(node.clone(), storage.disk().clone(), known, clock, settings);
     started.map_err(|error| StorageError::Pages { path, error })
 }
 

@@ -74,7 +74,8 @@ pub struct PageRange {
 }
 
 impl PageRange {
-    fn of(record: &PageRecord) -> PageRange {
+    /// Where a page lies.
+    pub fn of(record: &PageRecord) -> PageRange {
         let PageRecord { queue, file, offset, length, .. } = *record;
         PageRange { queue, file, offset, length }
     }

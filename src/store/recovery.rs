@@ -190,31 +190,43 @@ fn replay_with<M: Clone>(
     for name in &files.foreign {
         tracing::warn!("{}/{name} is not leveret's", segment::DIRECTORY);
     }
-    let mut replay = Replay {
-        files,
-        next_batch: 1,
-        index: Index::default(),
-        catalog: Catalog::default(),
-        access: AccessDefinitions::default(),
-        definitions: BTreeMap::new(),
-        queues: HashMap::default(),
-        was_clean: false,
-        report: Report::default(),
-        accepted: 0,
-        trimmed: 1,
-        unproven: Vec::new(),
-        deleted: HashSet::default(),
-        next_queue: 1,
-        returned_in_pages: Vec::new(),
-    };
     let io = |error| RecoveryError::Io { path: segment::DIRECTORY.to_owned(), error };
-    let batches = replay.files.batches().map_err(io)?;
-    replay.apply_batches(&batches, &mut keep, &mut progress).map_err(io)?;
-    replay.finish();
+    let mut replay = Replay::of(files, &mut keep, &mut progress).map_err(io)?;
+    if replay.files.segments.front().is_some_and(|oldest| oldest.number < replay.trimmed) {
+        // A crash came before a segment that is not needed was gone. Its messages are settled elsewhere, and
+        // revive if just that is damaged; so it must not be carried out, which was known only in the end.
+        let mut files = Files::find(disk, mode)?;
+        files.leave_out_before(replay.trimmed);
+        replay = Replay::of(files, &mut keep, &mut progress).map_err(io)?;
+    }
     Ok(replay)
 }
 
 impl<M: Clone> Replay<M> {
+    fn of(files: Files, keep: Keep<'_, M>, progress: &mut impl FnMut(u64, u64)) -> io::Result<Replay<M>> {
+        let mut replay = Replay {
+            files,
+            next_batch: 1,
+            index: Index::default(),
+            catalog: Catalog::default(),
+            access: AccessDefinitions::default(),
+            definitions: BTreeMap::new(),
+            queues: HashMap::default(),
+            was_clean: false,
+            report: Report::default(),
+            accepted: 0,
+            trimmed: 1,
+            unproven: Vec::new(),
+            deleted: HashSet::default(),
+            next_queue: 1,
+            returned_in_pages: Vec::new(),
+        };
+        let batches = replay.files.batches()?;
+        replay.apply_batches(&batches, keep, progress)?;
+        replay.finish();
+        Ok(replay)
+    }
+
     fn apply_batches(
         &mut self,
         batches: &[Place],
@@ -544,10 +556,8 @@ impl<M: Clone> Replay<M> {
             }
         }
         self.write_again()?;
-        while self.files.segments.front().is_some_and(|oldest| oldest.number < self.trimmed) {
-            if let Some(oldest) = self.files.segments.pop_front() {
-                disk.remove(&segment::path(oldest.number))?;
-            }
+        for number in std::mem::take(&mut self.files.left_out) {
+            disk.remove(&segment::path(number))?;
         }
         // Segments without a batch, as every start in vain leaves one.
         let (empty, used): (VecDeque<_>, _) = std::mem::take(&mut self.files.segments)

@@ -22,6 +22,8 @@ pub struct Files {
     pub mark: Option<u64>,
     /// Segments whose header cannot be read.
     pub headless: Vec<u64>,
+    /// Segments that are not needed, and not looked at.
+    pub left_out: Vec<u64>,
 }
 
 /// A batch that was found.
@@ -71,6 +73,14 @@ impl Files {
         Ok(files)
     }
 
+    /// Forgets the segments before this one.
+    pub fn leave_out_before(&mut self, needed: u64) {
+        while self.segments.front().is_some_and(|oldest| oldest.number < needed) {
+            self.left_out.extend(self.segments.pop_front().map(|oldest| oldest.number));
+        }
+        self.headless.retain(|number| needed <= *number);
+    }
+
     /// The number of the segment after the last one.
     pub fn next_segment(&self) -> u64 {
         self.segments.back().map_or(1, |last| last.number.saturating_add(1))
@@ -97,7 +107,8 @@ impl Files {
                 }
             }
         }
-        found.sort_by_key(|place| place.header.number);
+        // Of two with one number the older did not fit on the disk.
+        found.sort_by_key(|place| (place.header.number, std::cmp::Reverse(place.segment)));
         found.dedup_by_key(|place| place.header.number);
         Ok(found)
     }

@@ -127,13 +127,14 @@ impl Writer {
         settings: LogSettings,
         mut found: Found,
     ) -> io::Result<Writer> {
-        let active = segment::create(
-            &*disk,
-            found.next_segment,
-            found.mark.unwrap_or(settings.mark),
-            settings.segment_size,
-            &mut found.spares,
-        )?;
+        let (number, mark) = (found.next_segment, found.mark.unwrap_or(settings.mark));
+        let mut create = |size| segment::create(&*disk, number, mark, size, &mut found.spares);
+        let active = match create(settings.segment_size) {
+            // Room will only be made by what consumers settle, so there must be a start: the segment grows as it
+            // is written.
+            Err(error) if is_full(&error) => create(segment::FIRST_BATCH),
+            created => created,
+        }?;
         found.segments.push_back(active);
         Ok(Writer {
             wants_spare: found.spares.is_empty(),
@@ -324,19 +325,34 @@ impl Writer {
         if !fits && !self.roll()? {
             return Ok(false);
         }
-        let Some(active) = self.segments.back_mut() else { return Ok(false) };
-        let octets = self.builder.seal(active.key(), self.synced_batch);
-        match active.file.write_all_at(octets, active.end) {
-            Ok(()) => {}
-            // Nothing of the batch counts until all of it is there; it will be written over.
-            Err(error) if is_full(&error) => return Ok(false),
-            Err(error) => return Err(error),
+        if !self.write_sealed()? {
+            // Where there was no room for a whole segment it grows as it is written. A spare one has its room.
+            let grows = self.segments.back().is_some_and(|active| active.length < self.settings.segment_size);
+            let goes_on = grows && !self.spares.is_empty() && self.roll()?;
+            if !goes_on || !self.write_sealed()? {
+                return Ok(false);
+            }
         }
-        active.end += octets.len() as u64;
         self.next_batch += 1;
         self.unsynced_since.get_or_insert(now);
         self.builder.shrink(BUFFER_KEPT);
         Ok(true)
+    }
+
+    /// Writes the batch behind the last one; false when the disk is full.
+    fn write_sealed(&mut self) -> io::Result<bool> {
+        let Some(active) = self.segments.back_mut() else { return Ok(false) };
+        let octets = self.builder.seal(active.key(), self.synced_batch);
+        match active.file.write_all_at(octets, active.end) {
+            Ok(()) => {
+                active.end += octets.len() as u64;
+                Ok(true)
+            }
+            // Nothing of the batch counts until all of it is there; it will be written over, or once more in a
+            // later segment, where it is looked for first.
+            Err(error) if is_full(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Goes on in a new segment; false when the disk is full.

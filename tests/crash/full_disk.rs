@@ -22,7 +22,9 @@ use crate::{
 /// A few segments of the log.
 const DISKS_MEBIBYTES: [u64; 2] = [256, 64];
 const UNRESERVED: Settings = &["limits.disk_free=0"];
-const SETTINGS: [Settings; 2] = [DEFAULT, &["limits.resident_max=0"]];
+/// With a reserve, and to the last octet, so that the next start finds no room for another segment either.
+const SETTINGS: [Settings; 3] =
+    [DEFAULT, &["limits.resident_max=0"], &["limits.disk_free=0", "storage.segment_size=8MiB"]];
 const MESSAGE_OCTETS: u32 = 60_000;
 /// More than the disk can hold.
 const MESSAGES_MAX: u32 = 6000;

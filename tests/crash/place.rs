@@ -162,6 +162,23 @@ impl Broker {
         assert_eq!(status.success(), ending == Ending::Clean, "ended with {status}");
     }
 
+    /// Stops all of its threads where they are, and returns once none is in a call of the kernel's.
+    pub async fn pause(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::STOP).unwrap();
+        let tasks = format!("/proc/{}/task", self.process.id());
+        let paused = async {
+            while !fs::read_dir(&tasks).unwrap().all(|task| is_stopped(&task.unwrap().path())) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within("the pause of the broker", paused).await;
+    }
+
+    /// Lets it go on after a pause.
+    pub fn resume(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::CONT).unwrap();
+    }
+
     /// Waits until it has ended by itself. The clients of this thread go on meanwhile.
     pub async fn ended(&mut self) -> ExitStatus {
         let ended = async {
@@ -182,4 +199,10 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether a thread's state is T, the field behind its name in parentheses. One that is gone does nothing either.
+fn is_stopped(task: &Path) -> bool {
+    let Ok(status) = fs::read_to_string(task.join("stat")) else { return true };
+    status.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
 }

@@ -31,7 +31,11 @@ async fn confirmed_messages_survive_power_cut_after_power_cut() {
         // The broker goes on for a moment, and must not promise anything in it.
         let agony = Duration::from_millis(u64::from(random.pick(0..100)));
         interrupted(broker, &shared, &mut random, async |broker| {
+            // An fdatasync that is under way while ext4 is shut down may return 0 though its transaction never
+            // reached the device, which no loss of power does. So none is under way.
+            broker.pause().await;
             disk.cut();
+            broker.resume();
             tokio::time::sleep(agony).await;
             broker.end(Ending::Kill).await;
         })

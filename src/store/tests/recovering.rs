@@ -244,6 +244,30 @@ fn a_trimmed_segment_that_was_left_behind_goes_at_the_next_start() {
 }
 
 #[test]
+fn what_a_trimmed_segment_settled_does_not_revive_if_just_that_is_damaged() {
+    let (disk, offsets) = some_batches(2);
+    let end = offsets[1]
+        + read_header(&*disk.open(&path(1), Open::ReadOnly).unwrap(), offsets[1], 1).unwrap().unwrap().span();
+    let mut builder = Builder::default();
+    builder.begin(3);
+    builder.record(|out| put_settled(out, 1, &[(1, 2)]));
+    write(&disk, &path(1), builder.seal(1, 2), end);
+    let second = segment::create(&disk, 2, 0, SEGMENT, &mut Vec::new()).unwrap();
+    builder.begin(4);
+    builder.record(|out| record::put_definition(out, &declare(1)));
+    builder.record(|out| put_trimmed(out, 2));
+    second.file.write_all_at(builder.seal(2, 3), FIRST_BATCH).unwrap();
+    assert!(sequences(&disk).is_empty());
+    for damaged in [end, end + HEADER as u64 + 9] {
+        let disk = disk.kill();
+        disk.flip_bit(&path(1), damaged, 0);
+        assert_eq!((sequences(&disk), seen(&disk).1), (Vec::<u64>::new(), vec![]), "octet {damaged}");
+        recovered(&disk, false).unwrap();
+        assert_eq!(segment_paths(&disk), [path(2), path(3)]);
+    }
+}
+
+#[test]
 fn a_record_that_would_have_its_own_segment_thrown_away_is_damage() {
     let disk = hostile(vec![body_of(|out| put_trimmed(out, 2))]);
     assert_eq!(seen(&disk).1[0].kind, DamageKind::Record { places: Vec::new() });

@@ -199,6 +199,33 @@ fn a_full_disk_keeps_what_waits_and_goes_on() {
 }
 
 #[test]
+fn a_log_on_a_full_disk_can_be_started_and_emptied() {
+    let disk = MemoryDisk::with_capacity(3 * SEGMENT);
+    let mut running = Running::start(&disk);
+    running.commit(vec![Op::Define(declare(1))]);
+    let mut sequence = 0;
+    loop {
+        sequence += 1;
+        running.log.append(&mut vec![publish(1, sequence, &"x".repeat(3000))], true);
+        if running.writer.commit(None, 0).unwrap() == Committed::Full {
+            break;
+        }
+    }
+    drop(running);
+    // What a start cuts off is not room enough for a segment.
+    let used: u64 = disk.files().iter().map(|(_, length)| *length).sum();
+    disk.set_capacity(Some(used + 4 * 4096));
+    let mut running = Running::start(&disk);
+    assert_eq!(sequences(&disk), (1..sequence).collect::<Vec<_>>());
+    let all: Vec<u64> = (1..sequence).collect();
+    running.log.append(&mut vec![settle(1, &all)], true);
+    running.idle();
+    assert!(running.writer.usage().segments <= 2, "{:?}", running.writer.usage());
+    running.commit(vec![publish(1, 9999, "again")]);
+    assert_eq!(sequences(&disk.crash(3)), [9999]);
+}
+
+#[test]
 fn a_trimmed_log_can_begin_behind_a_segment_that_a_start_removed() {
     let disk = MemoryDisk::new();
     let mut log = Running::start(&disk);
