@@ -213,16 +213,16 @@ impl BrokerBuilder {
         config.validate()?;
         let clock = Clock::start();
         let account = Account::open();
-        let (storage, mut restored, freed, appended) = match config.storage.data_dir.clone() {
+        let (storage, mut restored, freed, stream_files) = match config.storage.data_dir.clone() {
             None => (None, None, None, None),
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
                 let open = move || Storage::open(&settings, &path, account, clock, &replay, random);
                 let opened = tokio::task::spawn_blocking(open).await;
-                let Opened { storage, restored, freed, appended } =
+                let Opened { storage, restored, freed, streams, appended } =
                     opened.map_err(|_| StartError::Panicked)??;
-                (Some(storage), Some(restored), Some(freed), Some(appended))
+                (Some(storage), Some(restored), Some(freed), Some((streams, appended)))
             }
         };
         let log = storage.as_ref().map(|storage| storage.log().clone());
@@ -242,7 +242,8 @@ impl BrokerBuilder {
             }
             _ => None,
         };
-        let streams = StreamKeeper::start(node.clone(), appended, clock).map_err(StartError::Thread)?;
+        let streams =
+            StreamKeeper::start(node.clone(), stream_files, account, clock).map_err(StartError::Thread)?;
         if let Some(restored) = restored {
             let (queues, messages) = node.restore(restored, clock.now());
             if queues != 0 {

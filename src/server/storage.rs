@@ -1,6 +1,7 @@
 //! The data directory in use: its log, the thread that writes it, and what a start finds in it.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
@@ -8,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use tokio::sync::watch;
 
 use super::{
@@ -20,7 +23,8 @@ use crate::{
     broker::memory::Account,
     engine::Restored,
     store::{
-        Committed, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions, Writer,
+        Committed, Definitions, Log, LogSettings, Op, OpenedStreams, PageRange, QueueId, Recovered,
+        RecoveredQueue, RecoveryError, RecoveryOptions, StreamFiles, Writer,
         disk::{Disk, RealDisk},
         recover,
     },
@@ -59,6 +63,8 @@ pub enum StorageError {
     Thread { path: PathBuf, error: io::Error },
     #[error("data directory {path}: the files of long queues cannot be opened: {error}")]
     Pages { path: PathBuf, error: io::Error },
+    #[error("data directory {path}: the files of streams cannot be opened: {error}")]
+    Streams { path: PathBuf, error: io::Error },
 }
 
 /// An open data directory.
@@ -79,6 +85,7 @@ pub struct Opened {
     pub restored: Restored,
     /// Gets ranges of page files that the log needs no more.
     pub freed: mpsc::Receiver<Vec<PageRange>>,
+    pub streams: StreamFiles,
     /// Gets what streams took in once it is durable.
     pub appended: AppendedReceiver,
 }
@@ -123,6 +130,14 @@ impl Storage {
             let millis = began.elapsed().as_millis();
             tracing::info!("replayed {} records, {} octets, in {millis} ms", report.records, report.bytes);
         }
+        let known = known_queues(&definitions, &queues);
+        let opened = StreamFiles::open(disk.clone(), &known, random() as u64);
+        let OpenedStreams { files, streams, damage, torn_bytes } =
+            opened.map_err(|error| StorageError::Streams { path: path.to_owned(), error })?;
+        damage.iter().for_each(|damage| tracing::error!("a stream is damaged: {damage}"));
+        if torn_bytes != 0 {
+            tracing::info!("cut {torn_bytes} octets off streams that were being written; the log has them");
+        }
         let (tell, failed) = watch::channel(None);
         let (free, freed) = mpsc::channel();
         let (show, appended) = mpsc::channel();
@@ -133,8 +148,8 @@ impl Storage {
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        let restored = Restored { access, definitions, queues, next_queue, was_clean };
-        Ok(Opened { storage, restored, freed, appended })
+        let restored = Restored { access, definitions, queues, streams, next_queue, was_clean };
+        Ok(Opened { storage, restored, freed, streams: files, appended })
     }
 
     pub fn log(&self) -> &Arc<Log> {
@@ -195,6 +210,16 @@ impl FreeSpace {
     pub fn is_low(&self) -> bool {
         self.disk.space().is_ok_and(|space| space.free < self.min)
     }
+}
+
+/// Every queue that is defined, with the first sequence that the log has of it.
+fn known_queues(
+    definitions: &BTreeMap<String, Definitions>,
+    queues: &HashMap<QueueId, RecoveredQueue, FixedState>,
+) -> BTreeMap<QueueId, Option<u64>> {
+    let defined = definitions.values().flat_map(|definitions| &definitions.queues);
+    let first = |id: &QueueId| Some(*queues.get(id)?.messages.first_key_value()?.0);
+    defined.map(|queue| (queue.id, first(&queue.id))).collect()
 }
 
 fn log_settings(disk: &dyn Disk, settings: &config::Storage, mark: u64) -> LogSettings {

@@ -464,3 +464,110 @@ async fn rst_11_a_stream_survives_whatever_the_mode_and_goes_on_counting() {
         broker.shutdown().await;
     }
 }
+
+/// Publishes numbered messages of 200 octets and waits for all confirms.
+async fn pour(channel: &Channel, queue: &str, numbers: std::ops::Range<u32>) {
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    for number in numbers {
+        let body = number.to_be_bytes().repeat(50);
+        let options = BasicPublishOptions::default();
+        let properties = headers([("x-stream-filter-value", text(&format!("v{}", number % 1_000)))]);
+        let _confirm =
+            channel.basic_publish("".into(), queue.into(), options, &body, properties).await.unwrap();
+    }
+    channel.wait_for_confirms().await.unwrap();
+}
+
+/// Reads from an offset to the end, which must hold what [`pour`] wrote.
+async fn replay(channel: &Channel, queue: &str, from: u32, end: u32) {
+    let start = AMQPValue::LongInt(from as i32);
+    let mut consumer = consume(channel, queue, 2_000, [("x-stream-offset", start)]).await;
+    for number in from..end {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(offset(&delivery), i64::from(number));
+        assert_eq!(delivery.data, number.to_be_bytes().repeat(50), "message {number}");
+        if number % 500 == 0 {
+            delivery.acker.ack(BasicAckOptions { multiple: true }).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn str_02_a_stream_longer_than_its_tail_in_memory_is_read_from_files_also_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let queue = unique("long");
+    let segment = ("x-stream-max-segment-size-bytes", AMQPValue::LongInt(1_000_000));
+    for round in 1..=2 {
+        let (broker, connection, channel) = durable(directory.path()).await;
+        declare(&channel, &queue, std::slice::from_ref(&segment)).await;
+        let end = 20_000 * round;
+        pour(&channel, &queue, end - 20_000..end).await;
+        for from in [0, 7_777, end - 10] {
+            let channel = connection.create_channel().await.unwrap();
+            replay(&channel, &queue, from, end).await;
+        }
+        let filtered = connection.create_channel().await.unwrap();
+        let arguments = [("x-stream-offset", text("first")), ("x-stream-filter", text("v7"))];
+        let mut consumer = consume(&filtered, &queue, 1, arguments).await;
+        for number in (7..i64::from(end)).step_by(1_000) {
+            let delivery = next(&mut consumer).await;
+            assert_eq!(offset(&delivery), number);
+            delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
+        }
+        connection.close(200, "".into()).await.unwrap();
+        broker.shutdown().await;
+    }
+    let files = std::fs::read_dir(directory.path().join("streams")).unwrap().count();
+    assert!(5 < files, "{files} files");
+}
+
+#[tokio::test]
+async fn str_11_segments_beyond_the_limit_lose_their_files_and_a_deleted_stream_all() {
+    let directory = tempfile::tempdir().unwrap();
+    let queue = unique("short");
+    let arguments = [
+        ("x-stream-max-segment-size-bytes", AMQPValue::LongInt(100_000)),
+        ("x-max-length-bytes", AMQPValue::LongInt(500_000)),
+    ];
+    let (broker, connection, channel) = durable(directory.path()).await;
+    declare(&channel, &queue, &arguments).await;
+    pour(&channel, &queue, 0..20_000).await;
+    connection.close(200, "".into()).await.unwrap();
+    broker.shutdown().await;
+    let size = || -> u64 {
+        let files = std::fs::read_dir(directory.path().join("streams")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    };
+    assert!((100_000..1_000_000).contains(&size()), "{} octets", size());
+
+    let (broker, connection, channel) = durable(directory.path()).await;
+    let mut consumer = consume(&channel, &queue, 2_000, [("x-stream-offset", text("first"))]).await;
+    let first = offset(&next(&mut consumer).await);
+    assert!((17_000..19_000).contains(&first), "{first}");
+    let channel = connection.create_channel().await.unwrap();
+    replay(&channel, &queue, first as u32, 20_000).await;
+    channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    connection.close(200, "".into()).await.unwrap();
+    broker.shutdown().await;
+    assert_eq!(size(), 0);
+}
+
+#[tokio::test]
+async fn names_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let queue = unique("remembered");
+    let named = || [("x-stream-offset-name", text("reader")), ("x-stream-offset", text("stored"))];
+    let (broker, connection, channel) = durable(directory.path()).await;
+    declare(&channel, &queue, &[]).await;
+    fill(&channel, &queue, 0..10).await;
+    let mut consumer = consume(&channel, &queue, 5, named()).await;
+    assert_eq!(bodies(&mut consumer, 4).await, numbers(0..4));
+    connection.close(200, "".into()).await.unwrap();
+    broker.shutdown().await;
+
+    let (broker, connection, channel) = durable(directory.path()).await;
+    let mut consumer = consume(&channel, &queue, 5, named()).await;
+    assert_eq!(bodies(&mut consumer, 6).await, numbers(4..10));
+    connection.close(200, "".into()).await.unwrap();
+    broker.shutdown().await;
+}

@@ -1,0 +1,1 @@
+//! Files of streams on disks that fail.
