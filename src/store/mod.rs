@@ -134,6 +134,6 @@ pub use recovery::{
 };
 pub use segment::FORMAT;
 pub use sequences::runs;
-pub use streams::{FoundSegment, OpenedStreams, StreamFiles, scan_streams};
+pub use streams::{Depth as ScanDepth, FoundSegment, OpenedStreams, StreamFiles, scan_streams};
 pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

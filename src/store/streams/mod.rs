@@ -54,7 +54,7 @@ use crate::broker::{
     },
 };
 use chunk::{FIRST_CHUNK, header, put_about, put_entry};
-pub use scan::{FoundSegment, scan_streams};
+pub use scan::{Depth, FoundSegment, scan_streams};
 
 /// Where the files are, within the data directory.
 pub const DIRECTORY: &str = "streams";
@@ -140,7 +140,7 @@ impl StreamFiles {
         }
         let (mut files, mut streams) = (BTreeMap::new(), BTreeMap::<QueueId, RestoredStream>::new());
         let (mut damage, mut torn_bytes) = (Vec::new(), 0);
-        for found in scan_streams(&*disk, |queue| known.get(&queue).copied().flatten(), Open::Existing)? {
+        for found in scan_streams(&*disk, |queue| known.get(&queue).copied().flatten(), Depth::Doubtful)? {
             let FoundSegment { queue, segment, mark, end, length, damaged } = found;
             let key = (queue, segment.first);
             damage.extend(damaged.into_iter().map(|what| format!("{}: {what}", path(key))));

@@ -29,6 +29,15 @@ pub struct FoundSegment {
     pub damaged: Vec<String>,
 }
 
+/// How much of the files is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What may have been torn.
+    Doubtful,
+    /// Every message.
+    Everything,
+}
+
 /// Looks at every segment's file, in order. `logged_from` gives the first offset of a stream that is still in
 /// the log: chunks from there on may have been torn, and are read as a whole.
 ///
@@ -37,13 +46,13 @@ pub struct FoundSegment {
 pub fn scan_streams(
     disk: &dyn Disk,
     logged_from: impl Fn(QueueId) -> Option<u64>,
-    mode: Open,
+    depth: Depth,
 ) -> io::Result<Vec<FoundSegment>> {
     let mut found = Vec::new();
     for name in disk.list(DIRECTORY)? {
         let Name::Segment((queue, first)) = parse_name(&name) else { continue };
-        let file = disk.open(&path((queue, first)), mode)?;
-        found.push(scan(&*file, (queue, first), logged_from(queue))?);
+        let file = disk.open(&path((queue, first)), Open::ReadOnly)?;
+        found.push(scan(&*file, (queue, first), logged_from(queue), depth)?);
     }
     Ok(found)
 }
@@ -52,6 +61,7 @@ fn scan(
     file: &dyn DiskFile,
     (queue, first): (QueueId, u64),
     logged_from: Option<u64>,
+    depth: Depth,
 ) -> io::Result<FoundSegment> {
     let segment = Segment { first, end: first, ..Segment::default() };
     let length = file.length()?;
@@ -78,6 +88,10 @@ fn scan(
             found.segment.end = chunk.end;
             found.segment.bytes += chunk.length;
             found.segment.last_time = found.segment.last_time.max(chunk.last_time);
+            if depth == Depth::Everything && !is_whole(file, at, &header)? {
+                let (first, last) = (chunk.first, chunk.end - 1);
+                found.damaged.push(format!("messages among the offsets {first} to {last} are damaged"));
+            }
             found.segment.chunks.push(chunk);
         } else {
             position = at + batch::ALIGNMENT;
