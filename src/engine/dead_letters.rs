@@ -132,7 +132,7 @@ pub(super) fn arrive(
     if let Some(deadline) = deadline {
         node.timers.arm(&target.0, deadline);
     }
-    node.request_pages(target, &mut effects);
+    node.request_pages(target, &mut effects, ops);
     if let Some(work) = effects.stream.take() {
         node.streams.pass_on(target, *work);
     }

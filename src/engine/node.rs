@@ -209,7 +209,7 @@ impl Node {
         };
         effects.wake_all();
         if !effects.fetch.is_empty() || !effects.dropped_pages.is_empty() {
-            self.request_pages(queue, &mut effects);
+            self.request_pages(queue, &mut effects, ops);
         }
         if let Some(work) = effects.stream.take() {
             self.streams.pass_on(queue, *work);
@@ -227,7 +227,13 @@ impl Node {
     }
 
     #[cold]
-    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
+    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects, ops: &mut Vec<Op>) {
+        if queue.is_durable() {
+            // The pager comes to it later than whoever waits for what is logged now.
+            let dropped = effects.dropped_pages.iter();
+            let queue = queue.number;
+            ops.extend(dropped.map(|page| Op::PageDropped { queue, page: page.0, live: Vec::new() }));
+        }
         let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(queue.clone(), page));
         let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(queue.clone(), page));
         self.paging.request(fetch.chain(dropped));

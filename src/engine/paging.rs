@@ -23,7 +23,7 @@ pub const LONG: u64 = 256 << 10;
 pub enum PageRequest {
     /// Read a page.
     Fetch(QueueRef, PageId),
-    /// A page is not needed any more, and its messages are gone.
+    /// A page is not needed any more, and its messages are gone, as the log knows.
     Drop(QueueRef, PageId),
 }
 

@@ -287,13 +287,11 @@ impl Mover {
         }
     }
 
-    /// A page's messages are gone.
+    /// A page's messages are gone. If the log knows the page it was told already, and says when its place is free.
     fn drop_page(&mut self, queue: &QueueRef, page: PageId) {
-        let Some(located) = self.pages.remove(&(queue.number, page)) else { return };
-        if located.logged {
-            let op = Op::PageDropped { queue: queue.number, page: page.0, live: Vec::new() };
-            self.node.journal.append(&mut vec![op], false);
-        } else {
+        if let Some(located) = self.pages.remove(&(queue.number, page))
+            && !located.logged
+        {
             self.free(range(queue, located.location));
         }
     }
@@ -341,5 +339,7 @@ fn page_record(queue: &QueueRef, page: &PageOut, location: PageLocation) -> Page
         bytes: logged().map(|entry| entry.message.body_length()).sum(),
         first_deadline: logged().next().map_or(u64::MAX, |entry| entry.deadline),
         live: runs(logged().map(|entry| entry.sequence)),
+        // The log knows.
+        returns: Vec::new(),
     }
 }
