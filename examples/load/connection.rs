@@ -11,7 +11,7 @@ use crate::{
     inbound::{Fill, Inbound},
     properties::server_name,
     target::Target,
-    wire::{CHANNEL, FRAME_MAX, METHOD, Payload, Value, id, push_method},
+    wire::{CHANNEL, FRAME_MAX, METHOD, Payload, Table, Value, id, push_method},
 };
 
 /// A broker that takes nothing for this long is given up.
@@ -117,10 +117,10 @@ impl Connection {
     }
 
     /// Starts consuming `queue` without waiting for more than the answer.
-    pub fn consume(&mut self, queue: &str, automatic: bool) -> Result<()> {
+    pub fn consume(&mut self, queue: &str, automatic: bool, table: &Table) -> Result<()> {
         self.call(id::BASIC_CONSUME, id::BASIC_CONSUME_OK, |arguments| {
             let bits = u8::from(automatic) << 1;
-            arguments.short(0).short_string(queue).short_string("").octet(bits).table(&[])
+            arguments.short(0).short_string(queue).short_string("").octet(bits).table(table)
         })?;
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::{
     progress::Progress,
     scanner::{Scanner, Stop},
     topology::Topology,
-    wire::{FRAME_PREFIX, METHOD, id, push_ack},
+    wire::{FRAME_PREFIX, METHOD, Table, Value, id, push_ack},
 };
 
 /// How often an idle consumer looks whether it is wanted.
@@ -38,8 +38,12 @@ pub fn subscribe(options: &Options, topology: &Topology, number: usize) -> Resul
             arguments.long(0).short(options.prefetch).octet(0)
         })?;
     }
+    // A backlog of a stream is there before its consumers are.
+    let is_stream = options.queue_type.as_deref() == Some("stream");
+    let offset = ("x-stream-offset".to_owned(), Value::Text("first".to_owned()));
+    let arguments: Table = is_stream.then_some(offset).into_iter().collect();
     for queue in topology.queues_of(number, options.consumers) {
-        connection.consume(queue, automatic)?;
+        connection.consume(queue, automatic, &arguments)?;
     }
     Ok(connection)
 }

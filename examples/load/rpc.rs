@@ -15,7 +15,9 @@ use crate::{
     progress::Progress,
     report::{Latency, Report},
     topology::Topology,
-    wire::{BODY, Envelope, FLAG_REPLY_TO, Framing, HEADER, METHOD, id, push_content, read_short_string},
+    wire::{
+        BODY, Envelope, FLAG_REPLY_TO, Framing, HEADER, METHOD, Table, id, push_content, read_short_string,
+    },
     workers::{join, measure_window, spawn},
 };
 
@@ -83,8 +85,8 @@ fn open_pair(options: &Options, topology: &Topology) -> Result<(Peer, Peer)> {
     let framing = if options.uri.is_relay() {
         Framing::Deliver
     } else {
-        requester.consume(REPLY_TO, true)?;
-        responder.consume(&topology.queues()[0], true)?;
+        requester.consume(REPLY_TO, true, &Table::new())?;
+        responder.consume(&topology.queues()[0], true, &Table::new())?;
         Framing::Publish
     };
     Ok((Peer { connection: requester, framing }, Peer { connection: responder, framing }))

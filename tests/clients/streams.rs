@@ -571,3 +571,57 @@ async fn names_survive_a_restart() {
     connection.close(200, "".into()).await.unwrap();
     broker.shutdown().await;
 }
+
+#[tokio::test]
+async fn partitions_are_streams_of_a_hash_exchange_with_one_reader_each() {
+    let fixture = Fixture::start().await;
+    let peer = peer(&fixture).await;
+    let kind = lapin::ExchangeKind::Custom("x-consistent-hash".to_owned());
+    let exchange = peer.exchange("partitions", kind).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let stream = unique("partition");
+        declare(&peer, &stream, &[]).await;
+        let options = QueueBindOptions::default();
+        let bound = peer.queue_bind(
+            stream.as_str().into(),
+            exchange.as_str().into(),
+            "1".into(),
+            options,
+            FieldTable::default(),
+        );
+        bound.await.unwrap();
+        streams.push(stream);
+    }
+    peer.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    for number in 0..300u32 {
+        let (options, key) = (BasicPublishOptions::default(), format!("key{}", number % 30));
+        let (exchange, body) = (exchange.as_str().into(), format!("{key}:{number}"));
+        let properties = BasicProperties::default();
+        peer.basic_publish(exchange, key.as_str().into(), options, body.as_bytes(), properties).await.unwrap();
+    }
+    peer.wait_for_confirms().await.unwrap();
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    let (mut seen, mut partition_of) = (0, std::collections::BTreeMap::new());
+    for (partition, stream) in streams.iter().enumerate() {
+        let declared = peer.queue_declare(stream.as_str().into(), passive, FieldTable::default()).await.unwrap();
+        let count = declared.message_count() as usize;
+        assert!(0 < count && count < 300, "{count} in partition {partition}");
+        let channel = peer.another_channel().await;
+        let group = [
+            ("x-stream-offset-name", text("workers")),
+            ("x-single-active-consumer", AMQPValue::Boolean(true)),
+            ("x-stream-offset", text("stored")),
+        ];
+        let mut consumer = consume(&channel, stream, 100, group).await;
+        let mut last = std::collections::BTreeMap::new();
+        for body in bodies(&mut consumer, count).await {
+            let (key, number) = body.split_once(':').unwrap();
+            let number: u32 = number.parse().unwrap();
+            assert!(last.insert(key.to_owned(), number) < Some(number), "{body} is out of order");
+            assert_eq!(*partition_of.entry(key.to_owned()).or_insert(partition), partition);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 300);
+}
