@@ -186,8 +186,11 @@ impl Log {
         if ops.is_empty() {
             return DURABLE;
         }
-        let bytes: usize = ops.iter().map(Op::weight).sum();
-        let urgent = urgent || ops.iter().any(Op::is_urgent);
+        let (mut bytes, mut urgent) = (0, urgent);
+        for op in ops.iter() {
+            bytes += op.weight();
+            urgent |= op.is_urgent();
+        }
         let (position, wake) = {
             let mut pending = self.pending.lock();
             if pending.failure.is_some() || pending.is_sealed {

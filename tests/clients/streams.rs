@@ -404,6 +404,34 @@ async fn a_name_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_name_stays_before_what_was_given_back_and_passes_what_was_rejected() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("returned"));
+    declare(&peer, &queue, &[]).await;
+    fill(&peer, &queue, 0..6).await;
+    let named = || [("x-stream-offset-name", text("reader")), ("x-stream-offset", text("stored"))];
+    let channel = peer.another_channel().await;
+    let mut consumer = consume(&channel, &queue, 10, named()).await;
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(next(&mut consumer).await);
+    }
+    held[0].acker.reject(BasicRejectOptions { requeue: false }).await.unwrap();
+    held[2].acker.nack(BasicNackOptions { requeue: true, multiple: false }).await.unwrap();
+    for delivery in [1, 3, 4].map(|index| &held[index]) {
+        delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
+    }
+    let tag = consumer.tag();
+    channel.basic_cancel(tag, BasicCancelOptions::default()).await.unwrap();
+    // The consumer is gone, and its last delivery still counts.
+    held[5].acker.ack(BasicAckOptions::default()).await.unwrap();
+    channel.close(200, "".into()).await.unwrap();
+    let channel = peer.another_channel().await;
+    let mut consumer = consume(&channel, &queue, 10, named()).await;
+    assert_eq!(bodies(&mut consumer, 4).await, numbers(2..6));
+}
+
+#[tokio::test]
 async fn of_a_group_one_reads_and_the_next_takes_over() {
     let fixture = Fixture::start().await;
     let (peer, queue) = (peer(&fixture).await, unique("group"));
@@ -598,13 +626,16 @@ async fn partitions_are_streams_of_a_hash_exchange_with_one_reader_each() {
         let (options, key) = (BasicPublishOptions::default(), format!("key{}", number % 30));
         let (exchange, body) = (exchange.as_str().into(), format!("{key}:{number}"));
         let properties = BasicProperties::default();
-        peer.basic_publish(exchange, key.as_str().into(), options, body.as_bytes(), properties).await.unwrap();
+        peer.basic_publish(exchange, key.as_str().into(), options, body.as_bytes(), properties)
+            .await
+            .unwrap();
     }
     peer.wait_for_confirms().await.unwrap();
     let passive = QueueDeclareOptions { passive: true, ..Default::default() };
     let (mut seen, mut partition_of) = (0, std::collections::BTreeMap::new());
     for (partition, stream) in streams.iter().enumerate() {
-        let declared = peer.queue_declare(stream.as_str().into(), passive, FieldTable::default()).await.unwrap();
+        let declared =
+            peer.queue_declare(stream.as_str().into(), passive, FieldTable::default()).await.unwrap();
         let count = declared.message_count() as usize;
         assert!(0 < count && count < 300, "{count} in partition {partition}");
         let channel = peer.another_channel().await;

@@ -101,7 +101,9 @@ impl<O: Outlet> Queue<O> {
         effects: &mut Effects,
     ) {
         if let Some(stream) = &mut self.stream {
-            return stream.give_back(consumer, entries, effects);
+            let entries: Vec<Entry> = entries.into_iter().collect();
+            consumer.into_iter().for_each(|key| stream.give_back(key, &entries, effects));
+            return;
         }
         let mut deliveries = 0;
         for entry in entries {
@@ -158,7 +160,10 @@ impl<O: Outlet> Queue<O> {
         effects: &mut Effects,
     ) {
         if let Some(stream) = &mut self.stream {
-            return stream.give_back(consumer, entries, effects);
+            let offsets: Vec<u64> = entries.into_iter().map(|entry| entry.sequence).collect();
+            let deliveries = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
+            consumer.into_iter().for_each(|key| stream.settle(key, deliveries, &offsets, effects));
+            return;
         }
         let mut deliveries = 0;
         for entry in entries {

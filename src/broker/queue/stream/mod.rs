@@ -244,10 +244,11 @@ impl<O: Outlet> Stream<O> {
         let Some(reader) = self.readers.remove(&number) else { return };
         let position = reader.position();
         let Some(name) = reader.name else { return };
-        if reader.outstanding.first().is_some() {
-            self.departed.insert(number, (name.clone(), reader.next, reader.outstanding));
-        } else if reader.is_active {
+        if reader.is_active {
             self.store(&name, number, position, effects);
+        }
+        if !reader.outstanding.is_empty() {
+            self.departed.insert(number, (name.clone(), reader.next, reader.outstanding));
         }
         if let Some(next) = self.names.leave(&name, number) {
             let stored = self.names.offset(&name);
@@ -269,42 +270,47 @@ impl<O: Outlet> Stream<O> {
         }
     }
 
-    /// Deliveries are settled in whatever way: that gives credit, and nothing else (STR-07). `offsets` are
-    /// those that were marked as logged.
+    /// Deliveries are settled: that gives credit, and nothing else (STR-07). `offsets` are those that were
+    /// marked as logged.
     pub fn settle(&mut self, key: ConsumerKey, deliveries: u32, offsets: &[u64], effects: &mut Effects) {
+        self.end_deliveries(key, deliveries, effects, |outstanding| {
+            offsets.iter().for_each(|offset| outstanding.settle(*offset));
+        });
+    }
+
+    /// Deliveries come back, because the client says so or is gone. That gives credit, too; a name stays
+    /// before them.
+    pub fn give_back(&mut self, key: ConsumerKey, entries: &[Entry], effects: &mut Effects) {
+        let deliveries = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.end_deliveries(key, deliveries, effects, |outstanding| {
+            entries.iter().for_each(|entry| outstanding.give_back(entry.sequence));
+        });
+    }
+
+    fn end_deliveries(
+        &mut self,
+        key: ConsumerKey,
+        deliveries: u32,
+        effects: &mut Effects,
+        end: impl FnOnce(&mut Outstanding),
+    ) {
         self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(deliveries));
         let number = key.of_reader();
         if let Some(reader) = self.readers.get_mut(&number) {
             reader.settled(deliveries);
             if let Some(name) = reader.name.clone() {
-                offsets.iter().for_each(|offset| reader.outstanding.settle(*offset));
+                end(&mut reader.outstanding);
                 let position = reader.position();
                 self.store(&name, number, position, effects);
             }
             self.feed(number, effects);
         } else if let Some((name, next, mut outstanding)) = self.departed.remove(&number) {
-            offsets.iter().for_each(|offset| outstanding.settle(*offset));
-            self.store(&name, number, outstanding.first().unwrap_or(next), effects);
-            if outstanding.first().is_some() {
+            end(&mut outstanding);
+            self.store(&name, number, outstanding.position(next), effects);
+            if !outstanding.is_empty() {
                 self.departed.insert(number, (name, next, outstanding));
             }
         }
-    }
-
-    /// Deliveries come back. From a consumer that is there, they were refused, which settles them; from one
-    /// that went away, nobody has dealt with them.
-    pub fn give_back(
-        &mut self,
-        key: Option<ConsumerKey>,
-        entries: impl IntoIterator<Item = Entry>,
-        effects: &mut Effects,
-    ) {
-        let offsets: Vec<u64> = entries.into_iter().map(|entry| entry.sequence).collect();
-        let Some(key) = key else { return };
-        if !self.readers.contains_key(&key.of_reader()) {
-            self.departed.remove(&key.of_reader());
-        }
-        self.settle(key, u32::try_from(offsets.len()).unwrap_or(u32::MAX), &offsets, effects);
     }
 
     /// A consumer's connection has written deliveries; more may follow.

@@ -1,6 +1,6 @@
 //! Named consumers: how far each name has read, and who of a group reads now.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Names whose offsets a stream remembers at most; more push out those nobody uses.
 const NAMES_MAX: usize = 10_000;
@@ -88,30 +88,37 @@ impl Names {
     }
 }
 
-/// Deliveries to one named consumer that wait for their settlement, in order.
+/// Deliveries to one named consumer that are not settled, and whether any came back. No more than its
+/// prefetch, whatever the client does.
 #[derive(Debug, Default)]
 pub struct Outstanding {
-    places: VecDeque<(u64, bool)>,
+    offsets: BTreeSet<u64>,
+    /// The first one that was given back: the name stays before it.
+    returned: Option<u64>,
 }
 
 impl Outstanding {
     pub fn push(&mut self, offset: u64) {
-        self.places.push_back((offset, false));
+        self.offsets.insert(offset);
     }
 
     pub fn settle(&mut self, offset: u64) {
-        if let Ok(at) = self.places.binary_search_by_key(&offset, |(offset, _)| *offset)
-            && let Some((_, settled)) = self.places.get_mut(at)
-        {
-            *settled = true;
-        }
-        while self.places.front().is_some_and(|(_, settled)| *settled) {
-            self.places.pop_front();
-        }
+        self.offsets.remove(&offset);
     }
 
-    /// The first one that waits.
-    pub fn first(&self) -> Option<u64> {
-        self.places.front().map(|(offset, _)| *offset)
+    /// A delivery was given back, to be read again by whoever goes on under this name.
+    pub fn give_back(&mut self, offset: u64) {
+        self.offsets.remove(&offset);
+        self.returned = Some(self.returned.map_or(offset, |first| first.min(offset)));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Before this everything is dealt with; `next` is where the consumer is.
+    pub fn position(&self, next: u64) -> u64 {
+        let first = self.offsets.first().copied().unwrap_or(next);
+        self.returned.map_or(first, |returned| returned.min(first))
     }
 }

@@ -114,7 +114,7 @@ impl<O: Outlet> Reader<O> {
 
     /// Everything before this offset is settled or was passed over.
     pub fn position(&self) -> u64 {
-        self.outstanding.first().unwrap_or(self.next)
+        self.outstanding.position(self.next)
     }
 
     pub fn unacknowledged(&self) -> u32 {
