@@ -12,6 +12,7 @@ use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Inbox, Journal, LoginGuard,
     Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Streams,
     Timers, Vhost, add_notes, dead_letters,
+    stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
     amqp::Failure,
@@ -55,6 +56,7 @@ pub struct Node {
     pub streams: Arc<Streams>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
+    pub stats: Arc<NodeStats>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
@@ -79,6 +81,7 @@ impl Node {
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
             refusals,
+            stats: Arc::default(),
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };
@@ -91,9 +94,8 @@ impl Node {
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let new = || {
-            let (journal, paging, streams) =
-                (self.journal.clone(), self.paging.clone(), self.streams.clone());
-            Arc::new(Vhost::new(name, journal, paging, streams))
+            let shared = (self.journal.clone(), self.paging.clone(), self.streams.clone());
+            Arc::new(Vhost::new(name, shared, self.stats.clone()))
         };
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
@@ -138,8 +140,15 @@ impl Node {
     }
 
     /// Makes a connection reachable for signals.
-    pub fn register_connection(&self, id: ConnectionId, info: ConnectionInfo, inbox: Arc<Inbox>) {
-        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox)));
+    pub fn register_connection(
+        &self,
+        id: ConnectionId,
+        info: ConnectionInfo,
+        inbox: Arc<Inbox>,
+        meter: Arc<ConnectionMeter>,
+    ) {
+        self.stats.note(Event::ConnectionCreated);
+        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox, meter)));
     }
 
     /// All open connections, the oldest first.
@@ -154,7 +163,12 @@ impl Node {
     }
 
     pub fn forget_connection(&self, id: ConnectionId) {
-        self.connections.remove(&id);
+        let Some((_, gone)) = self.connections.remove(&id) else { return };
+        self.stats.note(Event::ConnectionClosed);
+        self.stats.take_over(&gone.meter);
+        if let Some(vhost) = self.vhost(&gone.info.vhost) {
+            vhost.take_over(&gone.meter);
+        }
     }
 
     pub fn connection_count(&self) -> usize {

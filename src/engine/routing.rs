@@ -81,6 +81,7 @@ impl Vhost {
 
     /// Forgets what deleted exchanges remembered.
     pub(super) fn forget_exchanges<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) {
+        self.stats.ended.forget_exchanges(names.clone());
         self.histories.forget(names.clone());
         self.duplicates.forget(names);
     }

@@ -143,7 +143,7 @@ impl Client {
             let portion = if random.once_in(4) { 1 + random.index(octets.len()) } else { octets.len() };
             self.incoming.extend_from_slice(&octets[..portion]);
             output.advance(portion);
-            self.session.sent(now);
+            self.session.sent(portion, now);
             if random.once_in(4) {
                 break;
             }
@@ -263,7 +263,8 @@ impl Client {
                 let What::Get { name, key, no_ack } = what else { panic!("get-ok is no answer to that") };
                 let at: Stamp = promise.map(|_| channel.gets.pop_front().expect("a stamp")).unwrap_or(0);
                 let key = key.expect("the queue was there");
-                let how = How { consumer: None, gone: no_ack.then_some((at, at)), redelivered };
+                // It may have waited for a page to be read.
+                let how = How { consumer: None, gone: no_ack.then_some((at, model.now)), redelivered };
                 channel.delivered(model, tag, &name, &key, letter, how);
             }
         }

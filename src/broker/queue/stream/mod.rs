@@ -65,7 +65,7 @@ pub struct Stream<O> {
     are_offsets_noted: bool,
     /// Named consumers that went away before what they were sent was settled: name, place, deliveries.
     departed: BTreeMap<u32, (Vec<u8>, u64, Outstanding)>,
-    unacknowledged: u64,
+    delivered: u64,
 }
 
 impl<O: Outlet> Stream<O> {
@@ -87,7 +87,7 @@ impl<O: Outlet> Stream<O> {
             names: Names::default(),
             are_offsets_noted: false,
             departed: BTreeMap::new(),
-            unacknowledged: 0,
+            delivered: 0,
         }
     }
 
@@ -95,7 +95,9 @@ impl<O: Outlet> Stream<O> {
         Counts {
             ready: self.segments.next() - self.segments.first(),
             ready_bytes: self.segments.bytes(),
-            unacknowledged: self.unacknowledged,
+            // What was delivered is still there.
+            unacknowledged: 0,
+            unacknowledged_bytes: 0,
             consumers: u32::try_from(self.readers.len()).unwrap_or(u32::MAX),
         }
     }
@@ -118,8 +120,18 @@ impl<O: Outlet> Stream<O> {
         self.readers.values().map(|reader| &reader.outlet)
     }
 
-    /// Appends a batch; nothing is ever refused.
-    pub fn publish(&mut self, batch: impl IntoIterator<Item = Message>, now: Millis, effects: &mut Effects) {
+    /// Messages given to consumers so far.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Appends a batch, and says how many messages that were; nothing is ever refused.
+    pub fn publish(
+        &mut self,
+        batch: impl IntoIterator<Item = Message>,
+        now: Millis,
+        effects: &mut Effects,
+    ) -> u64 {
         let (first, logged) = (self.segments.next(), self.settings.has_files);
         // The clock of an earlier run may have been ahead.
         let time = now.max(self.segments.last_time());
@@ -135,7 +147,7 @@ impl<O: Outlet> Stream<O> {
         }
         let end = self.segments.next();
         if first == end {
-            return;
+            return 0;
         }
         self.last_batch = first;
         if logged {
@@ -147,6 +159,7 @@ impl<O: Outlet> Stream<O> {
             self.expire(now, effects);
         }
         self.feed_all(effects);
+        end - first
     }
 
     /// A published batch is durable.
@@ -294,7 +307,6 @@ impl<O: Outlet> Stream<O> {
         effects: &mut Effects,
         end: impl FnOnce(&mut Outstanding),
     ) {
-        self.unacknowledged = self.unacknowledged.saturating_sub(u64::from(deliveries));
         let number = key.of_reader();
         if let Some(reader) = self.readers.get_mut(&number) {
             reader.settled(deliveries);
@@ -333,7 +345,7 @@ impl<O: Outlet> Stream<O> {
     /// Gives a consumer what it has room for.
     fn feed(&mut self, number: u32, effects: &mut Effects) {
         let Some(reader) = self.readers.get_mut(&number) else { return };
-        let consumers_before = reader.unacknowledged();
+        let before = reader.unacknowledged();
         let (mut looked_at, mut has_finished) = (0, false);
         while reader.has_room() && reader.next < self.committed {
             reader.next = reader.next.max(self.segments.first());
@@ -374,7 +386,7 @@ impl<O: Outlet> Stream<O> {
                 }
             }
         }
-        self.unacknowledged += u64::from(reader.unacknowledged() - consumers_before);
+        self.delivered += u64::from(reader.unacknowledged() - before);
         reader.flush(&mut effects.wakes);
         if has_finished {
             self.forget_chunks();

@@ -172,7 +172,7 @@ proptest! {
         prop_assert_eq!(&early.1, &(0..end).collect::<Vec<_>>());
         prop_assert_eq!(&late.1, &early.1);
         prop_assert_eq!(bench.stream.names.offset(b"name"), (end != 0).then_some(end));
-        prop_assert_eq!(bench.stream.unacknowledged, 0);
+        prop_assert_eq!(bench.stream.delivered(), 2 * end);
     }
 
     #[test]
