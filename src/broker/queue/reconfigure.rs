@@ -14,6 +14,9 @@ impl<O: Outlet> Queue<O> {
         if settings.expires != self.settings.expires {
             self.last_used = now;
         }
+        if let (Some(stream), Some(rules)) = (&mut self.stream, &settings.stream) {
+            stream.keep_only(rules.max_bytes, rules.max_age, now, effects);
+        }
         let QueueSettings { durable, max_priority, single_active_consumer, quorum, .. } = self.settings;
         self.settings = QueueSettings { durable, max_priority, single_active_consumer, quorum, ..settings };
         self.settle_returned(now, effects);

@@ -184,6 +184,18 @@ impl<O: Outlet> Stream<O> {
         }
     }
 
+    /// Other limits of what is kept, as policies set them: octets of all segments, age in milliseconds.
+    pub fn keep_only(
+        &mut self,
+        max_bytes: Option<u64>,
+        max_age: Option<Millis>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        (self.settings.max_bytes, self.settings.max_age) = (max_bytes, max_age);
+        self.expire(now, effects);
+    }
+
     /// Throws segments away that are too old, or too many (STR-11).
     fn expire(&mut self, now: Millis, effects: &mut Effects) {
         while let Some(gone) = self.segments.expire(&self.settings, now) {
