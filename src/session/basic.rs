@@ -130,6 +130,7 @@ impl Core {
         let outlet = ConsumerOutlet { inbox: self.inbox.clone(), consumer };
         let now = self.now;
         let prefetch = channel.prefetch;
+        let own_timeout = arguments.timeout_ms;
         let added = self.node.with_queue(&queue, now, |queue, effects| {
             if is_stream {
                 queue.consume_stream(outlet, stream_read(prefetch, arguments), now, effects)
@@ -148,8 +149,12 @@ impl Core {
                 }));
             }
         };
-        let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key)));
+        let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key), own_timeout));
         channel.consumers.insert(tag.as_bytes().into(), consumer);
+        if origin.is_some() {
+            let timeout = own_timeout.or_else(|| queue.rules().consumer_timeout_ms);
+            self.note_timeout(timeout);
+        }
         if let Some(consumer) = self.consumers.get_mut(consumer) {
             consumer.source = Source::Queue { queue, key, origin };
             consumer.exclusive = consume.exclusive;

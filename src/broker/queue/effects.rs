@@ -5,7 +5,7 @@ use std::task::Waker;
 use smallvec::SmallVec;
 
 use super::{
-    Entry, PageId,
+    Entry, IdentityNotes, PageId,
     stream::{Appended, StreamWork},
 };
 use crate::broker::Millis;
@@ -64,6 +64,8 @@ pub struct Notes {
     pub returned: Vec<u64>,
     /// Left for good by the queue's own doing, by sequence number, in no particular order.
     pub gone: Vec<u64>,
+    /// Of a deduplicating queue, when there is anything to say.
+    pub identities: Option<Box<IdentityNotes>>,
     /// What a stream took in.
     pub appended: Option<Appended>,
 }
@@ -79,7 +81,11 @@ pub struct Kept {
 
 impl Notes {
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.returned.is_empty() && self.gone.is_empty() && self.appended.is_none()
+        self.kept.is_empty()
+            && self.returned.is_empty()
+            && self.gone.is_empty()
+            && self.identities.is_none()
+            && self.appended.is_none()
     }
 
     pub(super) fn keep(&mut self, index: usize, entry: &Entry) {
