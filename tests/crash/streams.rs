@@ -175,6 +175,6 @@ async fn str_02_a_stream_survives_kill_after_kill() {
         within("the end of the clients", async { (publisher.await, reader.await) }).await.0.unwrap();
     }
     let broker = place.start();
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     judge(&broker, &told).await;
 }
