@@ -11,6 +11,7 @@ use std::{
 
 use smallvec::smallvec;
 
+use super::duplicates::stand_in;
 use crate::{
     broker::{
         Message,
@@ -106,12 +107,27 @@ impl Journal {
 
 /// Adds what a queue noted of itself, but for what it kept: that goes with its messages.
 pub fn add_notes(ops: &mut Vec<Op>, queue: QueueId, notes: &mut Notes) {
+    if let Some(appended) = notes.appended.take() {
+        ops.push(Op::Appended { queue, appended });
+    }
     if !notes.returned.is_empty() {
         ops.push(Op::Returned { queue, sequences: take(&mut notes.returned) });
     }
     if !notes.gone.is_empty() {
         ops.push(Op::Settled { queue, sequences: take(&mut notes.gone) });
     }
+}
+
+/// Adds what a deduplicating queue noted of its messages' identities, which are in the log under this number.
+#[cold]
+pub fn add_identities(ops: &mut Vec<Op>, number: Option<QueueId>, notes: &mut Notes) {
+    let (Some(queue), Some(notes)) = (number, notes.identities.take()) else { return };
+    for (identity, sequence, deadline) in notes.seen {
+        let place = Place { queue, sequence, deadline, returns: 0 };
+        ops.push(Op::Message { message: stand_in(&identity), places: smallvec![place] });
+    }
+    // Also if there are none: then this is for the confirm of a duplicate to wait for.
+    ops.push(Op::Settled { queue, sequences: notes.forgotten });
 }
 
 /// Adds messages that a queue kept of a published batch.

@@ -1,5 +1,6 @@
 //! The rules that a queue was declared with.
 
+use super::stream::StreamSettings;
 use crate::broker::{Millis, queue_arguments::Overflow};
 
 /// The rules that a queue applies by itself.
@@ -21,6 +22,10 @@ pub struct QueueSettings {
     pub quorum: bool,
     /// How often a message may be given back before it dies (QQ-04).
     pub delivery_limit: Option<u32>,
+    /// Whether a message whose identity is there already is dropped (QUE-43).
+    pub deduplicates: bool,
     /// Whether dead messages go anywhere.
     pub dead_letters: bool,
+    /// A stream: nothing of the above applies, but for `durable`.
+    pub stream: Option<StreamSettings>,
 }

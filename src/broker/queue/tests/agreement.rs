@@ -112,7 +112,9 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
                 overflow,
                 max_priority,
                 single_active_consumer: single,
+                deduplicates: false,
                 dead_letters: dead,
+                stream: None,
             }
         },
     )
