@@ -13,6 +13,6 @@ USER 999:999
 # A new volume takes over the owner of the directory it covers, so user 999 can write to it.
 VOLUME /var/lib/leveret
 WORKDIR /var/lib/leveret
-# AMQP; 15672 is the management interface.
-EXPOSE 5672 15672
+# AMQP; 15672 is the management interface, 15692 its metrics.
+EXPOSE 5672 15672 15692
 ENTRYPOINT ["/usr/local/bin/leveret"]

@@ -18,11 +18,15 @@ const REGEX_LENGTH_MAX: usize = 1024;
 const REGEX_SIZE_MAX: usize = 1 << 20;
 
 /// A list that can be asked for in pages.
-pub struct Listing<T, Key, Render> {
+pub struct Listing<'a, T, Key, Render> {
     items: Vec<T>,
     key: Key,
     render: Render,
+    number: Option<Number<'a, T>>,
 }
+
+/// The number at a field of an item, found without rendering it.
+type Number<'a, T> = Box<dyn Fn(&T, &str) -> Option<f64> + 'a>;
 
 /// Which page is wanted.
 pub struct Page {
@@ -77,14 +81,36 @@ impl Filter {
     }
 }
 
-impl<T, Key, Render> Listing<T, Key, Render>
+impl<'a, T, Key, Render> Listing<'a, T, Key, Render>
 where
     Key: Fn(&T) -> (&str, &str),
     Render: Fn(&T) -> Value,
 {
     /// `key` is vhost and name: the list is in the order of both, and filtered by the name.
     pub fn new(items: Vec<T>, key: Key, render: Render) -> Self {
-        Listing { items, key, render }
+        Listing { items, key, render, number: None }
+    }
+
+    /// Sorts by fields that `number` knows without rendering every item.
+    pub fn sorted_by(mut self, number: impl Fn(&T, &str) -> Option<f64> + 'a) -> Self {
+        self.number = Some(Box::new(number));
+        self
+    }
+
+    /// Puts the items of a range of the list that is sorted by a number in their places; false when there is no
+    /// such number.
+    fn sort_by_number(&mut self, field: &str, reverse: bool) -> bool {
+        let Some(number) = &self.number else { return false };
+        let numbers: Option<Vec<f64>> = self.items.iter().map(|item| number(item, field)).collect();
+        let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else { return false };
+        let mut places: Vec<(f64, T)> = numbers.into_iter().zip(self.items.drain(..)).collect();
+        let key = &self.key;
+        places.sort_unstable_by(|(one, first), (other, second)| {
+            let order = if reverse { other.total_cmp(one) } else { one.total_cmp(other) };
+            order.then_with(|| key(first).cmp(&key(second)))
+        });
+        self.items = places.into_iter().map(|(_, item)| item).collect();
+        true
     }
 
     /// The list, or the page of it that is asked for.
@@ -92,9 +118,8 @@ where
         let page = Page::of(query)?;
         let columns = Columns::of(query);
         let total = self.items.len();
-        let key = &self.key;
         if page.is_some() {
-            let filter = Filter::of(query)?;
+            let (filter, key) = (Filter::of(query)?, &self.key);
             self.items.retain(|item| filter.passes(key(item).1));
         }
         let filtered = self.items.len();
@@ -114,12 +139,17 @@ where
         };
         let reverse = query.is_true("sort_reverse");
         let items: Vec<Value> = match query.get("sort").filter(|sort| !sort.is_empty()) {
+            Some(sort) if self.sort_by_number(sort, reverse) => {
+                let chosen = self.items.get(range.clone()).unwrap_or_default();
+                chosen.iter().map(|item| columns.of_value((self.render)(item))).collect()
+            }
             Some(sort) => {
                 let mut values: Vec<Value> = self.items.iter().map(&self.render).collect();
                 sort_by_field(&mut values, sort, reverse);
                 values.drain(range.clone()).map(|value| columns.of_value(value)).collect()
             }
             None => {
+                let key = &self.key;
                 let order = |one: &T, other: &T| {
                     let order = key(one).cmp(&key(other));
                     if reverse { order.reverse() } else { order }
@@ -293,6 +323,24 @@ mod tests {
         let long = format!("page=1&use_regex=true&name={}", "a".repeat(1025));
         assert!(list(&long).is_err());
         assert_eq!(list("page=1&name=none").unwrap()["page_count"], 1);
+    }
+
+    #[test]
+    fn sorting_by_a_known_number_renders_the_page_only() {
+        let rendered = std::cell::Cell::new(0);
+        let listing = Listing::new(
+            (0..25).collect(),
+            |_: &u32| ("/", "name"),
+            |item: &u32| {
+                rendered.set(rendered.get() + 1);
+                json!({ "n": item })
+            },
+        );
+        let listing = listing.sorted_by(|item, field| (field == "n").then(|| f64::from(*item)));
+        let query = Query::parse("sort=n&sort_reverse=true&page=2&page_size=3");
+        let answer: Value = serde_json::from_slice(&listing.answer(&query).unwrap().body.unwrap()).unwrap();
+        assert_eq!(answer["items"], json!([{ "n": 21 }, { "n": 20 }, { "n": 19 }]));
+        assert_eq!(rendered.get(), 3);
     }
 
     #[test]

@@ -4,12 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     call::Call,
-    stats::{Chart, LENGTHS, QUEUE, Rates},
+    stats::{Chart, DELIVER_GET, LENGTHS, QUEUE, Rates},
     time,
 };
 use crate::{
     broker::{Millis, queue_type::QueueType},
-    engine::{QueueRef, stats::Figures},
+    engine::{
+        QueueRef,
+        stats::{Figure, Figures},
+    },
 };
 
 /// A queue without work for so long counts as idle.
@@ -21,6 +24,34 @@ pub fn put_totals(fields: &mut Map<String, Value>, queue: &QueueRef) {
     fields.insert("messages".to_owned(), json!(counts.ready + counts.unacknowledged));
     fields.insert("messages_ready".to_owned(), json!(counts.ready));
     fields.insert("messages_unacknowledged".to_owned(), json!(counts.unacknowledged));
+}
+
+/// The number at a field that long lists are sorted by, without everything else.
+pub fn number(rates: &Rates, queue: &QueueRef, field: &str) -> Option<f64> {
+    const RATES: [(&str, &[Figure]); 5] = [
+        ("publish", &[Figure::Publish]),
+        ("deliver_get", DELIVER_GET.1),
+        ("ack", &[Figure::Ack]),
+        ("deliver", &[Figure::Deliver]),
+        ("redeliver", &[Figure::Redeliver]),
+    ];
+    if let Some(name) = field.strip_prefix("message_stats.") {
+        let name = name.strip_suffix("_details.rate")?;
+        let (_, shown) = RATES.iter().find(|(known, _)| *known == name)?;
+        return Some(rates.rate_of(queue, shown));
+    }
+    let (counts, _, memory) = queue.sums(rates.now());
+    Some(match field {
+        "messages" => counts.ready + counts.unacknowledged,
+        "messages_ready" => counts.ready,
+        "messages_unacknowledged" => counts.unacknowledged,
+        "message_bytes" => counts.ready_bytes + counts.unacknowledged_bytes,
+        "message_bytes_ready" => counts.ready_bytes,
+        "message_bytes_unacknowledged" => counts.unacknowledged_bytes,
+        "consumers" => u64::from(counts.consumers),
+        "memory" => memory,
+        _ => return None,
+    } as f64)
 }
 
 /// Puts everything that is measured of a queue.

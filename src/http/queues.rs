@@ -81,6 +81,7 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
         |queue: &QueueRef| (&*queue.vhost, &*queue.name),
         |queue: &QueueRef| view(call, &rates, queue),
     );
+    let listing = listing.sorted_by(|queue, field| queue_stats::number(&rates, queue, field));
     listing.answer(&call.query)
 }
 

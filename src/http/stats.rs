@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 use super::{answer::Refusal, call::Call, path::Query};
 use crate::{
     broker::Millis,
-    engine::stats::{Figure, Figures, History, Spacing},
+    engine::{
+        QueueRef,
+        stats::{Figure, Figures, History, Spacing},
+    },
 };
 
 /// Samples of one chart.
@@ -86,6 +89,19 @@ impl Rates {
 
     pub fn now(&self) -> Millis {
         self.now
+    }
+
+    /// What some figures of a queue grew by each second lately.
+    pub fn rate_of(&self, queue: &QueueRef, shown: &[Figure]) -> f64 {
+        let history = queue.history.lock();
+        if history.is_empty() {
+            return 0.0;
+        }
+        let (counts, counters, _) = queue.sums(self.now);
+        let sum = |figures: &[u64; Figure::COUNT]| {
+            shown.iter().filter_map(|figure| figures.get(*figure as usize)).sum()
+        };
+        history.rate(self.now, &Figures::of_queue(&counts, &counters).0, self.interval, sum)
     }
 
     /// The figures as counters with rates.
