@@ -6,8 +6,12 @@
 pub mod arguments;
 pub mod consumer_arguments;
 pub mod death;
+pub mod delay;
+pub mod identity;
 pub mod memory;
 pub mod message;
+pub mod pattern;
+pub mod policy;
 pub mod queue;
 pub mod queue_arguments;
 pub mod queue_type;

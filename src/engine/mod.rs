@@ -10,15 +10,20 @@ mod alarms;
 mod connections;
 mod dead_letters;
 mod definitions;
+mod delays;
 mod duplicates;
 mod hand_in;
 mod histories;
+mod holder;
 mod inbox;
 mod journal;
+mod keeping;
+mod limits;
 mod moving;
 mod node;
 mod occupancy;
 mod paging;
+mod policies;
 mod queue;
 mod refusals;
 mod refused;
@@ -28,30 +33,35 @@ mod routing;
 pub mod stats;
 mod timers;
 mod vhost;
+mod vhost_rules;
 mod views;
 
 pub use access::{
-    Access, BadPattern, Hashing, LoginGuard, PasswordHash, Permission, PermissionRow, Resource, Right, User,
-    VhostAbout,
+    Access, BadPattern, Hashing, LIMITS, LoginGuard, Parameter, PasswordHash, Permission, PermissionRow,
+    Resource, Right, TopicPermission, TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
 };
 pub use alarms::Alarms;
 pub use connections::{
     ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, OpenConnection,
 };
+pub use delays::{DelayRef, Delays, SharedDelay};
 pub use duplicates::Duplicates;
 pub use hand_in::HandedIn;
 pub use histories::{Histories, Replay};
+pub use holder::Holder;
 pub use inbox::{ConsumerId, ConsumerOutlet, Delivery, Inbox, REPLY_BYTES_MAX, Signal, Taken};
-pub use journal::{Journal, add_kept, add_notes};
+pub use journal::{Journal, add_identities, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
 pub use occupancy::{Allowance, Allowances, Full, Occupancy, Seat};
-pub use paging::{LONG, PageRequest, Paging};
+pub use paging::{LONG, PageRequest, Paging, Reader};
+pub use policies::{PolicySet, PolicySweep};
 pub use queue::{ConnectionId, QueueProperties, QueueRef, SharedQueue};
 pub use refusals::{Notice, Refusals};
 pub use refused::Refused;
 pub use replies::{REPLY_TO, Replies};
 pub use restore::Restored;
-pub use routing::Queues;
+pub use routing::{Held, Queues, Routed};
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
+pub use vhost_rules::VhostRules;
 pub use views::{BindingSummary, BindingsOf, ExchangeSummary};

@@ -35,6 +35,9 @@ pub enum Refused {
     /// CH-50.
     #[error("queue '{name}' in vhost '{vhost}' not empty")]
     NotEmpty { name: String, vhost: String },
+    /// CH-53.
+    #[error("cannot declare queue '{name}': queue limit in vhost '{vhost}' ({max}) is reached")]
+    QueueLimit { name: String, vhost: String, max: u64 },
     /// CH-61.
     #[error("queue '{name}' in vhost '{vhost}' in exclusive use")]
     ExclusiveUse { name: String, vhost: String },
@@ -47,6 +50,11 @@ pub enum Refused {
     /// PRM-14.
     #[error("{right} access to {kind} '{name}' in vhost '{vhost}' refused for user '{user}'")]
     NotAllowed { right: &'static str, kind: &'static str, name: String, vhost: String, user: String },
+    /// PRM-21.
+    #[error(
+        "{right} access to topic '{topic}' in exchange '{exchange}' in vhost '{vhost}' refused for user '{user}'"
+    )]
+    TopicNotAllowed { right: &'static str, topic: String, exchange: String, vhost: String, user: String },
     #[error("{0}")]
     Topology(#[from] TopologyError),
 }

@@ -8,17 +8,21 @@ use std::sync::{
 use parking_lot::RwLock;
 
 use super::{
-    ConnectionId, Duplicates, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused,
-    Replay, SharedQueue, Signal,
-    definitions::{self, End},
+    ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging, QueueProperties,
+    QueueRef, Refused, Replay, SharedQueue, Signal, VhostRules,
+    definitions::{self, End, Keepers},
     stats::{ConnectionMeter, Event, NodeStats, VhostStats},
 };
 use crate::{
     amqp::{FieldTable, table::parse_field_table},
     broker::{
         Millis,
+        memory::Account,
         queue::{Effects, QueueSettings},
-        queue_arguments::{Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
+        queue_arguments::{
+            Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence,
+            refuse_server_named,
+        },
         queue_type::QueueType,
         topology::{Bound, Declared, Exchange, ExchangeDeclare, Topology, TopologyError},
     },
@@ -53,11 +57,16 @@ pub struct Vhost {
     pub(super) histories: Histories,
     /// What deduplication exchanges have seen.
     pub(super) duplicates: Duplicates,
+    /// What waits in delayed exchanges.
+    pub(super) delays: Delays,
     /// Moves on with every change that a cached route might miss.
     generation: AtomicU64,
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
-    journal: Arc<Journal>,
-    paging: Arc<Paging>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) paging: Arc<Paging>,
+    pub(super) account: Account,
+    /// What operators set for it.
+    pub rules: VhostRules,
     node_stats: Arc<NodeStats>,
     pub stats: VhostStats,
     /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
@@ -65,16 +74,25 @@ pub struct Vhost {
 }
 
 impl Vhost {
-    pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>, node_stats: Arc<NodeStats>) -> Vhost {
+    pub fn new(
+        name: &str,
+        journal: Arc<Journal>,
+        paging: Arc<Paging>,
+        account: Account,
+        node_stats: Arc<NodeStats>,
+    ) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
         Vhost {
             name: name.into(),
             topology,
             histories: Histories::default(),
             duplicates: Duplicates::default(),
+            delays: Delays::default(),
             generation: AtomicU64::new(1),
             journal,
             paging,
+            account,
+            rules: VhostRules::default(),
             node_stats,
             stats: VhostStats::default(),
             retired: AtomicBool::new(false),
@@ -85,6 +103,8 @@ impl Vhost {
     pub(super) fn retire(&self) -> Vec<QueueRef> {
         let topology = self.topology.write();
         self.retired.store(true, Ordering::Release);
+        let names: Vec<&str> = topology.exchanges().map(Exchange::name).collect();
+        self.journal.define(self.forget_exchanges(names.into_iter()));
         topology.queues().map(|(_, queue)| queue.clone()).collect()
     }
 
@@ -148,21 +168,26 @@ impl Vhost {
         if self.retired.load(Ordering::Acquire) {
             return Err(Refused::VhostDeleted { vhost: self.name.to_string() });
         }
+        self.check_room(name, topology.queue_count())?;
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
-        let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
+        let default_type = self.rules.default_queue_type();
+        let arguments = QueueArguments::parse(identity, flags, declare.arguments, default_type)?;
+        if generated {
+            // The default may be one of those that are not named by the server.
+            refuse_server_named(&arguments.raw)?;
+        }
         if arguments.queue_type == QueueType::Stream {
             let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
             return Err(Refused::QueueType { name, vhost, kind });
         }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let queue_type = arguments.queue_type;
-        let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
         let owner = exclusive.then_some(connection);
-        let properties = QueueProperties { durable, auto_delete, owner, arguments };
-        let number = self.journal.next_queue();
-        let shared = SharedQueue::new(number, name, &self.name, properties, settings, now);
-        let queue = QueueRef(Arc::new(shared));
+        let survives = durable && !exclusive && self.journal.is_on();
+        let identities = (arguments.deduplicates && survives).then(|| self.journal.next_queue());
+        let properties = QueueProperties { durable, auto_delete, owner, arguments, identities };
+        let queue = self.new_queue(self.journal.next_queue(), name, properties, now);
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
         self.node_stats.note(Event::QueueDeclared);
@@ -171,6 +196,30 @@ impl Vhost {
             self.journal.define([definitions::declare_queue(&queue)]);
         }
         Ok((queue, true))
+    }
+
+    /// A queue that goes by the policies of this moment. Whoever calls holds the lock of the topology, so that a
+    /// change of them finds the queue there or is found here.
+    fn new_queue(&self, number: u64, name: &str, properties: QueueProperties, now: Millis) -> QueueRef {
+        let policies = self.rules.policies();
+        let applied = policies.for_queue(name, properties.arguments.queue_type);
+        let governed = applied.as_ref().map(|applied| applied.effective.govern(&properties.arguments));
+        let rules = governed.as_ref().unwrap_or(&properties.arguments);
+        let is_durable = properties.durable && properties.owner.is_none();
+        let settings = settings(rules, is_durable && self.journal.is_on());
+        let queue = SharedQueue::new(number, name, &self.name, properties, settings, now);
+        queue.adopt(&policies, applied);
+        QueueRef(Arc::new(queue))
+    }
+
+    /// CH-53.
+    fn check_room(&self, name: &str, count: usize) -> Result<(), Refused> {
+        match self.rules.queues_max() {
+            Some(max) if max <= count as u64 => {
+                Err(Refused::QueueLimit { name: name.to_owned(), vhost: self.name.to_string(), max })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_equivalence(
@@ -192,7 +241,7 @@ impl Vhost {
         };
         let identity = QueueIdentity { name, vhost: &self.name };
         let (current, received) = ((flags, &properties.arguments), (declare.flags(), &declare.arguments));
-        match inequivalence(identity, current, received, None) {
+        match inequivalence(identity, current, received, self.rules.default_queue_type()) {
             None => Ok(()),
             Some(difference) => Err(difference.into()),
         }
@@ -244,14 +293,15 @@ impl Vhost {
         self.node_stats.note(Event::QueueDeleted);
         self.routes_changed();
         let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
-        self.forget_exchanges(auto_deleted.clone());
+        let kept = self.forget_exchanges(auto_deleted.clone());
         let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
-        self.journal
-            .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
+        let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
+        self.journal.define(deletion.into_iter().flatten().chain(kept).chain(exchanges));
         drop(topology);
         effects.wake_all();
         let dropped = effects.dropped_pages.drain(..);
-        self.paging.request(dropped.map(|page| PageRequest::Drop(queue.clone(), page)));
+        let holder = || Holder::Queue(queue.clone());
+        self.paging.request(dropped.map(|page| PageRequest::Drop(holder(), page)));
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
@@ -259,7 +309,7 @@ impl Vhost {
     }
 
     /// Changes exchanges or bindings; cached routes are void if that might change any.
-    fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
+    pub(super) fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
         let mut topology = self.topology.write();
         let before = topology.generation();
         let result = operation(&mut topology);
@@ -271,13 +321,18 @@ impl Vhost {
 
     pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
         self.change(|topology| {
-            let durable = declare.durable;
             let declared = topology.declare_exchange(name, declare)?;
-            if durable
-                && declared == Declared::Created
+            if declared == Declared::Created
                 && let Some(exchange) = topology.exchange(name)
             {
-                self.journal.define([definitions::declare_exchange(&self.name, exchange)]);
+                self.give_memory(exchange);
+                if exchange.durable() {
+                    let keepers = self.keepers();
+                    self.journal.define([definitions::declare_exchange(&self.name, exchange, keepers)]);
+                }
+            }
+            if declared == Declared::Created {
+                self.govern_exchange(topology, name);
             }
             Ok(())
         })
@@ -292,8 +347,8 @@ impl Vhost {
             let deleted = topology.delete_exchange(name, if_unused)?;
             if deleted.existed {
                 let names = std::iter::once(name).chain(deleted.auto_deleted.iter().map(String::as_str));
-                self.forget_exchanges(names.clone());
-                self.journal.define(definitions::delete_exchanges(&self.name, names));
+                let kept = self.forget_exchanges(names.clone());
+                self.journal.define(kept.into_iter().chain(definitions::delete_exchanges(&self.name, names)));
             }
             Ok(())
         })
@@ -374,17 +429,21 @@ impl Vhost {
             let unbinding =
                 definition.filter(|_| unbound.existed).map(|binding| Definition::Unbind { vhost, binding });
             let auto_deleted = unbound.auto_deleted.iter().map(String::as_str);
-            self.forget_exchanges(auto_deleted.clone());
-            self.journal
-                .define(unbinding.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
+            let kept = self.forget_exchanges(auto_deleted.clone());
+            let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
+            self.journal.define(unbinding.into_iter().chain(kept).chain(exchanges));
             Ok(())
         })
+    }
+
+    pub(super) fn keepers(&self) -> Keepers<'_> {
+        Keepers { delays: &self.delays, duplicates: &self.duplicates }
     }
 
     /// Appends everything durable in the vhost to the log, so that older definitions are not needed.
     pub fn log_definitions(&self) {
         let topology = self.topology.read();
-        self.journal.define(definitions::all(&self.name, &topology));
+        self.journal.define(definitions::all(&self.name, &topology, self.keepers()));
     }
 
     /// Declares what a restart found. What cannot be declared is reported and left out: the rest is worth it.
@@ -398,7 +457,10 @@ impl Vhost {
                     exchange.name,
                     self.name
                 );
+            } else if let Some(declared) = topology.exchange(&exchange.name) {
+                self.restore_memory(declared, exchange);
             }
+            self.govern_exchange(&mut topology, &exchange.name);
         }
         for queue in &definitions.queues {
             let arguments = match parse_field_table(&queue.arguments) {
@@ -413,11 +475,14 @@ impl Vhost {
                 }
             };
             let queue_type = arguments.queue_type;
-            let settings = settings(&arguments, self.journal.is_on());
-            let properties =
-                QueueProperties { durable: true, auto_delete: queue.auto_delete, owner: None, arguments };
-            let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
-            let queue = QueueRef(Arc::new(shared));
+            let properties = QueueProperties {
+                durable: true,
+                auto_delete: queue.auto_delete,
+                owner: None,
+                arguments,
+                identities: queue.identities,
+            };
+            let queue = self.new_queue(queue.id, &queue.name, properties, now);
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
                 queues.push(queue);
             }
@@ -448,7 +513,7 @@ fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
 /// How often a message of a quorum queue may be given back, unless its declare says otherwise (QQ-04).
 const DELIVERY_LIMIT: u32 = 20;
 
-fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
+pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
     let quorum = arguments.queue_type == QueueType::Quorum;
     let limit = match arguments.delivery_limit {
         None => Some(DELIVERY_LIMIT),
@@ -471,5 +536,6 @@ fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
         max_priority: arguments.max_priority.unwrap_or(0),
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),
+        deduplicates: arguments.deduplicates,
     }
 }

@@ -44,6 +44,10 @@ pub async fn publish(call: &Call, vhost: &str, exchange: &str) -> Result<Answer,
         );
         return Err(Refusal::bad_request(text));
     }
+    let topic = String::from_utf8_lossy(message.routing_key());
+    if let Err(refused) = call.demand_topic(&vhost, Right::Write, exchange_name(exchange), &topic) {
+        return Err(Refusal::bad_request(format!("403 ACCESS_REFUSED - {refused}")));
+    }
     // Operators wait like every publisher.
     while call.node().alarms.reason().is_some() || call.node().journal.is_full_now() {
         tokio::time::sleep(ALARM_PATIENCE).await;

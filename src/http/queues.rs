@@ -13,6 +13,7 @@ use super::{
     queue_stats,
     stats::Rates,
 };
+use crate::broker::policy::Policy;
 use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Resource, Right, Vhost};
 
 /// Stands for the interface where a queue asks which connection wants it; connections count from 1.
@@ -46,9 +47,12 @@ fn view(call: &Call, rates: &Rates, queue: &QueueRef) -> Value {
     }
     queue_stats::put(call, rates, queue, fields);
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    put("policy", Value::Null);
-    put("operator_policy", Value::Null);
-    put("effective_policy_definition", json!({}));
+    let applied = queue.applied();
+    let name = |policy: &Option<std::sync::Arc<Policy>>| policy.as_ref().map(|policy| policy.name.clone());
+    put("policy", json!(applied.as_ref().and_then(|applied| name(&applied.policy))));
+    put("operator_policy", json!(applied.as_ref().and_then(|applied| name(&applied.operator))));
+    let definition = applied.map(|applied| applied.definition.clone());
+    put("effective_policy_definition", Value::Object(definition.unwrap_or_default()));
     put("exclusive_consumer_tag", Value::Null);
     put("recoverable_slaves", Value::Null);
     if let Some(owner) = queue.properties.owner.and_then(|owner| call.node().connection(owner)) {

@@ -140,8 +140,13 @@ impl Core {
             }
         };
         let prefetch = channel.prefetch;
-        let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key)));
+        let own_timeout = arguments.timeout_ms;
+        let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key), own_timeout));
         channel.consumers.insert(tag.as_bytes().into(), consumer);
+        if origin.is_some() {
+            let timeout = own_timeout.or_else(|| queue.rules().consumer_timeout_ms);
+            self.note_timeout(timeout);
+        }
         if let Some(consumer) = self.consumers.get_mut(consumer) {
             consumer.source = Source::Queue { queue, key, origin };
             consumer.exclusive = consume.exclusive;

@@ -8,11 +8,10 @@ use super::{Core, Output, channel::Mode};
 use crate::{
     amqp::ChannelId,
     broker::{
-        Message,
+        Message, Millis,
         queue::{Accepted, Effects, Kept},
-        queue_arguments::Overflow,
     },
-    engine::QueueRef,
+    engine::{DelayRef, Held, QueueRef},
     store::{Op, Place, Position},
 };
 
@@ -30,6 +29,10 @@ pub struct Batch {
     /// The first so many buckets are in use.
     used: usize,
     messages: usize,
+    /// What is to wait in delayed exchanges; mostly nothing.
+    delayed: Vec<Delayed>,
+    /// What exchanges remember of these messages, to be logged in one go with them.
+    pub notes: Vec<Op>,
     /// Reused memory for building messages.
     pub scratch: Vec<u8>,
     /// What a queue with a log gets, once more: for the log.
@@ -40,12 +43,25 @@ pub struct Batch {
 #[derive(Debug)]
 struct Bucket {
     queue: QueueRef,
+    /// As it was when the bucket began: a policy may change it meanwhile.
+    may_refuse: bool,
     messages: Vec<Message>,
     /// Who to tell when the queue refuses, message by message; empty unless the queue may refuse.
     confirms: Vec<Option<(ChannelId, u64)>>,
 }
 
+/// What one delayed exchange gets, with the time that each message waits for.
+#[derive(Debug)]
+struct Delayed {
+    delay: DelayRef,
+    messages: Vec<(Message, Millis)>,
+}
+
 impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.used == 0 && self.delayed.is_empty() && self.notes.is_empty()
+    }
+
     pub fn is_full(&self) -> bool {
         BATCH_MAX <= self.messages || BUCKETS_MAX <= self.used
     }
@@ -63,6 +79,18 @@ impl Batch {
         self.add(first, message, confirm, is_wide);
     }
 
+    /// Adds a message for each delayed exchange that it waits in.
+    pub fn add_held(&mut self, held: Held, message: &Message) {
+        for (delay, at) in held {
+            self.messages += 1;
+            let entry = (message.clone(), at);
+            match self.delayed.iter_mut().find(|known| known.delay == delay) {
+                Some(known) => known.messages.push(entry),
+                None => self.delayed.push(Delayed { delay, messages: vec![entry] }),
+            }
+        }
+    }
+
     #[inline]
     fn add(&mut self, queue: &QueueRef, message: Message, confirm: Option<(ChannelId, u64)>, is_new: bool) {
         self.messages += 1;
@@ -72,7 +100,7 @@ impl Batch {
         let at = found.unwrap_or_else(|| self.begin(queue));
         let Some(bucket) = self.buckets.get_mut(at) else { return };
         bucket.messages.push(message);
-        if bucket.queue.properties.arguments.overflow != Overflow::DropHead {
+        if bucket.may_refuse {
             bucket.confirms.push(confirm);
         }
     }
@@ -80,10 +108,12 @@ impl Batch {
     /// Begins a bucket; returns its index.
     fn begin(&mut self, queue: &QueueRef) -> usize {
         if let Some(bucket) = self.buckets.get_mut(self.used) {
+            bucket.may_refuse = queue.may_refuse();
             bucket.queue = queue.clone();
         } else {
             let (messages, confirms) = (Vec::new(), Vec::new());
-            self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
+            let may_refuse = queue.may_refuse();
+            self.buckets.push(Bucket { queue: queue.clone(), may_refuse, messages, confirms });
         }
         self.used += 1;
         self.used - 1
@@ -97,7 +127,7 @@ impl Core {
     /// confirm waits until the message is durable.
     #[inline]
     pub(super) fn flush(&mut self, out: &mut Output) {
-        if self.batch.used != 0 {
+        if !self.batch.is_empty() {
             let refused = self.flush_batch();
             self.note_refused(&refused);
         }
@@ -113,9 +143,10 @@ impl Core {
         let mut refused = Vec::new();
         let (node, now) = (&self.node, self.now);
         let logs = node.journal.is_on();
-        let mut content = Contents::new(self.batch.used);
+        self.ops.append(&mut self.batch.notes);
+        let mut content = Contents::new(self.batch.used + self.batch.delayed.len());
         for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
-            let Bucket { queue, messages, confirms } = bucket;
+            let Bucket { queue, may_refuse, messages, confirms } = bucket;
             let copies = &mut self.batch.copies;
             if logs && queue.is_durable() {
                 copies.extend_from_slice(messages);
@@ -123,11 +154,15 @@ impl Core {
             let mut kept = Vec::new();
             let pressed =
                 node.with_queue_logging(queue, now, &mut self.ops, |queue, effects: &mut Effects| {
-                    queue.publish(messages.drain(..), now, effects, |index, accepted| {
-                        if accepted == Accepted::Refused {
-                            refused.extend(confirms.get(index).copied().flatten());
-                        }
-                    });
+                    if *may_refuse {
+                        queue.publish(messages.drain(..), now, effects, |index, accepted| {
+                            if accepted == Accepted::Refused {
+                                refused.extend(confirms.get(index).copied().flatten());
+                            }
+                        });
+                    } else {
+                        queue.publish_unrefused(messages.drain(..), now, effects);
+                    }
                     kept = std::mem::take(&mut effects.log.kept);
                     queue.is_pressed()
                 });
@@ -138,6 +173,11 @@ impl Core {
             }
             messages.clear();
             confirms.clear();
+        }
+        for Delayed { delay, messages } in std::mem::take(&mut self.batch.delayed) {
+            let copies: Vec<Message> = messages.iter().map(|(message, _)| message.clone()).collect();
+            let kept = node.hold(&delay, messages);
+            content.add(&mut self.ops, delay.number, &kept, &copies);
         }
         self.batch.used = 0;
         self.batch.messages = 0;
@@ -176,7 +216,7 @@ impl Core {
 
     /// Lets go of what an idle connection does not need.
     pub(super) fn release_batch(&mut self) {
-        if self.batch.used == 0 {
+        if self.batch.is_empty() {
             self.batch = Batch::default();
         }
         if self.ops.is_empty() {

@@ -11,7 +11,10 @@ use super::{
     unacked::{Ledger, OriginIndex, Unacked},
 };
 use crate::{
-    broker::queue::{ConsumerKey, SharedPrefetch},
+    broker::{
+        Millis,
+        queue::{ConsumerKey, SharedPrefetch},
+    },
     engine::{ConsumerId, QueueRef, stats::ChannelMeter},
 };
 
@@ -29,8 +32,12 @@ pub struct Origin {
     pub settled_bytes: u64,
     /// Those of them that the log knows, by sequence.
     pub settled_logged: Vec<u64>,
+    /// All of them, if the queue deduplicates.
+    pub settled_identified: Option<Vec<u64>>,
     /// Whether a consumer still delivers through this origin.
     pub live: bool,
+    /// How long the consumer may take for a delivery, if it says so itself (BAS-71).
+    pub timeout: Option<Millis>,
 }
 
 /// What publishes of the channel mean.
@@ -114,8 +121,14 @@ impl Channel {
     }
 
     /// A place for deliveries of a queue, for a consumer or for basic.get.
-    pub fn add_origin(&mut self, queue: QueueRef, consumer: Option<ConsumerKey>) -> OriginIndex {
+    pub fn add_origin(
+        &mut self,
+        queue: QueueRef,
+        consumer: Option<ConsumerKey>,
+        timeout: Option<Millis>,
+    ) -> OriginIndex {
         let live = consumer.is_some();
+        let settled_identified = queue.properties.arguments.deduplicates.then(Vec::new);
         let origin = Origin {
             queue,
             consumer,
@@ -123,7 +136,9 @@ impl Channel {
             settled: 0,
             settled_bytes: 0,
             settled_logged: Vec::new(),
+            settled_identified,
             live,
+            timeout,
         };
         let index = self.free_origins.pop().unwrap_or_else(|| {
             self.origins.push(None);
@@ -140,7 +155,7 @@ impl Channel {
         if let Some(index) = self.gets.get(&queue.number) {
             return *index;
         }
-        let index = self.add_origin(queue.clone(), None);
+        let index = self.add_origin(queue.clone(), None, None);
         self.gets.insert(queue.number, index);
         index
     }
@@ -168,6 +183,29 @@ impl Channel {
         }
     }
 
+    /// How long each origin's deliveries may stay unsettled: as its consumer says, else its queue and the queue's
+    /// policies, else `default` (BAS-71).
+    pub fn timeouts(&self, default: Option<Millis>) -> Vec<Option<Millis>> {
+        let timeout =
+            |origin: &Origin| origin.timeout.or(origin.queue.rules().consumer_timeout_ms).or(default);
+        self.origins.iter().map(|origin| origin.as_ref().map_or(default, timeout)).collect()
+    }
+
+    /// The timeout that a delivery exceeds, if there is one.
+    pub fn exceeded(&self, timeouts: &[Option<Millis>], now: Millis) -> Option<Millis> {
+        let is_over = |since: Millis, timeout: Millis| since.saturating_add(timeout) <= now;
+        let first = timeouts.first().copied().flatten();
+        if timeouts.iter().all(|timeout| *timeout == first) {
+            // The oldest one decides.
+            return first
+                .filter(|timeout| self.unacked.oldest().is_some_and(|since| is_over(since, *timeout)));
+        }
+        self.unacked.outstanding().find_map(|(origin, since)| {
+            let timeout = timeouts.get(origin as usize).copied().flatten()?;
+            is_over(since, timeout).then_some(timeout)
+        })
+    }
+
     /// Notes a settlement; the queue is told at the next flush.
     #[inline]
     pub fn note_settled(&mut self, unacked: &Unacked) {
@@ -175,6 +213,9 @@ impl Channel {
         if let Some(Some(origin)) = self.origins.get_mut(index as usize) {
             if unacked.entry.logged {
                 origin.settled_logged.push(unacked.entry.sequence);
+            }
+            if let Some(identified) = &mut origin.settled_identified {
+                identified.push(unacked.entry.sequence);
             }
             origin.outstanding = origin.outstanding.saturating_sub(1);
             if origin.settled == 0 {

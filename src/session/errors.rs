@@ -31,6 +31,7 @@ pub fn of_queue(error: Refused) -> Failure {
     let code = match &error {
         Refused::NoQueue { .. } | Refused::NoPreviousQueue => ReplyCode::NotFound,
         Refused::NotAllowed { .. }
+        | Refused::TopicNotAllowed { .. }
         | Refused::ReservedName { .. }
         | Refused::ExclusiveUse { .. }
         | Refused::ReplyQueue => ReplyCode::AccessRefused,
@@ -41,6 +42,7 @@ pub fn of_queue(error: Refused) -> Failure {
         Refused::Argument(_)
         | Refused::QueueType { .. }
         | Refused::InUse { .. }
+        | Refused::QueueLimit { .. }
         | Refused::NotEmpty { .. } => ReplyCode::PreconditionFailed,
         Refused::Topology(error) => return of_topology(error.clone()),
     };

@@ -145,7 +145,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let (name, key) = self.bind_names(id, bind.queue.as_str(), bind.routing_key.as_str())?;
         let source = clean_name(bind.exchange.as_str());
-        self.demand_binding(&source, Resource::Queue(&name))?;
+        self.demand_binding(&source, Resource::Queue(&name), &key)?;
         if !source.is_empty() && vhost.check_exchange(&source).is_ok() {
             // A queue of another connection is locked; a missing one is the topology's to report.
             if let Err(locked @ Refused::Locked { .. }) = vhost.queue_for(&name, self.id) {
@@ -170,7 +170,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let (name, key) = self.bind_names(id, unbind.queue.as_str(), unbind.routing_key.as_str())?;
         let source = clean_name(unbind.exchange.as_str());
-        self.demand_binding(&source, Resource::Queue(&name))?;
+        self.demand_binding(&source, Resource::Queue(&name), &key)?;
         if let Err(locked @ Refused::Locked { .. }) = vhost.queue_for(&name, self.id) {
             return Err(locked);
         }

@@ -10,6 +10,7 @@ use super::definition::{
     BindingDefinition, Definition, ExchangeDefinition, NODE, PermissionDefinition, QueueDefinition, QueueId,
     UserDefinition, VhostDefinition,
 };
+use super::setting::Settings;
 
 /// Everything defined, by vhost.
 #[derive(Debug, Default)]
@@ -32,6 +33,7 @@ struct Access {
     vhosts: BTreeMap<String, VhostDefinition>,
     /// By vhost and user.
     permissions: BTreeMap<(String, String), PermissionDefinition>,
+    settings: Settings,
 }
 
 /// Users, vhosts and permissions. All empty in a log that never heard of any.
@@ -40,6 +42,7 @@ pub struct AccessDefinitions {
     pub users: Vec<UserDefinition>,
     pub vhosts: Vec<VhostDefinition>,
     pub permissions: Vec<PermissionDefinition>,
+    pub settings: Settings,
 }
 
 impl AccessDefinitions {
@@ -77,6 +80,7 @@ impl Access {
             }
             Definition::DeleteUser { name } => {
                 self.users.remove(&name);
+                self.settings.forget_user(&name);
             }
             Definition::PutVhost(vhost) => {
                 self.vhosts.insert(vhost.name.clone(), vhost);
@@ -84,6 +88,7 @@ impl Access {
             Definition::DeleteVhost { name } => {
                 self.vhosts.remove(&name);
                 self.permissions.retain(|(vhost, _), _| *vhost != name);
+                self.settings.forget_vhost(&name);
             }
             Definition::PutPermission(row) => {
                 self.permissions.insert((row.vhost.clone(), row.user.clone()), row);
@@ -91,6 +96,7 @@ impl Access {
             Definition::ClearPermission { vhost, user } => {
                 self.permissions.remove(&(vhost, user));
             }
+            Definition::Set(setting) => self.settings.apply(setting),
             Definition::Reset { .. } => *self = Access::default(),
             // Whatever else is defined is in some vhost.
             _ => {}
@@ -130,22 +136,26 @@ impl Catalog {
             Definition::Unbind { binding, .. } => {
                 vhost.bindings.remove(&binding);
             }
-            Definition::PutUser(_)
+            // Its exchange or queue goes with the next definition.
+            Definition::DeleteKept { .. }
+            | Definition::PutUser(_)
             | Definition::DeleteUser { .. }
             | Definition::PutVhost(_)
             | Definition::DeleteVhost { .. }
             | Definition::PutPermission(_)
-            | Definition::ClearPermission { .. } => {}
+            | Definition::ClearPermission { .. }
+            | Definition::Set(_) => {}
         }
     }
 
     /// Who and what vhosts there are in the end.
     pub fn take_access(&mut self) -> AccessDefinitions {
-        let Access { users, vhosts, permissions } = std::mem::take(&mut self.access);
+        let Access { users, vhosts, permissions, settings } = std::mem::take(&mut self.access);
         AccessDefinitions {
             users: users.into_values().collect(),
             vhosts: vhosts.into_values().collect(),
             permissions: permissions.into_values().collect(),
+            settings,
         }
     }
 
@@ -169,9 +179,10 @@ impl Catalog {
 }
 
 impl Definitions {
-    /// The ids of its queues.
+    /// The ids of its queues, and those under which they and exchanges keep messages.
     pub fn queue_ids(&self) -> impl Iterator<Item = QueueId> {
-        self.queues.iter().map(|queue| queue.id)
+        let queues = self.queues.iter().flat_map(QueueDefinition::ids);
+        queues.chain(self.exchanges.iter().flat_map(ExchangeDefinition::kept))
     }
 }
 
@@ -180,7 +191,13 @@ mod tests {
     use super::*;
 
     fn queue(name: &str, id: QueueId) -> Definition {
-        let queue = QueueDefinition { name: name.into(), id, auto_delete: false, arguments: Vec::new() };
+        let queue = QueueDefinition {
+            name: name.into(),
+            id,
+            auto_delete: false,
+            arguments: Vec::new(),
+            identities: None,
+        };
         Definition::DeclareQueue { vhost: "/".into(), queue }
     }
 

@@ -3,11 +3,15 @@
 mod accounts;
 mod clients;
 mod definitions;
+mod delayed;
 mod http;
 mod messages;
 mod metrics;
 mod node;
 mod pages;
 mod permissions;
+mod policies;
+mod settings;
 mod stats;
+mod topic_permissions;
 mod topology;

@@ -62,6 +62,17 @@ pub enum Overflow {
     RejectPublishDlx,
 }
 
+impl Overflow {
+    /// What arguments and policies call so; the default for what nothing is called.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "reject-publish" => Self::RejectPublish,
+            "reject-publish-dlx" => Self::RejectPublishDlx,
+            _ => Self::DropHead,
+        }
+    }
+}
+
 /// How safely dead letters are moved (QUE-27).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadLetterStrategy {
@@ -70,6 +81,16 @@ pub enum DeadLetterStrategy {
     AtMostOnce,
     /// Kept until the target has them.
     AtLeastOnce,
+}
+
+impl DeadLetterStrategy {
+    /// What arguments and policies call so; the default for what nothing is called.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "at-least-once" => Self::AtLeastOnce,
+            _ => Self::AtMostOnce,
+        }
+    }
 }
 
 /// A queue's arguments, checked and typed.
@@ -97,6 +118,8 @@ pub struct QueueArguments {
     pub max_priority: Option<u8>,
     /// Whether one consumer at a time gets everything.
     pub single_active_consumer: bool,
+    /// Whether a message is dropped while another with the same identity is there (QUE-43).
+    pub deduplicates: bool,
     /// Deliveries after which a message is dead-lettered; negative for no limit.
     pub delivery_limit: Option<i64>,
     /// Milliseconds a delivery may stay unacknowledged.
@@ -152,19 +175,16 @@ impl QueueArguments {
             expires_ms: number("x-expires"),
             max_length: number("x-max-length"),
             max_length_bytes: number("x-max-length-bytes"),
-            overflow: match text("x-overflow").as_deref() {
-                Some("reject-publish") => Overflow::RejectPublish,
-                Some("reject-publish-dlx") => Overflow::RejectPublishDlx,
-                _ => Overflow::DropHead,
-            },
+            overflow: text("x-overflow").as_deref().map(Overflow::named).unwrap_or_default(),
             dead_letter_exchange: text(DEAD_LETTER_EXCHANGE),
             dead_letter_routing_key: text(DEAD_LETTER_ROUTING_KEY),
-            dead_letter_strategy: match text("x-dead-letter-strategy").as_deref() {
-                Some("at-least-once") => DeadLetterStrategy::AtLeastOnce,
-                _ => DeadLetterStrategy::AtMostOnce,
-            },
+            dead_letter_strategy: text("x-dead-letter-strategy")
+                .as_deref()
+                .map(DeadLetterStrategy::named)
+                .unwrap_or_default(),
             max_priority: number("x-max-priority").and_then(|number| number.try_into().ok()),
             single_active_consumer,
+            deduplicates: value("x-message-deduplication") == Some(&AMQPValue::Boolean(true)),
             delivery_limit: value("x-delivery-limit").and_then(integer),
             consumer_timeout_ms: number("x-consumer-timeout"),
             max_age_s: text("x-max-age").and_then(|text| interval_seconds(text.as_bytes())),

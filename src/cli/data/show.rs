@@ -8,7 +8,10 @@ use crate::{
         properties::{self, Properties},
         table::{ArrayRef, FieldRef, TABLE_DEPTH_MAX, TableRef, check_table},
     },
-    store::{BindingDefinition, Definition, PageRecord, Place, QueueId, Record, View},
+    store::{
+        BindingDefinition, Definition, PageRecord, ParameterKey, Place, QueueId, Record, Setting, TopicKey,
+        View,
+    },
 };
 
 /// What is said of one thing, in this order.
@@ -199,6 +202,8 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
                 ("auto_delete", json!(exchange.auto_delete)),
                 ("internal", json!(exchange.internal)),
                 ("arguments", arguments(&exchange.arguments)),
+                ("delay_id", json!(exchange.delay)),
+                ("cache_id", json!(exchange.cache)),
             ]);
             "declare-exchange"
         }
@@ -212,12 +217,17 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
                 ("id", json!(queue.id)),
                 ("auto_delete", json!(queue.auto_delete)),
                 ("arguments", arguments(&queue.arguments)),
+                ("identities_id", json!(queue.identities)),
             ]);
             "declare-queue"
         }
         Definition::DeleteQueue { name, id, .. } => {
             fields.extend([("name", json!(name)), ("id", json!(id))]);
             "delete-queue"
+        }
+        Definition::DeleteKept { id, .. } => {
+            fields.push(("id", json!(id)));
+            "delete-kept"
         }
         Definition::Bind { binding, .. } => {
             fields.extend(binding_fields(binding));
@@ -258,8 +268,39 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
             fields.extend([("of", json!(vhost)), ("user", json!(user))]);
             "clear-permission"
         }
+        Definition::Set(setting) => {
+            let (kind, texts) = setting_fields(setting);
+            fields.extend(texts);
+            kind
+        }
     };
     (kind, fields)
+}
+
+fn setting_fields(setting: &Setting) -> (&'static str, Fields) {
+    let parameter = |key: &ParameterKey| {
+        vec![("of", json!(key.vhost)), ("component", json!(key.component)), ("name", json!(key.name))]
+    };
+    let topic = |key: &TopicKey| {
+        vec![("of", json!(key.vhost)), ("user", json!(key.user)), ("exchange", json!(key.exchange))]
+    };
+    match setting {
+        Setting::PutParameter { key, value } => {
+            let mut fields = parameter(key);
+            fields.push(("value", json!(value)));
+            ("put-parameter", fields)
+        }
+        Setting::ClearParameter { key } => ("clear-parameter", parameter(key)),
+        Setting::PutTopicPermission { key, write, read } => {
+            let mut fields = topic(key);
+            fields.extend([("write", json!(write)), ("read", json!(read))]);
+            ("put-topic-permission", fields)
+        }
+        Setting::ClearTopicPermission { key } => ("clear-topic-permission", topic(key)),
+        Setting::DefaultQueueType { vhost, queue_type } => {
+            ("default-queue-type", vec![("of", json!(vhost)), ("queue_type", json!(queue_type))])
+        }
+    }
 }
 
 fn binding_fields(binding: &BindingDefinition) -> Fields {

@@ -5,11 +5,13 @@ mod agreement;
 mod consumers;
 mod disk;
 mod expiry;
+mod identities;
 mod limits;
 mod model;
 mod notes;
 mod order;
 mod paging;
+mod reconfigure;
 
 use std::{cell::RefCell, rc::Rc};
 
