@@ -56,7 +56,7 @@ async fn run(settings: Settings, launched: Instant) -> Result<(), String> {
     let management = broker.management_addrs();
     let _port_file = match &port_file {
         Some(path) => Some(
-            PortFile::write(path, addresses, management)
+            PortFile::write(path, addresses, management, broker.prometheus_addrs())
                 .map_err(|error| format!("cannot write the port file {}: {error}", path.display()))?,
         ),
         None => None,

@@ -58,7 +58,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("amqp.tls", "TLS"),
     ("amqp.tls_listen", "TLS"),
     ("metrics", "the Prometheus endpoint"),
-    ("prometheus", "the Prometheus endpoint"),
     ("limits.disk_free", "the disk alarm"),
     ("bootstrap.definitions", "loading of definitions"),
     ("log.file", "logging to a file"),

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use super::{ConnectionId, Inbox, Signal};
+use super::{ConnectionId, Inbox, Signal, stats::ConnectionMeter};
 use crate::{amqp::ChannelId, broker::Millis};
 
 /// What is known of a connection from its start.
@@ -36,11 +36,17 @@ pub struct OpenConnection {
     pub id: ConnectionId,
     pub info: ConnectionInfo,
     pub(super) inbox: Arc<Inbox>,
+    pub meter: Arc<ConnectionMeter>,
 }
 
 impl OpenConnection {
-    pub(super) fn new(id: ConnectionId, info: ConnectionInfo, inbox: Arc<Inbox>) -> OpenConnection {
-        OpenConnection { id, info, inbox }
+    pub(super) fn new(
+        id: ConnectionId,
+        info: ConnectionInfo,
+        inbox: Arc<Inbox>,
+        meter: Arc<ConnectionMeter>,
+    ) -> OpenConnection {
+        OpenConnection { id, info, inbox, meter }
     }
 
     /// Leaves a signal for it.
@@ -68,6 +74,8 @@ impl fmt::Debug for Describe {
 pub struct ConnectionReport {
     /// An alarm holds its publishes back.
     pub blocked: bool,
+    /// Octets that wait to be written.
+    pub output: usize,
     /// By number.
     pub channels: Vec<ChannelReport>,
 }

@@ -137,7 +137,7 @@ pub(super) fn arrive(
     if let Some(deadline) = deadline {
         node.timers.arm(&target.0, deadline);
     }
-    node.request_pages(target, &mut effects);
+    node.request_pages(target, &mut effects, ops);
     if effects.log.identities.is_some() {
         add_identities(ops, target.properties.identities, &mut effects.log);
     }

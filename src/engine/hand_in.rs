@@ -35,7 +35,12 @@ impl Node {
             });
             add_kept(&mut ops, queue.number, &kept, &published);
         }
-        let position = self.journal.append(&mut ops, true);
+        let (position, ended) = (self.journal.append(&mut ops, true), &vhost.stats.ended);
+        ended.channels.published.add_shared(1);
+        if queues.is_empty() {
+            ended.channels.returned.add_shared(1);
+        }
+        ended.add_exchange(&exchange, 1, queues.len() as u64);
         Ok(HandedIn { routed: !queues.is_empty(), refused, position })
     }
 }

@@ -40,6 +40,7 @@ impl Vhost {
         &self,
         names: impl Iterator<Item = &'a str> + Clone,
     ) -> Vec<Definition> {
+        self.stats.ended.forget_exchanges(names.clone());
         self.histories.forget(names.clone());
         let mut numbers = self.duplicates.forget(names.clone());
         for delay in names.filter_map(|name| self.delays.remove(name)) {

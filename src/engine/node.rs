@@ -12,6 +12,7 @@ use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
     LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
     Timers, Vhost, add_identities, add_notes, dead_letters,
+    stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
     amqp::Failure,
@@ -54,6 +55,7 @@ pub struct Node {
     pub paging: Arc<Paging>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
+    pub stats: Arc<NodeStats>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
@@ -77,6 +79,7 @@ impl Node {
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
             refusals,
+            stats: Arc::default(),
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };
@@ -89,7 +92,10 @@ impl Node {
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let account = self.alarms.account();
-        let new = || Arc::new(Vhost::new(name, self.journal.clone(), self.paging.clone(), account));
+        let new = || {
+            let (journal, paging) = (self.journal.clone(), self.paging.clone());
+            Arc::new(Vhost::new(name, journal, paging, account, self.stats.clone()))
+        };
         self.vhosts.entry(name.into()).or_insert_with(new).clone()
     }
 
@@ -133,8 +139,15 @@ impl Node {
     }
 
     /// Makes a connection reachable for signals.
-    pub fn register_connection(&self, id: ConnectionId, info: ConnectionInfo, inbox: Arc<Inbox>) {
-        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox)));
+    pub fn register_connection(
+        &self,
+        id: ConnectionId,
+        info: ConnectionInfo,
+        inbox: Arc<Inbox>,
+        meter: Arc<ConnectionMeter>,
+    ) {
+        self.stats.note(Event::ConnectionCreated);
+        self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox, meter)));
     }
 
     /// All open connections, the oldest first.
@@ -149,7 +162,12 @@ impl Node {
     }
 
     pub fn forget_connection(&self, id: ConnectionId) {
-        self.connections.remove(&id);
+        let Some((_, gone)) = self.connections.remove(&id) else { return };
+        self.stats.note(Event::ConnectionClosed);
+        self.stats.take_over(&gone.meter);
+        if let Some(vhost) = self.vhost(&gone.info.vhost) {
+            vhost.take_over(&gone.meter);
+        }
     }
 
     pub fn connection_count(&self) -> usize {
@@ -204,7 +222,7 @@ impl Node {
         };
         effects.wake_all();
         if !effects.fetch.is_empty() || !effects.dropped_pages.is_empty() {
-            self.request_pages(queue, &mut effects);
+            self.request_pages(queue, &mut effects, ops);
         }
         if let Some(deadline) = deadline {
             self.timers.arm(&queue.0, deadline);
@@ -222,7 +240,13 @@ impl Node {
     }
 
     #[cold]
-    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects) {
+    pub(super) fn request_pages(&self, queue: &QueueRef, effects: &mut Effects, ops: &mut Vec<Op>) {
+        if queue.is_durable() {
+            // The pager comes to it later than whoever waits for what is logged now.
+            let dropped = effects.dropped_pages.iter();
+            let queue = queue.number;
+            ops.extend(dropped.map(|page| Op::PageDropped { queue, page: page.0, live: Vec::new() }));
+        }
         let holder = || Holder::Queue(queue.clone());
         let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(holder(), page));
         let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(holder(), page));

@@ -24,7 +24,7 @@ pub const LONG: u64 = 256 << 10;
 pub enum PageRequest {
     /// Read a page.
     Fetch(Holder, PageId),
-    /// A page is not needed any more, and its messages are gone.
+    /// A page is not needed any more, and its messages are gone, as the log knows.
     Drop(Holder, PageId),
     /// Tell what is in a page from before a restart.
     Index(DelayRef, PageId),

@@ -11,10 +11,14 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{ConsumerOutlet, paging::IsLong};
+use super::{
+    ConsumerOutlet,
+    paging::IsLong,
+    stats::{Figure, Figures, History, QUEUE_FIGURES},
+};
 use crate::broker::{
     Millis,
-    queue::{Counts, Death, Entry, Queue, QueueSettings},
+    queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings},
     queue_arguments::QueueArguments,
 };
 
@@ -46,6 +50,7 @@ pub struct SharedQueue {
     /// Dead messages that nobody took yet, with at-least-once dead-lettering (QQ-08).
     pub(super) undelivered: Mutex<Vec<(Entry, Death)>>,
     pub(super) is_long: IsLong,
+    pub history: Mutex<History<QUEUE_FIGURES>>,
     /// The deadline that the timers know; `u64::MAX` when none.
     armed: AtomicU64,
 }
@@ -67,6 +72,7 @@ impl SharedQueue {
             state: Mutex::new(Queue::new(settings, now)),
             undelivered: Mutex::default(),
             is_long: IsLong::default(),
+            history: Mutex::default(),
             armed: AtomicU64::new(Millis::MAX),
         }
     }
@@ -85,9 +91,40 @@ impl SharedQueue {
         self.state.lock().counts()
     }
 
-    /// Octets of memory that its messages take.
-    pub fn memory(&self) -> u64 {
-        self.state.lock().resident_cost()
+    /// What is in it, what it counted, and the octets of memory that its messages take.
+    pub fn sums(&self, now: Millis) -> (Counts, QueueCounters, u64) {
+        let state = self.state.lock();
+        (state.counts(), state.counters(now), state.resident_cost())
+    }
+
+    /// Everything that operators are told of it.
+    pub fn report(&self, now: Millis) -> QueueReport {
+        self.state.lock().report(now)
+    }
+
+    /// Clones of what is ready from some place on; true when more follows that is not in memory.
+    pub fn look(&self, offset: usize, count: usize) -> (Vec<Entry>, bool) {
+        self.state.lock().look(offset, count)
+    }
+
+    /// Dead messages that nobody took yet.
+    pub fn undelivered_count(&self) -> usize {
+        self.undelivered.lock().len()
+    }
+
+    /// The part of the last interval in which a message could have been given to a consumer at once.
+    pub fn utilisation(&self, now: Millis, interval: Millis, figures: &Figures, report: &QueueReport) -> f64 {
+        let history = self.history.lock();
+        if report.counts.consumers == 0 {
+            return 0.0;
+        }
+        if history.is_empty() {
+            return f64::from(u8::from(report.has_room));
+        }
+        let with_room = |figures: &[u64; QUEUE_FIGURES]| {
+            figures.get(Figure::WithRoom as usize).copied().unwrap_or_default()
+        };
+        (history.rate(now, &figures.0, interval, with_room) / 1000.0).clamp(0.0, 1.0)
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).

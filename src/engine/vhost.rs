@@ -11,6 +11,7 @@ use super::{
     ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging, QueueProperties,
     QueueRef, Refused, Replay, SharedQueue, Signal,
     definitions::{self, End, Keepers},
+    stats::{ConnectionMeter, Event, NodeStats, VhostStats},
 };
 use crate::{
     amqp::{FieldTable, table::parse_field_table},
@@ -61,12 +62,20 @@ pub struct Vhost {
     pub(super) journal: Arc<Journal>,
     pub(super) paging: Arc<Paging>,
     pub(super) account: Account,
+    node_stats: Arc<NodeStats>,
+    pub stats: VhostStats,
     /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
     retired: AtomicBool,
 }
 
 impl Vhost {
-    pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>, account: Account) -> Vhost {
+    pub fn new(
+        name: &str,
+        journal: Arc<Journal>,
+        paging: Arc<Paging>,
+        account: Account,
+        node_stats: Arc<NodeStats>,
+    ) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
         Vhost {
             name: name.into(),
@@ -78,6 +87,8 @@ impl Vhost {
             journal,
             paging,
             account,
+            node_stats,
+            stats: VhostStats::default(),
             retired: AtomicBool::new(false),
         }
     }
@@ -99,6 +110,11 @@ impl Vhost {
 
     fn routes_changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes over what a connection counted that ends, or that has published to very many exchanges.
+    pub fn take_over(&self, meter: &ConnectionMeter) {
+        self.stats.ended.add_exchanges(meter, |name| self.has_exchange(name));
     }
 
     pub fn queue(&self, name: &str) -> Result<QueueRef, Refused> {
@@ -140,6 +156,7 @@ impl Vhost {
         if let Some(current) = topology.queue(name).cloned() {
             self.check_equivalence(&current, &declare, connection)?;
             current.state.lock().touch(now);
+            self.node_stats.note(Event::QueueDeclared);
             return Ok((current, false));
         }
         if self.retired.load(Ordering::Acquire) {
@@ -163,6 +180,8 @@ impl Vhost {
         let queue = QueueRef(Arc::new(shared));
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
+        self.node_stats.note(Event::QueueDeclared);
+        self.node_stats.note(Event::QueueCreated);
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
         }
@@ -231,9 +250,13 @@ impl Vhost {
             let outlets: Vec<_> = state.outlets().cloned().collect();
             let ready = state.delete(&mut effects);
             state.relieve(&mut effects);
+            // Time in which consumers had room means nothing in a sum.
+            let counters = state.counters(0);
+            self.stats.ended.add_queue(queue.properties.arguments.queue_type, &counters);
             (ready, outlets)
         };
         let removed = topology.remove_queue(&queue.name);
+        self.node_stats.note(Event::QueueDeleted);
         self.routes_changed();
         let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
         let kept = self.forget_exchanges(auto_deleted.clone());

@@ -84,6 +84,10 @@ impl Vhost {
         self.topology.read().queue_count()
     }
 
+    pub fn has_exchange(&self, name: &str) -> bool {
+        self.topology.read().exchange(name).is_some()
+    }
+
     pub fn exchange_count(&self) -> usize {
         self.topology.read().exchange_count()
     }

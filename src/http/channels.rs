@@ -1,7 +1,5 @@
 //! Channels and consumers, as their connections report them.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::{
@@ -10,22 +8,17 @@ use super::{
     connections::{Reported, report},
     json::of_octets,
     listing::{self, Listing},
+    stats::{CHANNEL, Rates},
 };
-use crate::engine::{ChannelReport, ConsumerReport, OpenConnection};
-
-/// How many channels these connections have open.
-pub async fn count(connections: &[Arc<OpenConnection>]) -> usize {
-    let reported = report(connections.to_vec()).await;
-    reported.iter().filter_map(|(_, report)| report.as_ref()).map(|report| report.channels.len()).sum()
-}
+use crate::engine::{ChannelReport, ConsumerReport, OpenConnection, QueueRef};
 
 fn channel_name(connection: &OpenConnection, channel: &ChannelReport) -> String {
     format!("{} ({})", connection.info.name(), channel.number)
 }
 
-fn view(call: &Call, connection: &OpenConnection, channel: &ChannelReport) -> Value {
+fn view(call: &Call, rates: &Rates, connection: &OpenConnection, channel: &ChannelReport) -> Value {
     let info = &connection.info;
-    json!({
+    let mut view = json!({
         "name": channel_name(connection, channel),
         "number": channel.number,
         "node": call.management.name,
@@ -46,7 +39,14 @@ fn view(call: &Call, connection: &OpenConnection, channel: &ChannelReport) -> Va
         "messages_uncommitted": channel.uncommitted,
         "acks_uncommitted": channel.uncommitted_acks,
         "pending_raft_commands": 0,
-    })
+    });
+    if let (Value::Object(fields), Some(meter)) = (&mut view, connection.meter.channel(channel.number)) {
+        let history = meter.history.lock().clone();
+        if let Some(stats) = rates.message_stats(&history, &meter.figures(), &[CHANNEL]) {
+            fields.insert("message_stats".to_owned(), stats);
+        }
+    }
+    view
 }
 
 fn consumer(call: &Call, connection: &OpenConnection, channel: &ChannelReport, of: &ConsumerReport) -> Value {
@@ -95,20 +95,22 @@ fn channels(reported: &[Reported]) -> impl Iterator<Item = (&OpenConnection, &Ch
 }
 
 pub async fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
+    let rates = Rates::of(call)?;
     let reported = reports(call, vhost).await;
     let listing = Listing::new(
         channels(&reported).map(|item| (channel_name(item.0, item.1), item)).collect(),
         |(name, _): &(String, _)| ("", name.as_str()),
         |(_, (connection, channel)): &(String, (&OpenConnection, &ChannelReport))| {
-            view(call, connection, channel)
+            view(call, &rates, connection, channel)
         },
     );
     listing.answer(&call.query)
 }
 
 pub async fn of_connection(call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let rates = Rates::of(call)?;
     let reported = report(vec![call.connection(name)?]).await;
-    let views = channels(&reported).map(|(connection, channel)| view(call, connection, channel));
+    let views = channels(&reported).map(|(connection, channel)| view(call, &rates, connection, channel));
     Ok(listing::plain(views.collect(), &call.query))
 }
 
@@ -117,12 +119,27 @@ pub async fn one(call: &Call, name: &str) -> Result<Answer, Refusal> {
     let reported = report(vec![call.connection(connection)?]).await;
     let found = channels(&reported).find(|(connection, channel)| channel_name(connection, channel) == name);
     let (connection, channel) = found.ok_or_else(Refusal::not_found)?;
-    let mut view = view(call, connection, channel);
+    let mut view = view(call, &Rates::of(call)?, connection, channel);
     if let Value::Object(fields) = &mut view {
         let consumers = channel.consumers.iter().map(|of| consumer(call, connection, channel, of));
         fields.insert("consumer_details".to_owned(), consumers.collect());
+        fields.insert("publishes".to_owned(), json!([]));
+        fields.insert("deliveries".to_owned(), json!([]));
     }
     Ok(listing::single(view, &call.query))
+}
+
+/// The consumers of one queue that this user sees.
+pub async fn consumers_of(call: &Call, queue: &QueueRef) -> Vec<Value> {
+    if queue.counts().consumers == 0 {
+        return Vec::new();
+    }
+    let reported = reports(call, Some(&queue.vhost)).await;
+    let views = channels(&reported).flat_map(|(connection, channel)| {
+        let consumers = channel.consumers.iter().filter(|of| of.queue == queue.name);
+        consumers.map(move |of| consumer(call, connection, channel, of))
+    });
+    views.collect()
 }
 
 pub async fn consumers(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {

@@ -11,6 +11,7 @@ use super::{
     call::Call,
     json::of_octets,
     listing::{self, Listing},
+    stats::{Chart, Rates},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
@@ -64,7 +65,7 @@ pub async fn report(connections: Vec<Arc<OpenConnection>>) -> Vec<Reported> {
     reported
 }
 
-fn view(call: &Call, (connection, report): &Reported) -> Value {
+fn view(call: &Call, rates: &Rates, (connection, report): &Reported) -> Value {
     let info = &connection.info;
     let client_properties = of_octets(&info.client_properties);
     let mut view = json!({
@@ -98,10 +99,16 @@ fn view(call: &Call, (connection, report): &Reported) -> Value {
         fields.insert("user_provided_name".to_owned(), name.clone());
     }
     fields.insert("client_properties".to_owned(), client_properties);
+    let traffic = (&connection.meter.history.lock().clone(), &connection.meter.traffic());
+    for (name, at) in [("recv_oct", 0), ("send_oct", 1), ("recv_cnt", 2), ("send_cnt", 3)] {
+        let sum = |figures: &[u64; 4]| figures.get(at).copied().unwrap_or(0);
+        rates.put(fields, Chart::Data, traffic, name, sum);
+    }
+    fields.insert("channels".to_owned(), json!(connection.meter.channel_count()));
     if let Some(report) = report {
+        fields.insert("send_pend".to_owned(), json!(report.output));
         let state = if report.blocked { "blocked" } else { "running" };
         fields.insert("state".to_owned(), json!(state));
-        fields.insert("channels".to_owned(), json!(report.channels.len()));
     }
     view
 }
@@ -109,11 +116,12 @@ fn view(call: &Call, (connection, report): &Reported) -> Value {
 pub async fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
     let mut connections = call.visible_connections();
     connections.retain(|connection| vhost.is_none_or(|vhost| *connection.info.vhost == *vhost));
+    let rates = Rates::of(call)?;
     let reported = report(connections).await;
     let listing = Listing::new(
         reported.into_iter().map(|item| (item.0.info.name(), item)).collect(),
         |(name, _): &(String, Reported)| ("", name.as_str()),
-        |(_, item): &(String, Reported)| view(call, item),
+        |(_, item): &(String, Reported)| view(call, &rates, item),
     );
     listing.answer(&call.query)
 }
@@ -129,7 +137,7 @@ pub async fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
     }
     let reported = report(vec![connection]).await;
     let reported = reported.first().ok_or_else(Refusal::not_found)?;
-    Ok(listing::single(view(call, reported), &call.query))
+    Ok(listing::single(view(call, &Rates::of(call)?, reported), &call.query))
 }
 
 /// Closes with the reason that the request gives (CON-82).

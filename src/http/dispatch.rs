@@ -38,17 +38,26 @@ async fn definitions_are_durable(call: &Call) {
     .await;
 }
 
+/// The last lines of the log, those after a number.
+fn log(call: &Call) -> Result<Answer, Refusal> {
+    let after = call.query.get("after").unwrap_or("0").parse();
+    let after = after.map_err(|_| Refusal::bad_request("after: expected a number"))?;
+    let (lines, last) = (call.management.settings.log)(after);
+    let line = |line: &super::LogLine| json!({ "number": line.number, "at": line.at, "level": line.level, "text": line.text });
+    Ok(Answer::json(&json!({ "items": lines.iter().map(line).collect::<Vec<_>>(), "last": last })))
+}
+
 async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
     use Endpoint as E;
     match endpoint {
         E::Auth => Ok(open(endpoint)),
         E::Nothing => Ok(Answer::json(&json!([]))),
         E::Version => Ok(Answer::json(&json!(call.management.settings.advertised_version))),
-        E::Overview => Ok(overview::overview(call).await),
+        E::Overview => overview::overview(call),
         E::ClusterName => Ok(overview::cluster_name(call)),
         E::Whoami => Ok(overview::whoami(call)),
         E::Extensions => Ok(Answer::json(&json!([{ "javascript": "dispatcher.js" }]))),
-        E::Nodes => Ok(nodes::list(call)),
+        E::Nodes => nodes::list(call),
         E::Node(name) => nodes::one(call, name),
         E::Health(check) => health::check(call, check),
         E::Aliveness(vhost) => health::aliveness(call, vhost),
@@ -69,7 +78,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::DelayedMessage { vhost, name, id } => delayed::one(call, vhost, name, id).await,
         E::Publish { vhost, name } => messages::publish(call, vhost, name).await,
         E::Queues(vhost) => queues::list(call, vhost.as_deref()),
-        E::Queue { vhost, name } => queues::item(call, vhost, name),
+        E::Queue { vhost, name } => queues::item(call, vhost, name).await,
         E::QueueBindings { vhost, name } => bindings::of_queue(call, vhost, name),
         E::QueueContents { vhost, name } => queues::purge(call, vhost, name),
         E::QueueGet { vhost, name } => messages::get(call, vhost, name).await,
@@ -83,6 +92,8 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Channels(vhost) => channels::list(call, vhost.as_deref()).await,
         E::Channel(name) => channels::one(call, name).await,
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
+        E::Log => log(call),
+        E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
         E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()),
     }
 }

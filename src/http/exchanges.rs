@@ -1,13 +1,18 @@
 //! Exchanges.
 
 use hyper::Method;
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Answer, Refusal},
     call::{Call, exchange_name, flag, text},
     json::{of_table, to_table},
     listing::{self, Listing},
+    stats::{Chart, Rates},
 };
 use crate::{
     amqp::{AMQPValue, FieldTable},
@@ -15,9 +20,13 @@ use crate::{
     engine::{ExchangeSummary, Resource, Right, Vhost},
 };
 
-type Item = (std::sync::Arc<str>, ExchangeSummary);
+type Item = (Arc<str>, ExchangeSummary);
 
-fn view((vhost, exchange): &Item) -> Value {
+/// Names of what is counted of exchanges.
+const COUNTED: [(&str, usize); 2] = [("publish_in", 0), ("publish_out", 1)];
+
+/// `figures` is what went in and out.
+fn view(call: &Call, rates: &Rates, (vhost, exchange): &Item, figures: [u64; 2]) -> Value {
     let mut view = json!({
         "name": exchange.name,
         "vhost": &**vhost,
@@ -31,7 +40,25 @@ fn view((vhost, exchange): &Item) -> Value {
     if let (Some(delayed), Value::Object(fields)) = (exchange.messages_delayed, &mut view) {
         fields.insert("messages_delayed".to_owned(), delayed.into());
     }
+    if let (Value::Object(fields), Some(vhost)) = (&mut view, call.node().vhost(vhost))
+        && figures != [0, 0]
+    {
+        let history = call.node().exchange_history(&vhost, &exchange.name);
+        let mut stats = Map::new();
+        for (name, at) in COUNTED {
+            let sum = |figures: &[u64; 2]| figures.get(at).copied().unwrap_or(0);
+            rates.put(&mut stats, Chart::Messages, (&history, &figures), name, sum);
+        }
+        fields.insert("message_stats".to_owned(), Value::Object(stats));
+    }
     view
+}
+
+/// What went in and out of exchanges, by vhost and name.
+type ByVhost = HashMap<Arc<str>, HashMap<Arc<str>, [u64; 2], RandomState>, RandomState>;
+
+fn of_exchange(figures: &ByVhost, vhost: &str, name: &str) -> [u64; 2] {
+    figures.get(vhost).and_then(|of| of.get(name)).copied().unwrap_or_default()
 }
 
 pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
@@ -39,14 +66,17 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
         Some(name) => vec![call.vhost(name)?],
         None => call.visible_vhosts(),
     };
-    let of = |vhost: &std::sync::Arc<Vhost>| {
+    let of = |vhost: &Arc<Vhost>| {
         let name = vhost.name.clone();
         vhost.exchanges().into_iter().map(move |exchange| (name.clone(), exchange))
     };
+    let rates = Rates::of(call)?;
+    let figures: ByVhost =
+        vhosts.iter().map(|vhost| (vhost.name.clone(), call.node().exchange_figures(vhost))).collect();
     let listing = Listing::new(
         vhosts.iter().flat_map(of).collect(),
         |(vhost, exchange): &Item| (&**vhost, exchange.name.as_str()),
-        view,
+        |item: &Item| view(call, &rates, item, of_exchange(&figures, &item.0, &item.1.name)),
     );
     listing.answer(&call.query)
 }
@@ -77,7 +107,8 @@ pub fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
         }
         _ => {
             let exchange = vhost.exchange(name).ok_or_else(Refusal::not_found)?;
-            let mut view = view(&(vhost.name.clone(), exchange));
+            let figures = call.node().exchange_figures(&vhost).get(name).copied().unwrap_or_default();
+            let mut view = view(call, &Rates::of(call)?, &(vhost.name.clone(), exchange), figures);
             if let Value::Object(fields) = &mut view {
                 fields.insert("incoming".to_owned(), json!([]));
                 fields.insert("outgoing".to_owned(), json!([]));

@@ -46,8 +46,13 @@ fn alarms(call: &Call) -> Answer {
 fn port_listener(call: &Call, port: &str) -> Result<Answer, Refusal> {
     let port: u16 = port.parse().map_err(|_| Refusal::bad_request("Invalid port"))?;
     let settings = &call.management.settings;
-    let ports: Vec<u16> =
-        settings.amqp.iter().chain(&settings.management).map(|address| address.port()).collect();
+    let ports: Vec<u16> = settings
+        .amqp
+        .iter()
+        .chain(&settings.management)
+        .chain(&settings.prometheus)
+        .map(|address| address.port())
+        .collect();
     if ports.contains(&port) {
         return Ok(Answer::json(&json!({ "status": "ok", "port": port })));
     }
@@ -63,6 +68,9 @@ fn protocol_listener(call: &Call, protocols: &str) -> Answer {
     }
     if !settings.management.is_empty() {
         active.push("http");
+    }
+    if !settings.prometheus.is_empty() {
+        active.push("http/prometheus");
     }
     let wanted: Vec<&str> = protocols.split(',').map(str::trim).collect();
     let is_active = |protocol: &&str| match *protocol {

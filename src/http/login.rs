@@ -22,6 +22,8 @@ impl Management {
         if delay != 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
+        let [attempts, failures] = &self.node.stats.http_logins;
+        attempts.add_shared(1);
         match self.node.access.log_in(&name, &password, peer) {
             Ok(user) if user.is_manager() => {
                 self.node.guard.succeeded(peer);
@@ -33,6 +35,7 @@ impl Management {
                 Err(Refusal::not_authorised("Not management user").answer())
             }
             Err(reason) => {
+                failures.add_shared(1);
                 self.node.guard.failed(peer, self.now());
                 denied(&name, reason);
                 // The right password from the wrong place may be told so: it proves nothing that the place does

@@ -16,6 +16,7 @@ mod answer;
 mod bindings;
 mod call;
 mod channels;
+mod compress;
 mod connections;
 mod definitions;
 mod delayed;
@@ -29,22 +30,27 @@ mod messages;
 mod metrics;
 mod nodes;
 mod overview;
+mod own;
+mod pages;
 mod path;
 mod permissions;
 mod process;
 mod properties;
+mod queue_stats;
 mod queues;
 mod route;
 mod server;
-mod totals;
+mod stats;
+mod time;
 mod users;
 mod vhosts;
+mod why;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use crate::{broker::Millis, engine::Node};
 
-pub use server::serve;
+pub use server::{Served, serve};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +72,19 @@ pub struct LimitState {
     pub refusals: u64,
 }
 
+/// A line of the log.
+#[derive(Debug, Clone)]
+pub struct LogLine {
+    /// Ascending, from 1.
+    pub number: u64,
+    pub at: Millis,
+    pub level: &'static str,
+    pub text: String,
+}
+
+/// Lines after a number, and the number of the last one.
+pub type LogAfter = Box<dyn Fn(u64) -> (Vec<LogLine>, u64) + Send + Sync>;
+
 /// What the management interface is told of its broker.
 pub struct Settings {
     pub cluster_name: String,
@@ -79,7 +98,12 @@ pub struct Settings {
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
+    /// Where metrics are, and nothing else.
+    pub prometheus: Vec<SocketAddr>,
+    /// `/metrics` has each object for itself, not their sums.
+    pub metrics_per_object: bool,
     pub started_at: Millis,
+    pub log: LogAfter,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
     /// `None` without a disk.

@@ -7,9 +7,10 @@ use super::{
     answer::{Answer, Refusal},
     call::Call,
     listing, overview, process,
+    stats::Rates,
 };
 
-fn node(management: &Management) -> Value {
+fn node(management: &Management, rates: &Rates) -> Value {
     let alarms = &management.node.alarms;
     let reason = alarms.reason().unwrap_or_default();
     let disk = management.settings.disk.as_ref().and_then(|disk| disk());
@@ -25,7 +26,7 @@ fn node(management: &Management) -> Value {
         "os_pid": std::process::id().to_string(),
         "processors": process::processors(),
         "run_queue": 0,
-        "rates_mode": "none",
+        "rates_mode": "basic",
         "fd_used": descriptors,
         "fd_total": descriptors_max,
         "sockets_used": sockets,
@@ -59,16 +60,20 @@ fn node(management: &Management) -> Value {
         // Clients want a number; without a disk nothing limits.
         fields.insert("disk_free_limit".to_owned(), json!(0));
     }
+    if let Value::Object(fields) = &mut node {
+        let stats = &management.node.stats;
+        overview::put_churn(rates, &stats.churn(), &stats.churn_history.lock().clone(), fields);
+    }
     node
 }
 
-pub fn list(call: &Call) -> Answer {
-    listing::plain(vec![node(&call.management)], &call.query)
+pub fn list(call: &Call) -> Result<Answer, Refusal> {
+    Ok(listing::plain(vec![node(&call.management, &Rates::of(call)?)], &call.query))
 }
 
 pub fn one(call: &Call, name: &str) -> Result<Answer, Refusal> {
     if name != call.management.name {
         return Err(Refusal::not_found());
     }
-    Ok(listing::single(node(&call.management), &call.query))
+    Ok(listing::single(node(&call.management, &Rates::of(call)?), &call.query))
 }

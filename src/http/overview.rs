@@ -1,9 +1,18 @@
 //! The overview, and small things that everybody asks first.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Management, answer::Answer, call::Call, channels, listing, totals};
-use crate::broker::topology::ExchangeKind;
+use super::{
+    Management,
+    answer::{Answer, Refusal},
+    call::Call,
+    listing,
+    stats::{CHANNEL, Chart, DISK, LENGTHS, Rates},
+};
+use crate::{
+    broker::topology::ExchangeKind,
+    engine::stats::{Churn, History},
+};
 
 /// Exchange types by name.
 pub fn exchange_types() -> Value {
@@ -34,7 +43,9 @@ pub fn listeners(management: &Management) -> Value {
     };
     let settings = &management.settings;
     let amqp = settings.amqp.iter().map(|address| listener("amqp", address));
-    amqp.chain(settings.management.iter().map(|address| listener("http", address))).collect()
+    let http = settings.management.iter().map(|address| listener("http", address));
+    let metrics = settings.prometheus.iter().map(|address| listener("http/prometheus", address));
+    amqp.chain(http).chain(metrics).collect()
 }
 
 /// Where the interface is, in RabbitMQ's words for that.
@@ -52,14 +63,44 @@ pub fn contexts(management: &Management) -> Value {
     management.settings.management.iter().map(context).collect()
 }
 
-pub async fn overview(call: &Call) -> Answer {
+/// Names of what comes and goes, in the order in which it is counted.
+const CHURN: [&str; 7] = [
+    "connection_created",
+    "connection_closed",
+    "channel_created",
+    "channel_closed",
+    "queue_declared",
+    "queue_created",
+    "queue_deleted",
+];
+
+/// What came and went, of the whole node.
+pub fn put_churn(rates: &Rates, churn: &Churn, history: &History<7>, fields: &mut Map<String, Value>) {
+    for (at, name) in CHURN.into_iter().enumerate() {
+        let sum = |churn: &Churn| churn.get(at).copied().unwrap_or(0);
+        rates.put(fields, Chart::Messages, (history, churn), name, sum);
+    }
+}
+
+pub fn overview(call: &Call) -> Result<Answer, Refusal> {
     let management = &call.management;
     let settings = &management.settings;
     let version = &settings.advertised_version;
     let vhosts = call.visible_vhosts();
-    let totals = totals::of_vhosts(&vhosts);
+    let rates = Rates::of(call)?;
+    let sums = call.node().sums(vhosts, rates.now());
     let connections = call.visible_connections();
-    let channels = channels::count(&connections).await;
+    let channels: usize = connections.iter().map(|connection| connection.meter.channel_count()).sum();
+    let stats = &call.node().stats;
+    // Only the sums of all vhosts have a history.
+    let history = if call.user.is_monitor() { stats.history.lock().clone() } else { History::default() };
+    let mut queue_totals = Map::new();
+    rates.put_all(&mut queue_totals, Chart::Lengths, &history, &sums.figures, LENGTHS);
+    let message_stats = rates.message_stats(&history, &sums.figures, &[CHANNEL, DISK]);
+    let mut churn = Map::new();
+    if call.user.is_monitor() {
+        put_churn(&rates, &stats.churn(), &stats.churn_history.lock().clone(), &mut churn);
+    }
     let mut overview = json!({
         "management_version": version,
         "rabbitmq_version": version,
@@ -71,23 +112,20 @@ pub async fn overview(call: &Call) -> Answer {
         "cluster_tags": {},
         "node_tags": {},
         "default_queue_type": "classic",
-        "rates_mode": "none",
-        "sample_retention_policies": { "global": [], "basic": [], "detailed": [] },
+        "rates_mode": "basic",
+        "sample_retention_policies": { "global": [600, 3600], "basic": [600], "detailed": [600] },
         "disable_stats": false,
         "enable_queue_totals": false,
         "exchange_types": exchange_types(),
-        "message_stats": {},
-        "queue_totals": {
-            "messages": totals.ready + totals.unacknowledged,
-            "messages_ready": totals.ready,
-            "messages_unacknowledged": totals.unacknowledged,
-        },
+        "message_stats": message_stats.unwrap_or_else(|| json!({})),
+        "churn_rates": churn,
+        "queue_totals": queue_totals,
         "object_totals": {
             "channels": channels,
             "connections": connections.len(),
-            "consumers": totals.consumers,
-            "exchanges": totals.exchanges,
-            "queues": totals.queues,
+            "consumers": sums.consumers,
+            "exchanges": sums.exchanges,
+            "queues": sums.queues,
         },
         "statistics_db_event_queue": 0,
     });
@@ -98,7 +136,7 @@ pub async fn overview(call: &Call) -> Answer {
         fields.insert("listeners".to_owned(), listeners(management));
         fields.insert("contexts".to_owned(), contexts(management));
     }
-    listing::single(overview, &call.query)
+    Ok(listing::single(overview, &call.query))
 }
 
 pub fn cluster_name(call: &Call) -> Answer {

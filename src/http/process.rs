@@ -36,6 +36,22 @@ pub fn resident_bytes() -> u64 {
     status("VmRSS") * 1024
 }
 
+/// What the process moved from and to disks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Io {
+    pub read_octets: u64,
+    pub written_octets: u64,
+}
+
+pub fn io() -> Io {
+    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.trim().parse().ok()).unwrap_or(0)
+    };
+    Io { read_octets: number("read_bytes"), written_octets: number("write_bytes") }
+}
+
 pub fn threads() -> u64 {
     status("Threads")
 }

@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, Refusal},
     call::{Call, flag},
+    channels,
     exchanges::named,
     json::{of_table, to_table},
     listing::{self, Listing},
+    queue_stats,
+    stats::Rates,
 };
 use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Resource, Right, Vhost};
 
@@ -31,23 +34,18 @@ fn identity(call: &Call, queue: &QueueRef) -> Value {
     })
 }
 
-fn view(call: &Call, queue: &QueueRef) -> Value {
+fn view(call: &Call, rates: &Rates, queue: &QueueRef) -> Value {
     let mut view = identity(call, queue);
     let Value::Object(fields) = &mut view else { return view };
-    let totals = !call.query.is_true("disable_stats") || call.query.is_true("enable_queue_totals");
-    let counts = queue.counts();
-    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    if totals {
-        put("messages", json!(counts.ready + counts.unacknowledged));
-        put("messages_ready", json!(counts.ready));
-        put("messages_unacknowledged", json!(counts.unacknowledged));
-    }
+    let totals = call.query.is_true("enable_queue_totals");
     if call.query.is_true("disable_stats") {
+        if totals {
+            queue_stats::put_totals(fields, queue);
+        }
         return view;
     }
-    put("consumers", json!(counts.consumers));
-    put("memory", json!(queue.memory()));
-    put("message_bytes_ready", json!(counts.ready_bytes));
+    queue_stats::put(call, rates, queue, fields);
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("policy", Value::Null);
     put("operator_policy", Value::Null);
     put("effective_policy_definition", json!({}));
@@ -68,10 +66,11 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
         Some(name) => vec![call.vhost(name)?],
         None => call.visible_vhosts(),
     };
+    let rates = Rates::of(call)?;
     let listing = Listing::new(
         vhosts.iter().flat_map(|vhost| vhost.queues()).collect(),
         |queue: &QueueRef| (&*queue.vhost, &*queue.name),
-        |queue: &QueueRef| view(call, queue),
+        |queue: &QueueRef| view(call, &rates, queue),
     );
     listing.answer(&call.query)
 }
@@ -80,7 +79,7 @@ fn find(vhost: &Vhost, name: &str) -> Result<QueueRef, Refusal> {
     Ok(vhost.queue(name)?)
 }
 
-pub fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
+pub async fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
     match call.method {
         Method::PUT => {
@@ -103,7 +102,16 @@ pub fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
         }
         _ => {
             let queue = find(&vhost, name)?;
-            Ok(listing::single(view(call, &queue), &call.query))
+            let mut view = view(call, &Rates::of(call)?, &queue);
+            if let Value::Object(fields) = &mut view
+                && !call.query.is_true("disable_stats")
+            {
+                let consumers = channels::consumers_of(call, &queue).await;
+                fields.insert("consumer_details".to_owned(), Value::Array(consumers));
+                fields.insert("incoming".to_owned(), json!([]));
+                fields.insert("deliveries".to_owned(), json!([]));
+            }
+            Ok(listing::single(view, &call.query))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::{Management, answer::Refusal};
+use super::{Management, answer::Refusal, own::Own};
 use crate::engine::User;
 
 /// Who may use an endpoint.
@@ -113,6 +113,14 @@ pub enum Endpoint {
     Channel(String),
     Consumers(Option<String>),
     Definitions(Option<String>),
+    /// The last lines of the log.
+    Log,
+    /// What only this broker has.
+    Own {
+        vhost: String,
+        name: String,
+        own: Own,
+    },
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
 }
@@ -135,6 +143,7 @@ const ITEM: &[&str] = &["GET", "PUT", "DELETE"];
 /// The route of a path's decoded segments below `/api`.
 pub fn find(segments: &[&str]) -> Option<Route> {
     let (endpoint, methods, level) = node(segments)
+        .or_else(|| own(segments))
         .or_else(|| accounts(segments))
         .or_else(|| topology(segments))
         .or_else(|| clients(segments))?;
@@ -180,6 +189,26 @@ fn node(segments: &[&str]) -> Option<Found> {
     })
 }
 
+/// What RabbitMQ has nothing like.
+fn own(segments: &[&str]) -> Option<Found> {
+    let ["leveret", rest @ ..] = segments else { return None };
+    Some(match rest {
+        ["log"] => (Endpoint::Log, GET, Level::Monitor),
+        ["queues", vhost, name, what] => {
+            let (own, methods) = match *what {
+                "messages" => (Own::Messages, GET),
+                "move" => (Own::Move, POST),
+                "redrive" => (Own::Redrive, POST),
+                "why" => (Own::Why, GET),
+                _ => return None,
+            };
+            let level = Level::Vhost((*vhost).to_owned());
+            (Endpoint::Own { vhost: (*vhost).to_owned(), name: (*name).to_owned(), own }, methods, level)
+        }
+        _ => return None,
+    })
+}
+
 /// Vhosts, users, permissions.
 fn accounts(segments: &[&str]) -> Option<Found> {
     use Endpoint as E;
@@ -218,6 +247,9 @@ fn topology(segments: &[&str]) -> Option<Found> {
             _ => return None,
         });
     };
+    if let ("queues", &"detailed", []) = (*kind, vhost, rest) {
+        return Some((E::Queues(None), GET, Level::Manager));
+    }
     let vhost = name(vhost);
     let level = Level::Vhost(vhost.clone());
     let (endpoint, methods) = match (*kind, rest) {

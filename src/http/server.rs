@@ -21,7 +21,7 @@ use super::{
     Management,
     answer::{Answer, JSON, Refusal},
     call::Call,
-    dispatch, metrics,
+    compress, dispatch, metrics, pages,
     path::{self, Query},
     route::{self, Level},
 };
@@ -41,8 +41,16 @@ const CONNECTIONS_MAX: usize = 1_000;
 /// How long to wait after accept failed.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    All,
+    /// What Prometheus collects, without a login.
+    Metrics,
+}
+
 /// Accepts connections until its task is aborted, which ends them all.
-pub async fn serve(listener: TcpListener, management: Arc<Management>) {
+pub async fn serve(listener: TcpListener, management: Arc<Management>, served: Served) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -53,7 +61,7 @@ pub async fn serve(listener: TcpListener, management: Arc<Management>) {
                 let management = management.clone();
                 let peer = address.ip().to_canonical();
                 connections.spawn(async move {
-                    converse(stream, peer, management).await;
+                    converse(stream, peer, management, served).await;
                     drop(place);
                 });
             }
@@ -65,14 +73,14 @@ pub async fn serve(listener: TcpListener, management: Arc<Management>) {
     }
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, management: Arc<Management>) {
+async fn converse(stream: TcpStream, peer: IpAddr, management: Arc<Management>, served: Served) {
     let socket = socket2::SockRef::from(&stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_user_timeout(Some(STALL))) {
         tracing::debug!("cannot set the options of a socket of {peer}: {error}");
     }
     let service = service_fn(move |request: Request<Incoming>| {
         let management = management.clone();
-        async move { Ok::<_, Infallible>(management.respond(request, peer).await) }
+        async move { Ok::<_, Infallible>(management.respond(request, peer, served).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -90,23 +98,34 @@ impl Management {
         self: Arc<Management>,
         request: Request<Incoming>,
         peer: IpAddr,
+        served: Served,
     ) -> Response<Full<Bytes>> {
-        let answer = match tokio::time::timeout(DEADLINE, self.answer(request, peer)).await {
+        let gzip = compress::is_accepted(request.headers());
+        let answer = match tokio::time::timeout(DEADLINE, self.answer(request, peer, served)).await {
             Ok(answer) => answer,
             Err(_) => Refusal::timed_out().answer(),
         };
-        render(answer)
+        render(if gzip { compress::answer(answer) } else { answer })
     }
 
-    async fn answer(self: Arc<Management>, request: Request<Incoming>, peer: IpAddr) -> Answer {
+    async fn answer(
+        self: Arc<Management>,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        served: Served,
+    ) -> Answer {
         let (head, body) = request.into_parts();
         let path = head.uri.path();
-        if path == "/metrics" || path == "/metrics/" {
-            return if head.method == Method::GET || head.method == Method::HEAD {
-                metrics::answer(&self)
-            } else {
-                Answer::empty(StatusCode::METHOD_NOT_ALLOWED)
-            };
+        if served == Served::Metrics || path.starts_with("/metrics") {
+            if head.method != Method::GET && head.method != Method::HEAD {
+                return Answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+            }
+            let query = Query::parse(head.uri.query().unwrap_or_default());
+            let answer = metrics::answer(&self, path, &query).await;
+            return answer.unwrap_or_else(|| Answer::empty(StatusCode::NOT_FOUND));
+        }
+        if let Some(answer) = pages::answer(&head.method, path) {
+            return answer;
         }
         let segments = path.strip_prefix("/api/").and_then(path::segments).unwrap_or_default();
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -167,7 +186,7 @@ fn render(answer: Answer) -> Response<Full<Bytes>> {
     }
     if content_type == JSON {
         map.insert("cache-control", HeaderValue::from_static("no-cache"));
-        map.insert("vary", HeaderValue::from_static("accept, origin"));
+        map.insert("vary", HeaderValue::from_static("accept, accept-encoding, origin"));
     }
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::try_from(value) {

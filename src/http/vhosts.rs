@@ -7,17 +7,17 @@ use super::{
     answer::{Answer, Refusal},
     call::{Call, text, words},
     listing::{self, Listing},
-    totals,
+    stats::{CHANNEL, Chart, DISK, LENGTHS, Rates},
 };
 use crate::engine::{Permission, Vhost, VhostAbout};
 
 /// Octets of a name, as AMQP bounds it.
 const NAME_MAX: usize = 255;
 
-fn view(call: &Call, vhost: &std::sync::Arc<Vhost>) -> Value {
+fn view(call: &Call, rates: &Rates, vhost: &std::sync::Arc<Vhost>) -> Value {
     let about = call.node().access.vhost(&vhost.name).unwrap_or_default();
-    let totals = totals::of_vhosts(std::slice::from_ref(vhost));
-    json!({
+    let sums = call.node().sums(vec![vhost.clone()], rates.now());
+    let mut view = json!({
         "name": &*vhost.name,
         "description": about.description,
         "tags": about.tags,
@@ -28,17 +28,25 @@ fn view(call: &Call, vhost: &std::sync::Arc<Vhost>) -> Value {
         "tracing": false,
         "protected_from_deletion": false,
         "cluster_state": { &call.management.name: "running" },
-        "messages": totals.ready + totals.unacknowledged,
-        "messages_ready": totals.ready,
-        "messages_unacknowledged": totals.unacknowledged,
-    })
+        "recv_oct": sums.received_octets,
+        "send_oct": sums.sent_octets,
+    });
+    if let Value::Object(fields) = &mut view {
+        let history = vhost.stats.history.lock().clone();
+        rates.put_all(fields, Chart::Lengths, &history, &sums.figures, LENGTHS);
+        if let Some(stats) = rates.message_stats(&history, &sums.figures, &[CHANNEL, DISK]) {
+            fields.insert("message_stats".to_owned(), stats);
+        }
+    }
+    view
 }
 
 pub fn list(call: &Call) -> Result<Answer, Refusal> {
+    let rates = Rates::of(call)?;
     let listing = Listing::new(
         call.visible_vhosts(),
         |vhost: &std::sync::Arc<Vhost>| ("", &*vhost.name),
-        |vhost: &std::sync::Arc<Vhost>| view(call, vhost),
+        |vhost: &std::sync::Arc<Vhost>| view(call, &rates, vhost),
     );
     listing.answer(&call.query)
 }
@@ -58,7 +66,7 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
             if !call.user.is_monitor() && !call.may_enter(name) {
                 return Err(Refusal::not_found());
             }
-            Ok(listing::single(view(call, &vhost), &call.query))
+            Ok(listing::single(view(call, &Rates::of(call)?, &vhost), &call.query))
         }
     }
 }

@@ -11,13 +11,16 @@ pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
+mod recent;
+mod sampler;
 #[cfg(test)]
 mod simulation;
 mod start;
 mod storage;
 
 pub use config::{
-    Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Storage,
+    Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,
+    Storage,
 };
 pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

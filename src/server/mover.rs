@@ -289,14 +289,12 @@ impl Mover {
         }
     }
 
-    /// A page's messages are gone.
+    /// A page's messages are gone. If the log knows the page it was told already, and says when its place is free.
     fn drop_page(&mut self, holder: &Holder, page: PageId) {
         let queue = holder.number();
-        let Some(located) = self.pages.remove(&(queue, page)) else { return };
-        if located.logged {
-            let op = Op::PageDropped { queue, page: page.0, live: Vec::new() };
-            self.node.journal.append(&mut vec![op], false);
-        } else {
+        if let Some(located) = self.pages.remove(&(queue, page))
+            && !located.logged
+        {
             self.free(range(queue, located.location));
         }
     }
@@ -347,5 +345,7 @@ fn page_record(queue: QueueId, page: &PageOut, location: PageLocation) -> PageRe
         bytes: logged().map(|entry| entry.message.body_length()).sum(),
         first_deadline: logged().next().map_or(u64::MAX, |entry| entry.deadline),
         live: runs(sequences.into_iter()),
+        // The log knows.
+        returns: Vec::new(),
     }
 }

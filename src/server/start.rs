@@ -13,13 +13,14 @@ use super::{
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
+    recent, sampler,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
 };
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::{Millis, memory::Account},
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy},
-    http::{self, DiskSpace, LimitState, Management},
+    http::{self, DiskSpace, LimitState, Management, Served},
     protocol,
     session::SessionSettings,
     store::AccessDefinitions,
@@ -51,6 +52,7 @@ pub struct Broker {
     node: Arc<Node>,
     addresses: Vec<SocketAddr>,
     management_addresses: Vec<SocketAddr>,
+    prometheus_addresses: Vec<SocketAddr>,
     user: (String, String),
     listeners: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -85,6 +87,7 @@ impl Broker {
         config.amqp.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         config.storage.data_dir = None;
         config.management.listen = Vec::new();
+        config.prometheus.listen = Vec::new();
         BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
@@ -101,6 +104,11 @@ impl Broker {
     /// The addresses of the management interface, with the ports actually bound.
     pub fn management_addrs(&self) -> &[SocketAddr] {
         &self.management_addresses
+    }
+
+    /// The addresses where metrics are collected, with the ports actually bound.
+    pub fn prometheus_addrs(&self) -> &[SocketAddr] {
+        &self.prometheus_addresses
     }
 
     /// An AMQP URI of the first listener, with the first user's name and password and vhost `/`.
@@ -226,6 +234,7 @@ impl BrokerBuilder {
         let known = access.filter(|access| !access.is_empty());
         let is_first_start = known.is_none();
         let node = Arc::new(Node::new(node_settings(&config, journal, account, known)));
+        node.stats.set_interval(millis(config.management.sample_interval));
         if is_first_start {
             node.access.log_definitions();
         }
@@ -266,28 +275,32 @@ impl BrokerBuilder {
         let (sockets, addresses) = bind_all(&config.amqp.listen, backlog, "--amqp")?;
         let (http_sockets, management_addresses) =
             bind_all(&config.management.listen, backlog, "--management")?;
+        let (metrics_sockets, prometheus_addresses) = bind_metrics(&config, backlog)?;
         let mut listeners: Vec<_> =
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         let limits = Arc::new(Limits { node: node.clone(), door, settings, config: config.limits.clone() });
         let http_disk =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
-        let addressed = (addresses.as_slice(), management_addresses.as_slice());
+        let addressed = [&addresses, &management_addresses, &prometheus_addresses];
         let http_settings = http_settings(&config, addressed, clock, limits.clone(), http_disk);
         let management = Management::new(node.clone(), http_settings);
-        listeners.extend(
-            http_sockets.into_iter().map(|socket| tokio::spawn(http::serve(socket, management.clone()))),
-        );
+        for (sockets, served) in [(http_sockets, Served::All), (metrics_sockets, Served::Metrics)] {
+            let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served));
+            listeners.extend(sockets.into_iter().map(serve));
+        }
         let space =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
         let tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
+            tokio::spawn(sampler::run(node.clone(), clock)),
         ];
         let user = (config.bootstrap.user, config.bootstrap.password);
         Ok(Broker {
             node,
             addresses,
             management_addresses,
+            prometheus_addresses,
             user,
             listeners,
             tasks,
@@ -314,9 +327,21 @@ fn bind_all(
     Ok((sockets, bound))
 }
 
+/// Opens the sockets for metrics. That the usual port is taken, which nobody asked for, only costs a warning.
+fn bind_metrics(config: &Config, backlog: u32) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
+    let listen = &config.prometheus.listen;
+    match bind_all(listen, backlog, "prometheus.listen") {
+        Err(StartError::Listen { address, error, .. }) if *listen == Config::default().prometheus.listen => {
+            tracing::warn!("metrics are not served on {address}: {error}");
+            Ok((Vec::new(), Vec::new()))
+        }
+        bound => bound,
+    }
+}
+
 fn http_settings(
     config: &Config,
-    (amqp, management): (&[SocketAddr], &[SocketAddr]),
+    [amqp, management, prometheus]: [&Vec<SocketAddr>; 3],
     clock: Clock,
     limits: Arc<Limits>,
     disk: Option<FreeSpace>,
@@ -336,7 +361,10 @@ fn http_settings(
         data_dir: config.storage.data_dir.as_ref().map(|path| path.display().to_string()),
         consumer_timeout: config.amqp.consumer_timeout.map(millis),
         message_size_max: config.amqp.max_message_size,
+        prometheus: prometheus.to_vec(),
+        metrics_per_object: config.prometheus.per_object,
         started_at: clock.now(),
+        log: Box::new(recent::after),
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),

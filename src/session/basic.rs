@@ -273,13 +273,21 @@ impl Core {
         });
         match got {
             Got::Entry(entry, left) => self.got(&get, entry, left, out),
-            Got::Empty => out.method(get.channel, basic::AMQPMethod::GetEmpty(basic::GetEmpty {})),
+            Got::Empty => {
+                if let Some(channel) = self.channels.get(&get.channel) {
+                    channel.meter.got_nothing.add(1);
+                }
+                out.method(get.channel, basic::AMQPMethod::GetEmpty(basic::GetEmpty {}));
+            }
             Got::Wait => self.pending_get = Some(get),
         }
     }
 
     fn got(&mut self, get: &PendingGet, entry: Entry, left: u64, out: &mut Output) {
         let Some(channel) = self.channels.get_mut(&get.channel) else { return };
+        let meter = &channel.meter;
+        if get.no_ack { &meter.got_no_ack } else { &meter.got }.add(1);
+        meter.redelivered.add(u64::from(entry.redelivered));
         let delivery_tag = channel.take_tag();
         let get_ok = encode::GetOk {
             delivery_tag,

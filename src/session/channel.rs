@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     broker::queue::{ConsumerKey, SharedPrefetch},
-    engine::{ConsumerId, QueueRef},
+    engine::{ConsumerId, QueueRef, stats::ChannelMeter},
 };
 
 /// Where deliveries came from and where their settlements go.
@@ -25,6 +25,8 @@ pub struct Origin {
     pub outstanding: u32,
     /// Settled since the last flush; told to the queue in one go.
     pub settled: u32,
+    /// Octets of the bodies of those.
+    pub settled_bytes: u64,
     /// Those of them that the log knows, by sequence.
     pub settled_logged: Vec<u64>,
     /// All of them, if the queue deduplicates.
@@ -57,6 +59,7 @@ pub struct Confirms {
 /// A channel.
 #[derive(Debug)]
 pub struct Channel {
+    pub meter: Arc<ChannelMeter>,
     pub next_delivery_tag: u64,
     pub unacked: Ledger,
     origins: Vec<Option<Origin>>,
@@ -81,8 +84,9 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub fn new() -> Channel {
+    pub fn new(meter: Arc<ChannelMeter>) -> Channel {
         Channel {
+            meter,
             next_delivery_tag: 1,
             unacked: Ledger::default(),
             origins: Vec::new(),
@@ -120,6 +124,7 @@ impl Channel {
             consumer,
             outstanding: 0,
             settled: 0,
+            settled_bytes: 0,
             settled_logged: Vec::new(),
             settled_identified,
             live,
@@ -183,6 +188,7 @@ impl Channel {
                 self.settled_origins.push(index);
             }
             origin.settled += 1;
+            origin.settled_bytes += unacked.entry.message.body_length();
         }
     }
 }

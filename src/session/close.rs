@@ -11,7 +11,7 @@ use super::{
 use crate::{
     amqp::ChannelId,
     broker::queue::Entry,
-    engine::{ConsumerId, Delivery, QueueRef},
+    engine::{ConsumerId, Delivery, QueueRef, stats::Event},
 };
 
 impl Core {
@@ -27,7 +27,7 @@ impl Core {
         self.recover(id);
         self.log(false);
         self.forget_awaited(id);
-        self.channels.remove(&id);
+        self.forget_channel(id);
         if let Some(seat) = &mut self.seat {
             seat.close_channel();
         }
@@ -37,6 +37,16 @@ impl Core {
             if let Source::Queue { queue, .. } = &consumer.source {
                 self.node.consumer_gone(queue);
             }
+        }
+    }
+
+    /// What the channel counted stays in the sums.
+    fn forget_channel(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.remove(&id) else { return };
+        self.meter.close_channel(id);
+        self.node.stats.note(Event::ChannelClosed);
+        if let Some(vhost) = &self.vhost {
+            vhost.stats.ended.add_channel(&channel.meter);
         }
     }
 
@@ -119,7 +129,7 @@ impl Core {
                 let all = channel.unacked.take_up_to(0).unwrap_or_default();
                 self.settle_all(id, vec![(Verdict::Requeue, all)]);
             }
-            self.channels.remove(&id);
+            self.forget_channel(id);
         }
         for (_, consumer) in gone {
             if let Source::Queue { queue, .. } = &consumer.source {

@@ -35,10 +35,17 @@ impl Core {
         confirms.promised = confirms.published;
         let refused = std::mem::take(&mut confirms.refused);
         if self.awaited.is_empty() && self.node.journal.is_durable_now(position) {
-            return send_confirms(out, id, confirms, confirms.promised, refused);
+            let sent = send_confirms(out, id, confirms, confirms.promised, refused);
+            return self.count_confirms(id, sent);
         }
         let position = self.awaited.back().map_or(position, |last| position.max(last.position));
         self.awaited.push_back(Awaited { position, channel: id, up_to: confirms.promised, refused });
+    }
+
+    fn count_confirms(&self, id: ChannelId, sent: u64) {
+        if let Some(channel) = self.channels.get(&id) {
+            channel.meter.confirmed.add(sent);
+        }
     }
 
     /// Sends the confirms whose position is durable; `waker` is woken when the next may be.
@@ -50,7 +57,8 @@ impl Core {
             let Some(Awaited { channel: id, up_to, refused, .. }) = self.awaited.pop_front() else { return };
             if let Some(Mode::Confirm(confirms)) = self.channels.get_mut(&id).map(|channel| &mut channel.mode)
             {
-                send_confirms(out, id, confirms, up_to, refused);
+                let sent = send_confirms(out, id, confirms, up_to, refused);
+                self.count_confirms(id, sent);
             }
         }
     }
@@ -106,23 +114,27 @@ impl Session {
     }
 }
 
-/// Confirms everything up to `up_to`: refused ones singly, the rest as few as possible (CNF-03).
+/// Confirms everything up to `up_to`: refused ones singly, the rest as few as possible (CNF-03). Returns how
+/// many were confirmed.
 fn send_confirms(
     out: &mut Output,
     id: ChannelId,
     confirms: &mut Confirms,
     up_to: u64,
     mut refused: Vec<u64>,
-) {
+) -> u64 {
+    let before = confirms.answered;
     refused.sort_unstable();
     // A message may be refused by several of its queues.
     refused.dedup();
+    let nacks = refused.len() as u64;
     for number in refused {
         confirm_up_to(out, id, confirms, number - 1);
         encode::nack(out.buffer(), id, number);
         confirms.answered = number;
     }
     confirm_up_to(out, id, confirms, up_to);
+    (confirms.answered - before).saturating_sub(nacks)
 }
 
 fn confirm_up_to(out: &mut Output, id: ChannelId, confirms: &mut Confirms, number: u64) {

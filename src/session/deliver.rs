@@ -126,7 +126,7 @@ impl Core {
                 Signal::Cancelled(consumer) => self.on_cancelled(consumer, out),
                 Signal::Reply { consumer, message } => self.deliver_reply(consumer, &message, out),
                 Signal::Close(failure) => close = Some(failure),
-                Signal::Describe(Describe(answer)) => answer(self.report()),
+                Signal::Describe(Describe(answer)) => answer(self.report(out.len())),
             }
         }
         self.taken.signals = signals;
@@ -154,7 +154,7 @@ impl Core {
             return;
         };
         let counts = queue.properties.arguments.queue_type == QueueType::Quorum;
-        let (mut messages, mut bytes) = (0, 0);
+        let (mut messages, mut bytes, mut again) = (0, 0, 0);
         while out.len() < limit {
             let Some(Delivery { entry, .. }) = pop_of(deliveries, id) else { break };
             let message = &entry.message;
@@ -172,11 +172,16 @@ impl Core {
                 Some(properties) => out.content_with(consumer.channel, message, &properties, frame_max),
             }
             messages += 1;
+            again += u64::from(entry.redelivered);
             bytes += message.body_length();
             if let Some(origin) = *origin {
                 note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: self.now });
             }
         }
+        let delivered =
+            if origin.is_some() { &channel.meter.delivered } else { &channel.meter.delivered_no_ack };
+        delivered.add(u64::from(messages));
+        channel.meter.redelivered.add(again);
         consumer.written_messages += messages;
         consumer.written_bytes += bytes;
         let must_settle = origin.is_some();

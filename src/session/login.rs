@@ -107,6 +107,8 @@ impl Session {
             Mechanism::Plain | Mechanism::AmqPlain => access.log_in(&login.user, &login.password, peer),
             Mechanism::Anonymous => access.log_in_anonymously(peer),
         };
+        let [attempts, failures] = &core.node.stats.amqp_logins;
+        attempts.add_shared(1);
         match user {
             Ok(user) => {
                 core.node.guard.succeeded(peer);
@@ -114,6 +116,7 @@ impl Session {
                 self.machine.accept_login(self.output.buffer());
             }
             Err(reason) => {
+                failures.add_shared(1);
                 core.node.guard.failed(peer, core.now);
                 let mechanism = login.mechanism.name();
                 let user = login.user.chars().take(NAME_MAX).collect::<String>();
@@ -155,7 +158,7 @@ impl Session {
             channel_max: tuned.channel_max,
             heartbeat: tuned.heartbeat,
         };
-        core.node.register_connection(core.id, info, core.inbox.clone());
+        core.node.register_connection(core.id, info, core.inbox.clone(), core.meter.clone());
         self.machine.accept_open(core.now, self.output.buffer());
         let (user, vhost) = (&core.user, vhost.escape_debug());
         tracing::info!(

@@ -12,6 +12,7 @@ mod close;
 mod confirms;
 mod deliver;
 mod errors;
+mod exchange_meters;
 mod login;
 mod output;
 mod publish;
@@ -43,6 +44,7 @@ use batch::Batch;
 use channel::Channel;
 use confirms::Awaited;
 use deliver::Consumers;
+use exchange_meters::ExchangeMeters;
 pub use output::{Output, SLICES_MAX};
 use rights::Rights;
 use routes::Routes;
@@ -50,7 +52,10 @@ use routes::Routes;
 use crate::{
     amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, Scope, frame},
     broker::Millis,
-    engine::{ConnectionId, Inbox, Node, QueueRef, Seat, Taken, Vhost},
+    engine::{
+        ConnectionId, Inbox, Node, QueueRef, Seat, Taken, Vhost,
+        stats::{ConnectionMeter, Event as Churn},
+    },
     protocol::{Connection, Event, Identity, Limits, Step, Timeout},
     store::Op,
 };
@@ -121,6 +126,9 @@ struct Core {
     /// Its place among the open connections, from then on until it ends.
     seat: Option<Seat>,
     inbox: Arc<Inbox>,
+    /// What it counts of its traffic, for all to read.
+    meter: Arc<ConnectionMeter>,
+    exchanges: ExchangeMeters,
     /// Reused by every drain.
     taken: Taken,
     channels: HashMap<ChannelId, Box<Channel>, FixedState>,
@@ -169,6 +177,8 @@ impl Session {
             vhost: None,
             seat: None,
             inbox,
+            meter: Arc::default(),
+            exchanges: ExchangeMeters::default(),
             taken: Taken::default(),
             channels: HashMap::default(),
             consumers: Consumers::default(),
@@ -198,7 +208,9 @@ impl Session {
     }
 
     /// Octets were written to the socket.
-    pub fn sent(&mut self, now: Millis) {
+    pub fn sent(&mut self, octets: usize, now: Millis) {
+        self.core.meter.sent_octets.add(octets as u64);
+        self.core.meter.writes.add(1);
         self.machine.sent(now);
         if self.hold() == Hold::Output {
             // Its heartbeats wait behind its output, but whoever takes output is alive.
@@ -290,6 +302,8 @@ impl Session {
         }
         self.core.flush(&mut self.output);
         self.charge_partial();
+        self.core.meter.received_octets.add(used as u64);
+        self.core.meter.reads.add(1);
         used
     }
 
@@ -332,7 +346,9 @@ impl Session {
         if let Some(seat) = &mut self.core.seat {
             seat.open_channel().map_err(|full| errors::of_full(&full))?;
         }
-        self.core.channels.insert(channel, Box::new(Channel::new()));
+        self.core.node.stats.note(Churn::ChannelCreated);
+        let meter = self.core.meter.open_channel(channel);
+        self.core.channels.insert(channel, Box::new(Channel::new(meter)));
         self.machine.accept_channel(channel, self.output.buffer());
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::{
         Message, Millis, Parts,
         topology::{RoutingKeys, Traits},
     },
-    engine::{Held, Queues, REPLY_TO, Replies, Resource, Right, Routed, Vhost},
+    engine::{Held, Queues, REPLY_TO, Replies, Resource, Right, Routed, Vhost, stats::ExchangeMeter},
     protocol::{Body, Content},
 };
 
@@ -77,6 +77,9 @@ impl Core {
             account: self.node.alarms.account(),
         };
         let message = match content.body {
+            Body::Whole(body) if matches!(octets, Cow::Borrowed(_)) => {
+                Message::of_frames(&parts, body, content.frames, &mut self.batch.scratch)
+            }
             Body::Whole(body) => Message::new(&parts, body, &mut self.batch.scratch),
             Body::Pieces(pieces) => match pieces.as_slice() {
                 [] => Message::new(&parts, &[], &mut self.batch.scratch),
@@ -120,7 +123,9 @@ impl Core {
         let traits = Traits { headers, properties: &content.properties };
         let (queues, info) = vhost.route(exchange, &keys, &traits).map_err(errors::of_topology)?;
         if cacheable && info.by_keys_alone && !queues.is_empty() {
-            self.routes.insert(exchange, routing_key, Arc::new(Route { queues }));
+            let exchange_meter = self.exchange_meter(exchange);
+            let route = Route { queues, exchange: exchange_meter };
+            self.routes.insert(exchange, routing_key, Arc::new(route));
             return Ok(None);
         }
         Ok(Some(Found { queues, remembered: info.is_remembered, ..Found::default() }))
@@ -172,10 +177,13 @@ impl Core {
         let current = || self.routes.current().map(|route| route.queues.as_slice()).unwrap_or_default();
         let queues = found.as_ref().map_or_else(current, |found| found.queues.as_slice());
         let reply = found.as_ref().is_some_and(|found| found.reply);
+        channel.meter.published.add(1);
+        self.meter.sizes.note(message.body_length());
         let confirm = match &mut channel.mode {
             Mode::Plain => None,
             Mode::Confirm(confirms) => {
                 confirms.published += 1;
+                channel.meter.to_confirm.add(1);
                 Some((id, confirms.published))
             }
             Mode::Transaction(transaction) => {
@@ -191,15 +199,52 @@ impl Core {
         if !held.is_empty() {
             self.batch.add_held(held, &message);
         }
+        let meter = match (&found, self.routes.current()) {
+            (None, Some(route)) => &route.exchange,
+            _ => self.exchanges.get(&self.meter, self.vhost.as_deref(), message.exchange()),
+        };
+        meter.taken.add(1);
+        meter.given.add(queues.len() as u64);
         if !queues.is_empty() {
             self.batch.add_all(queues, message, confirm);
         } else {
             let delivered = reply && self.reply(&message);
-            if mandatory && !delivered {
-                put_return(out, id, &message, self.frame_max());
-            }
+            self.not_routed(id, &message, mandatory, delivered, out);
         }
         Ok(())
+    }
+
+    /// A message that reaches no queue: returned to who asked for that, or dropped. A direct reply that was
+    /// `delivered` is neither.
+    pub(super) fn not_routed(
+        &self,
+        id: ChannelId,
+        message: &Message,
+        mandatory: bool,
+        delivered: bool,
+        out: &mut Output,
+    ) {
+        if delivered {
+            return;
+        }
+        let meter = self.channels.get(&id).map(|channel| &channel.meter);
+        if mandatory {
+            meter.inspect(|meter| meter.returned.add(1));
+            put_return(out, id, message, self.frame_max());
+        } else {
+            meter.inspect(|meter| meter.dropped.add(1));
+        }
+    }
+
+    fn exchange_meter(&mut self, exchange: &[u8]) -> Arc<ExchangeMeter> {
+        self.exchanges.get(&self.meter, self.vhost.as_deref(), exchange).clone()
+    }
+
+    /// Counts a committed publish.
+    pub(super) fn count_committed(&mut self, publish: &Publish) {
+        let meter = self.exchange_meter(publish.message.exchange());
+        meter.taken.add(1);
+        meter.given.add(publish.queues.len() as u64);
     }
 
     /// Delivers a direct reply; false when nobody waits for it any more.

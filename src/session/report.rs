@@ -11,11 +11,11 @@ use crate::{
 };
 
 impl Core {
-    pub(super) fn report(&self) -> ConnectionReport {
+    pub(super) fn report(&self, output: usize) -> ConnectionReport {
         let channels = self.channels.iter().map(|(number, channel)| self.report_channel(*number, channel));
         let mut channels: Vec<_> = channels.collect();
         channels.sort_by_key(|channel| channel.number);
-        ConnectionReport { blocked: self.blocked, channels }
+        ConnectionReport { blocked: self.blocked, output, channels }
     }
 
     fn report_channel(&self, number: ChannelId, channel: &Channel) -> ChannelReport {

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::engine::QueueRef;
+use crate::engine::{QueueRef, stats::ExchangeMeter};
 
 /// Routes kept; beyond that the cache starts anew, so that random routing keys cost bounded memory.
 const ROUTES_MAX: usize = 4096;
@@ -18,6 +18,7 @@ const ROUTES_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct Route {
     pub queues: SmallVec<[QueueRef; 2]>,
+    pub exchange: Arc<ExchangeMeter>,
 }
 
 /// A cache of routes.
@@ -90,12 +91,16 @@ fn make_key(key: &mut Vec<u8>, exchange: &[u8], routing_key: &[u8]) {
 mod tests {
     use super::*;
 
+    fn route() -> Route {
+        Route { queues: SmallVec::new(), exchange: Arc::default() }
+    }
+
     #[test]
     fn random_routing_keys_cost_bounded_memory() {
         let mut routes = Routes::default();
         for number in 0..=ROUTES_MAX as u32 {
             assert!(!routes.find(1, b"exchange", &number.to_be_bytes()));
-            routes.insert(b"exchange", &number.to_be_bytes(), Arc::new(Route { queues: SmallVec::new() }));
+            routes.insert(b"exchange", &number.to_be_bytes(), Arc::new(route()));
             assert!(routes.known.len() <= ROUTES_MAX);
         }
         assert!(routes.find(1, b"exchange", &(ROUTES_MAX as u32).to_be_bytes()));
@@ -105,7 +110,7 @@ mod tests {
     fn a_new_generation_forgets_every_route() {
         let mut routes = Routes::default();
         assert!(!routes.find(1, b"ex", b"key"));
-        routes.insert(b"ex", b"key", Arc::new(Route { queues: SmallVec::new() }));
+        routes.insert(b"ex", b"key", Arc::new(route()));
         assert!(routes.find(1, b"ex", b"key"));
         // Where one name ends and the other begins is part of the key.
         assert!(!routes.find(1, b"exk", b"ey"));

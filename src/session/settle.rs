@@ -64,6 +64,7 @@ impl Core {
                 let unacked = channel.unacked.take(tag).ok_or_else(unknown)?;
                 channel.note_settled(&unacked);
             }
+            channel.meter.acknowledged.add((settled - channel.unacked.len()) as u64);
             if settled != channel.unacked.len() && !channel.is_dirty {
                 channel.is_dirty = true;
                 self.dirty.push(id);
@@ -90,6 +91,7 @@ impl Core {
         for (verdict, run) in runs {
             if verdict == Verdict::Acknowledge {
                 if let Some(channel) = self.channels.get_mut(&id) {
+                    channel.meter.acknowledged.add(run.len() as u64);
                     run.iter().for_each(|unacked| channel.note_settled(unacked));
                 }
                 self.flush_settlements(id);
@@ -139,6 +141,7 @@ impl Core {
         for index in std::mem::take(&mut channel.settled_origins) {
             let Some(origin) = channel.origin_mut(index) else { continue };
             let (consumer, settled) = (origin.consumer, std::mem::take(&mut origin.settled));
+            let bytes = std::mem::take(&mut origin.settled_bytes);
             if !origin.settled_logged.is_empty() {
                 let sequences = std::mem::take(&mut origin.settled_logged);
                 self.ops.push(Op::Settled { queue: origin.queue.number, sequences });
@@ -149,6 +152,7 @@ impl Core {
             let identified = origin.settled_identified.as_mut().map(std::mem::take).unwrap_or_default();
             self.node.with_queue_logging(&origin.queue, now, &mut self.ops, |queue, effects| {
                 queue.forget_settled(&identified, effects);
+                queue.settle_bytes(bytes);
                 queue.settle(consumer, settled, now, effects);
             });
             channel.drop_if_unused(index);

@@ -3,7 +3,6 @@
 use super::{
     Core, Output,
     channel::Mode,
-    publish::put_return,
     settle::{self, Verdict},
     unacked::Unacked,
 };
@@ -87,11 +86,10 @@ impl Core {
         let mut refused = Vec::new();
         for (serial, mut publish) in publishes.into_iter().enumerate() {
             self.remember_committed(&mut publish);
+            self.count_committed(&publish);
             if publish.queues.is_empty() {
                 let delivered = publish.reply && self.reply(&publish.message);
-                if publish.mandatory && !delivered {
-                    put_return(out, id, &publish.message, self.frame_max());
-                }
+                self.not_routed(id, &publish.message, publish.mandatory, delivered, out);
             } else {
                 refused.extend(self.hand_in_committed(publish, id, serial as u64));
             }

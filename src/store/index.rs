@@ -12,7 +12,7 @@ use super::{
     definition::{Definition, QueueId},
     homes::Homes,
     record::{PageRecord, Place, Places},
-    sequences::{Sequences, runs},
+    sequences::Sequences,
 };
 
 /// All queues.
@@ -163,7 +163,8 @@ impl QueueIndex {
         }
         let moved = before - self.live.len();
         self.bytes -= (self.bytes / before.max(1)).saturating_mul(moved).min(self.bytes);
-        let record = PageRecord { live: live.runs(), ..record.clone() };
+        let record =
+            PageRecord { live: live.runs(), returns: returned_in(&self.returns, &live), ..record.clone() };
         if let Some(known) = self.pages.get(&record.page) {
             self.homes.forget(record.page, known.record.lane, &known.record.live);
         }
@@ -361,19 +362,14 @@ impl Index {
     /// The record of a page as it is now, if its newest one is in this segment or an older one; it is taken to
     /// be written to `into`.
     pub fn renew_page(&mut self, queue: QueueId, page: u64, segment: u64, into: u64) -> Option<PageRecord> {
-        let page = self.queues.get_mut(&queue)?.pages.get_mut(&page)?;
+        let queue = self.queues.get_mut(&queue)?;
+        let page = queue.pages.get_mut(&page)?;
         if segment < page.segment {
             return None;
         }
         page.segment = into;
-        Some(PageRecord { live: page.live.runs(), ..page.record.clone() })
-    }
-
-    /// Those that live in a page and were given back, which its record does not say.
-    pub fn returned_in(&self, queue: QueueId, page: u64) -> Vec<(u64, u64)> {
-        let Some(queue) = self.queues.get(&queue) else { return Vec::new() };
-        let Some(page) = queue.pages.get(&page) else { return Vec::new() };
-        runs(queue.returns.keys().copied().filter(|sequence| page.live.contains(*sequence)))
+        let returns = returned_in(&queue.returns, &page.live);
+        Some(PageRecord { live: page.live.runs(), returns, ..page.record.clone() })
     }
 
     /// Recovery: what lives from `first` up to `end`, in the log and in pages. A run in a record may be of any
@@ -400,7 +396,14 @@ impl Index {
 
     /// Recovery: a page as its newest record says.
     pub fn recover_page(&mut self, record: &PageRecord, segment: u64) {
-        self.queues.entry(record.queue).or_default().add_page(record, segment, true, &mut Vec::new());
+        let queue = self.queues.entry(record.queue).or_default();
+        for (first, length) in &record.live {
+            for sequence in *first..first.saturating_add(*length) {
+                queue.returns.remove(&sequence);
+            }
+        }
+        queue.returns.extend(record.returns.iter().copied());
+        queue.add_page(record, segment, true, &mut Vec::new());
     }
 
     /// Recovery is complete: settlements that found no message were of messages long gone, and pages in which
@@ -425,6 +428,12 @@ impl Index {
     pub fn pages(&self) -> impl Iterator<Item = (&PageRecord, &Sequences)> {
         self.queues.values().flat_map(|queue| queue.pages.values().map(|page| (&page.record, &page.live)))
     }
+}
+
+/// How often messages in a page were given back.
+fn returned_in(returns: &BTreeMap<u64, u32>, live: &Sequences) -> Vec<(u64, u32)> {
+    let inside = returns.iter().filter(|(sequence, _)| live.contains(**sequence));
+    inside.map(|(sequence, times)| (*sequence, *times)).collect()
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@
 //! | 2 settled | queue *n*, *runs* |
 //! | 3 returned | queue *n*, *runs* |
 //! | 4 definition | kind octet, vhost *octets*, and what [`definition`] says for its kind |
-//! | 5 page | queue, page, file, offset, length (*n*), lane (octet), octets of bodies *n*, *deadline* of the first, *runs* that live |
+//! | 5 page | queue, page, file, offset, length (*n*), lane (octet), octets of bodies *n*, *deadline* of the first, *runs* that live; count *n* of those that were given back, for each its sequence *n* and how often *n*, whatever was said of them before |
 //! | 6 trimmed | number of the first segment still needed *n* |
 //! | 7 clean stop | - |
 //! | 8 accepted | number of the segment before which damage was accepted *n* |
@@ -122,7 +122,7 @@ pub use definition::{
 pub use index::PageRange;
 pub use log::{DURABLE, Log, Op, Position};
 pub use octets::{Malformed, Reader};
-pub use pages::{PageFiles, PageLocation};
+pub use pages::{PageFiles, PageLocation, read_page};
 pub use record::{PageRecord, Place, Places, Record};
 pub use recovery::{
     Recovered, RecoveredMessage, RecoveredQueue, RecoveryOptions, Replay, Spot, recover, replay,

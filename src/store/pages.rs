@@ -157,25 +157,8 @@ impl PageFiles {
         location: PageLocation,
         account: Account,
     ) -> io::Result<(Vec<Entry>, u32)> {
-        let missing = || io::Error::new(io::ErrorKind::InvalidData, "the page is not where it was written");
-        let Some(file) = self.files.get(&(queue, location.file)) else { return Err(missing()) };
-        let header = batch::read_header(&*file.file, location.offset, queue)?.ok_or_else(missing)?;
-        let mut octets = Vec::new();
-        let fits = header.number == page && header.span() == location.length;
-        if !fits || !batch::read_records(&*file.file, location.offset, &header, &mut octets)? {
-            return Err(missing());
-        }
-        let (mut entries, mut scratch) =
-            (Vec::with_capacity(octets.len().min(header.records as usize)), Vec::new());
-        for body in batch::bodies(&header, &octets) {
-            if let Body::Good(body) = body
-                && let Ok(entry) = entry(body, account, &mut scratch)
-            {
-                entries.push(entry);
-            }
-        }
-        let lost = header.records - entries.len() as u32;
-        Ok((entries, lost))
+        let file = self.files.get(&(queue, location.file)).ok_or_else(missing)?;
+        read(&*file.file, queue, page, location, account)
     }
 
     /// Nobody needs a page any more: its space goes back to the disk.
@@ -204,6 +187,51 @@ impl PageFiles {
         }
         Ok(())
     }
+}
+
+/// Reads a page of a disk on which nobody works.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_page(
+    disk: &dyn Disk,
+    queue: QueueId,
+    page: u64,
+    location: PageLocation,
+    account: Account,
+) -> io::Result<(Vec<Entry>, u32)> {
+    let file = disk.open(&path((queue, location.file)), Open::ReadOnly)?;
+    read(&*file, queue, page, location, account)
+}
+
+fn missing() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the page is not where it was written")
+}
+
+fn read(
+    file: &dyn DiskFile,
+    queue: QueueId,
+    page: u64,
+    location: PageLocation,
+    account: Account,
+) -> io::Result<(Vec<Entry>, u32)> {
+    let header = batch::read_header(file, location.offset, queue)?.ok_or_else(missing)?;
+    let mut octets = Vec::new();
+    let fits = header.number == page && header.span() == location.length;
+    if !fits || !batch::read_records(file, location.offset, &header, &mut octets)? {
+        return Err(missing());
+    }
+    let (mut entries, mut scratch) =
+        (Vec::with_capacity(octets.len().min(header.records as usize)), Vec::new());
+    for body in batch::bodies(&header, &octets) {
+        if let Body::Good(body) = body
+            && let Ok(entry) = entry(body, account, &mut scratch)
+        {
+            entries.push(entry);
+        }
+    }
+    let lost = header.records - entries.len() as u32;
+    Ok((entries, lost))
 }
 
 /// Sequence, deadline plus one, returns, flags, message.

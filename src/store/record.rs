@@ -39,6 +39,8 @@ pub struct PageRecord {
     pub first_deadline: Millis,
     /// Messages in it that must survive: runs of the first sequence and how many.
     pub live: Vec<(u64, u64)>,
+    /// How often those of them were given back that were, by sequence. Whatever was said before is void.
+    pub returns: Vec<(u64, u32)>,
 }
 
 /// A record as it was read.
@@ -142,6 +144,11 @@ pub fn put_page(out: &mut Vec<u8>, page: &PageRecord) {
     put_number(out, page.bytes);
     put_deadline(out, page.first_deadline);
     put_runs(out, &page.live);
+    put_number(out, page.returns.len() as u64);
+    for (sequence, times) in &page.returns {
+        put_number(out, *sequence);
+        put_number(out, u64::from(*times));
+    }
 }
 
 pub fn put_trimmed(out: &mut Vec<u8>, before: u64) {
@@ -185,6 +192,15 @@ fn runs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, Malformed> {
     Ok(runs)
 }
 
+fn returns(reader: &mut Reader<'_>) -> Result<Vec<(u64, u32)>, Malformed> {
+    let count = reader.number()?;
+    let mut returns = Vec::new();
+    for _ in 0..count {
+        returns.push((reader.number()?, reader.number_as()?));
+    }
+    Ok(returns)
+}
+
 fn page(reader: &mut Reader<'_>) -> Result<PageRecord, Malformed> {
     let page = PageRecord {
         queue: reader.number()?,
@@ -196,6 +212,7 @@ fn page(reader: &mut Reader<'_>) -> Result<PageRecord, Malformed> {
         bytes: reader.number()?,
         first_deadline: deadline(reader)?,
         live: runs(reader)?,
+        returns: returns(reader)?,
     };
     let count = page.live.iter().fold(0u64, |count, (_, length)| count.saturating_add(*length));
     if PAGE_MESSAGES_MAX < count { Err(Malformed) } else { Ok(page) }

@@ -161,8 +161,6 @@ pub struct Replay<M = Message> {
     /// are: trimming writes definitions again at the end.
     deleted: HashSet<QueueId, FixedState>,
     next_queue: QueueId,
-    /// Runs given back that were not in the log then: those that live in pages in the end were in them.
-    returned_in_pages: Vec<(QueueId, u64, u64)>,
 }
 
 /// What is kept of a message; it gets the encoded one and where it is.
@@ -219,7 +217,6 @@ impl<M: Clone> Replay<M> {
             unproven: Vec::new(),
             deleted: HashSet::default(),
             next_queue: 1,
-            returned_in_pages: Vec::new(),
         };
         let batches = replay.files.batches()?;
         replay.apply_batches(&batches, keep, progress)?;
@@ -381,15 +378,11 @@ impl<M: Clone> Replay<M> {
         for (first, length) in &page.live {
             let end = first.saturating_add(*length);
             queue.next_sequence = queue.next_sequence.max(end);
-            let moved: Vec<u64> = queue.messages.range(*first..end).map(|(sequence, _)| *sequence).collect();
-            for sequence in moved {
-                if let Some(message) = queue.messages.remove(&sequence)
-                    && message.returns != 0
-                {
-                    queue.returns.insert(sequence, message.returns);
-                }
-            }
+            let range = *first..end;
+            queue.messages.extract_if(range.clone(), |_, _| true).for_each(drop);
+            queue.returns.extract_if(range, |_, _| true).for_each(drop);
         }
+        queue.returns.extend(page.returns.iter().copied());
     }
 
     fn settle(&mut self, id: QueueId, runs: &[(u64, u64)]) {
@@ -415,31 +408,13 @@ impl<M: Clone> Replay<M> {
         }
         let queue = self.queues.entry(id).or_default();
         for (first, length) in runs {
-            let (mut from, end) = (*first, first.saturating_add(*length));
-            let mut here = Vec::new();
-            for (sequence, message) in queue.messages.range_mut(*first..end) {
-                message.returns = message.returns.saturating_add(1);
-                here.push(*sequence);
-                if from < *sequence {
-                    self.returned_in_pages.push((id, from, *sequence));
-                }
-                from = sequence + 1;
-            }
-            if from < end {
-                self.returned_in_pages.push((id, from, end));
-            }
-            self.index.give_back(id, &mut here);
-        }
-    }
-
-    /// Counts what was given back while it was in a page whose record may have come later.
-    fn give_back_in_pages(&mut self) {
-        for (id, first, end) in std::mem::take(&mut self.returned_in_pages) {
-            let Some(queue) = self.queues.get_mut(&id) else { continue };
-            let mut living = self.index.living(id, first, end);
-            living.retain(|sequence| !queue.messages.contains_key(sequence));
+            // What was in a page whose record comes later is said there.
+            let mut living = self.index.living(id, *first, first.saturating_add(*length));
             for sequence in &living {
-                let times = queue.returns.entry(*sequence).or_default();
+                let times = match queue.messages.get_mut(sequence) {
+                    Some(message) => &mut message.returns,
+                    None => queue.returns.entry(*sequence).or_default(),
+                };
                 *times = times.saturating_add(1);
             }
             self.index.give_back(id, &mut living);
@@ -475,7 +450,6 @@ impl<M: Clone> Replay<M> {
             self.definitions.values().flat_map(Definitions::queue_ids).collect();
         self.queues.retain(|id, _| ids.contains(id));
         self.index.retain_queues(|id| ids.contains(&id));
-        self.give_back_in_pages();
         self.index.end_recovery();
         for (record, live) in self.index.pages() {
             if let Some(queue) = self.queues.get_mut(&record.queue) {

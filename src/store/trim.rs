@@ -1,8 +1,7 @@
 //! Emptying the oldest segment: what still lives there is written again at the end of the log.
 //!
-//! What was given back in a page is said once more with the page. Settlements need not be: the messages they
-//! settle are in this segment or in older ones, which are gone, or in pages, whose records are written again
-//! with what lives in them.
+//! Settlements and returns need not be said again: their messages are in this segment or in older ones, which are
+//! gone, or in pages, whose records are written again with what lives in them and how often it was given back.
 
 use std::{io, sync::Arc};
 
@@ -131,11 +130,6 @@ impl Trim {
             Ok(Record::Page(PageRecord { queue, page, .. })) => {
                 if let Some(record) = index.renew_page(queue, page, self.segment, into) {
                     builder.record(|out| record::put_page(out, &record));
-                    // Once is enough: that they were delivered before is what must not be forgotten.
-                    let returned = index.returned_in(queue, page);
-                    if !returned.is_empty() {
-                        builder.record(|out| record::put_returned(out, queue, &returned));
-                    }
                 }
             }
             Ok(_) => {}

@@ -75,14 +75,16 @@ impl Target {
 
     /// Sends octets as they are and reads to the end.
     pub async fn raw(&self, request: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(self.broker.management_addrs()[0]).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).expect("answers are text");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, head: head.to_owned(), body: body.to_owned() }
+        exchange(self.open().await, request).await
+    }
+
+    async fn open(&self) -> TcpStream {
+        TcpStream::connect(self.broker.management_addrs()[0]).await.unwrap()
+    }
+
+    /// As [`Target::raw`], the answer's octets as they come.
+    pub async fn octets(&self, request: &[u8]) -> Vec<u8> {
+        read(self.open().await, request).await
     }
 
     /// A request of a user with further header lines.
@@ -131,6 +133,21 @@ impl Target {
         let properties = ConnectionProperties::default().with_connection_name("the test".into());
         Connection::connect(&uri, properties).await.map_err(|error| error.to_string())
     }
+}
+
+/// Sends a request over a connection and reads to its end.
+pub async fn exchange(stream: TcpStream, request: &[u8]) -> Reply {
+    let answer = String::from_utf8(read(stream, request).await).expect("answers are text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+async fn read(mut stream: TcpStream, request: &[u8]) -> Vec<u8> {
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    answer
 }
 
 /// Awaits what others bring about, and fails by its name if it does not come.

@@ -14,6 +14,7 @@ impl<O: Outlet> Queue<O> {
     /// What does not fit is at most dead-lettered (LEN-06); the log never hears of it.
     pub(super) fn refuse(&mut self, message: Message, now: Millis, effects: &mut Effects) {
         if self.settings.overflow == Overflow::RejectPublishDlx && self.settings.dead_letters {
+            self.counting.counters.died(Death::MaxLength);
             let entry = Entry { logged: false, ..self.entry(message, now) };
             effects.dead.push((entry, Death::MaxLength));
         }
@@ -36,6 +37,7 @@ impl<O: Outlet> Queue<O> {
 
     fn bury(&mut self, mut entry: Entry, death: Death, effects: &mut Effects) {
         self.forget_identity(entry.sequence, effects);
+        self.counting.counters.died(death);
         if !self.settings.dead_letters {
             effects.log.lose(&entry);
             return;
@@ -65,8 +67,15 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        self.counting.counters.acknowledged += u64::from(deliveries);
+        self.counting.active = now;
         self.release(consumer, deliveries);
         self.dispatch_and_flush(now, effects);
+    }
+
+    /// Octets of bodies that [`Queue::settle`] is about to be told of, or has been.
+    pub fn settle_bytes(&mut self, bytes: u64) {
+        self.counting.release(bytes);
     }
 
     fn release(&mut self, consumer: Option<ConsumerKey>, deliveries: u32) {
@@ -88,6 +97,7 @@ impl<O: Outlet> Queue<O> {
         let mut deliveries = 0;
         for entry in entries {
             deliveries += 1;
+            self.counting.release(entry.message.body_length());
             if self.deleted {
                 continue;
             }
@@ -142,10 +152,13 @@ impl<O: Outlet> Queue<O> {
         let mut deliveries = 0;
         for entry in entries {
             deliveries += 1;
+            self.counting.release(entry.message.body_length());
             if !self.deleted {
                 self.bury(entry, Death::Rejected, effects);
             }
         }
-        self.settle(consumer, deliveries, now, effects);
+        self.counting.active = now;
+        self.release(consumer, deliveries);
+        self.dispatch_and_flush(now, effects);
     }
 }

@@ -5,6 +5,7 @@
 //! lock, a batch at a time, and performs what [`Effects`] collected after the lock is gone.
 
 mod consumers;
+mod counters;
 mod departures;
 mod effects;
 mod entry;
@@ -24,6 +25,8 @@ pub use consumers::{
     Acknowledges, ConsumerKey, ConsumerSettings, SharedPrefetch, WINDOW_BYTES, WINDOW_MESSAGES,
 };
 use consumers::{Consumers, Handed};
+use counters::Counting;
+pub use counters::QueueCounters;
 pub use effects::{Death, Effects, Kept, Notes, Wakes};
 pub use entry::Entry;
 use entry::NEVER;
@@ -35,6 +38,7 @@ pub use ready::Ready;
 pub use settings::QueueSettings;
 
 use super::{Message, Millis, queue_arguments::Overflow};
+use crate::amqp::properties::{Value, named};
 
 /// Where a consumer's messages go: the inbox of its connection.
 pub trait Outlet {
@@ -75,7 +79,30 @@ pub struct Counts {
     pub ready: u64,
     pub ready_bytes: u64,
     pub unacknowledged: u64,
+    pub unacknowledged_bytes: u64,
     pub consumers: u32,
+}
+
+/// What operators are told of a queue, beyond [`Counts`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueueReport {
+    pub counts: Counts,
+    pub counters: QueueCounters,
+    /// Octets of memory that its ready messages take.
+    pub memory: u64,
+    /// Ready messages that are on disk only, and the octets of their bodies.
+    pub away: u64,
+    pub away_bytes: u64,
+    /// The last operation with a message, or a declare, get or cancel.
+    pub active: Millis,
+    /// Whether a consumer could take a message now.
+    pub has_room: bool,
+    /// The timestamp property of the next to leave, if it has one and is in memory.
+    pub head_timestamp: Option<u64>,
+    /// Somebody has it for himself.
+    pub is_exclusive: bool,
+    /// Publishers wait for its consumers.
+    pub is_pressed: bool,
 }
 
 /// One queue.
@@ -90,6 +117,7 @@ pub struct Queue<O> {
     /// Whoever waits for a page to be read.
     page_waiters: Vec<Waker>,
     unacknowledged: u64,
+    counting: Counting,
     next_sequence: u64,
     /// Sequence numbers from here on are of the batch being published; `u64::MAX` at all other times.
     fresh_from: u64,
@@ -109,6 +137,7 @@ impl<O: Outlet> Queue<O> {
             page_waiters: Vec::new(),
             settings,
             unacknowledged: 0,
+            counting: Counting::new(now),
             next_sequence: 0,
             fresh_from: u64::MAX,
             last_used: now,
@@ -122,7 +151,30 @@ impl<O: Outlet> Queue<O> {
             ready: self.ready.count(),
             ready_bytes: self.ready.bytes(),
             unacknowledged: self.unacknowledged,
+            unacknowledged_bytes: self.counting.unacknowledged_bytes,
             consumers: self.consumers.count(),
+        }
+    }
+
+    /// Its counters at this moment.
+    pub fn counters(&self, now: Millis) -> QueueCounters {
+        self.counting.at(now)
+    }
+
+    /// Everything that operators are told.
+    pub fn report(&self, now: Millis) -> QueueReport {
+        let (away, away_bytes) = self.ready.away();
+        QueueReport {
+            counts: self.counts(),
+            counters: self.counters(now),
+            memory: self.ready.resident_cost(),
+            away,
+            away_bytes,
+            active: self.counting.active.max(self.last_used),
+            has_room: self.counting.has_room(),
+            head_timestamp: self.ready.peek().and_then(|head| timestamp(head.message.properties())),
+            is_exclusive: self.consumers.has_exclusive(),
+            is_pressed: self.is_pressed(),
         }
     }
 
@@ -179,8 +231,10 @@ impl<O: Outlet> Queue<O> {
         }
         self.expire(effects, |deadline| deadline < now);
         self.fresh_from = self.next_sequence;
+        self.counting.active = now;
         let limited = self.settings.max_length.is_some() || self.settings.max_length_bytes.is_some();
         for (index, message) in batch.into_iter().enumerate() {
+            self.counting.counters.published += 1;
             if limited && self.settings.overflow != Overflow::DropHead && !self.fits(&message) {
                 fate(index, Accepted::Refused);
                 self.refuse(message, now, effects);
@@ -210,6 +264,7 @@ impl<O: Outlet> Queue<O> {
         self.expire(effects, |deadline| deadline <= now);
         self.ready.take_wanted(&mut effects.fetch);
         effects.log.forget_passing(std::mem::replace(&mut self.fresh_from, u64::MAX));
+        self.counting.counters.disk_writes += effects.log.kept.len() as u64;
         self.consumers.flush(&mut effects.wakes);
     }
 
@@ -234,23 +289,35 @@ impl<O: Outlet> Queue<O> {
                 break;
             }
             let ready = &mut self.ready;
-            let mut taken = None;
+            let (mut taken, mut again, mut bytes) = (None, false, 0);
             let handed = self.consumers.hand_over(|| {
                 let entry = ready.pop();
-                taken = entry.as_ref().map(|entry| (entry.sequence, entry.logged));
+                if let Some(entry) = &entry {
+                    taken = Some((entry.sequence, entry.logged));
+                    again = entry.redelivered;
+                    bytes = entry.message.body_length();
+                }
                 entry
             });
+            let counters = &mut self.counting.counters;
             match handed {
                 Handed::Settled => {
+                    counters.delivered_no_ack += 1;
                     if let Some((sequence, logged)) = taken {
                         effects.log.gone.extend(logged.then_some(sequence));
                         self.forget_identity(sequence, effects);
                     }
                 }
-                Handed::Unacknowledged => self.unacknowledged += 1,
+                Handed::Unacknowledged => {
+                    self.unacknowledged += 1;
+                    self.counting.unacknowledged_bytes += bytes;
+                    counters.delivered += 1;
+                }
                 Handed::Nobody => break,
             }
+            self.counting.counters.redelivered += u64::from(again);
         }
+        self.counting.note_room(self.consumers.somebody_has_room(), now);
         self.expire(effects, |deadline| deadline < now);
         self.ready.take_wanted(&mut effects.fetch);
     }
@@ -298,12 +365,21 @@ impl<O: Outlet> Queue<O> {
         self.expire(effects, |deadline| deadline <= now);
         let entry = self.ready.pop();
         self.ready.take_wanted(&mut effects.fetch);
+        let counters = &mut self.counting.counters;
         let Some(entry) = entry else {
-            return if self.ready.is_empty() { Got::Empty } else { Got::Wait };
+            if !self.ready.is_empty() {
+                return Got::Wait;
+            }
+            counters.got_nothing += 1;
+            return Got::Empty;
         };
+        counters.redelivered += u64::from(entry.redelivered);
         if acknowledges {
+            counters.got += 1;
             self.unacknowledged += 1;
+            self.counting.hold(&entry.message);
         } else {
+            counters.got_no_ack += 1;
             effects.log.lose(&entry);
             self.forget_identity(entry.sequence, effects);
         }
@@ -336,6 +412,11 @@ impl<O: Outlet> Queue<O> {
         }
         self.forget_identities(effects);
         self.take_all(effects)
+    }
+
+    /// What is ready from some place on, which stays there; true when more follows that is not in memory.
+    pub fn look(&self, offset: usize, count: usize) -> (Vec<Entry>, bool) {
+        self.ready.look(offset, count)
     }
 
     /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the
@@ -380,4 +461,12 @@ impl<O: Outlet> Queue<O> {
         self.ready.shrink();
         self.expires_at().is_some_and(|deadline| deadline <= now)
     }
+}
+
+/// The timestamp among the properties of a message.
+fn timestamp(properties: &[u8]) -> Option<u64> {
+    named(properties).find_map(|(name, value)| match (name, value) {
+        ("timestamp", Value::Time(seconds)) => Some(seconds),
+        _ => None,
+    })
 }

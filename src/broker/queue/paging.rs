@@ -28,7 +28,10 @@ impl<O: Outlet> Queue<O> {
     /// A page is on disk and its messages leave memory. False when they were needed, or purged, meanwhile: then
     /// the place on disk is free again.
     pub fn paged_out(&mut self, page: PageId) -> bool {
-        self.ready.paged_out(page)
+        let (before, _) = self.ready.away();
+        let is_out = self.ready.paged_out(page);
+        self.counting.counters.disk_writes += self.ready.away().0 - before;
+        is_out
     }
 
     /// A page could not be written; its messages stay in memory and in their places.
@@ -45,8 +48,10 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) -> bool {
+        let read = entries.len() as u64;
         let awaited = self.ready.paged_in(page, entries);
         if awaited {
+            self.counting.counters.disk_reads += read;
             self.page_answered(now, effects);
         }
         awaited

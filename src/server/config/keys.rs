@@ -157,6 +157,25 @@ pub static KEYS: &[Key] = &[
          [] or none = no management interface."
     ),
     key!(
+        "management.sample_interval",
+        management.sample_interval,
+        Span(Duration::from_millis(10)..=HOUR),
+        "How often all counters are looked at, for rates and charts; rates are those of such an interval."
+    ),
+    key!(
+        "prometheus.listen",
+        prometheus.listen,
+        List(Listen),
+        "Addresses where Prometheus collects metrics, without a login: /metrics, /metrics/per-object and\n\
+         /metrics/detailed. [] or none = nowhere but at the management interface."
+    ),
+    key!(
+        "prometheus.per_object",
+        prometheus.per_object,
+        Switch,
+        "Whether /metrics has each queue, channel and connection for itself, not their sums."
+    ),
+    key!(
         "limits.memory",
         limits.memory,
         Watermark,

@@ -21,6 +21,7 @@ use crate::store::Durability;
 pub struct Config {
     pub amqp: Amqp,
     pub management: Management,
+    pub prometheus: Prometheus,
     pub limits: Limits,
     pub auth: Auth,
     pub bootstrap: Bootstrap,
@@ -64,6 +65,17 @@ pub struct Amqp {
 pub struct Management {
     /// Default `0.0.0.0:15672`; empty for none.
     pub listen: Vec<SocketAddr>,
+    /// Between two looks at all counters, for rates. Default 5 s.
+    pub sample_interval: Duration,
+}
+
+/// `[prometheus]`: a listener for metrics alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prometheus {
+    /// Default `0.0.0.0:15692`; empty for none.
+    pub listen: Vec<SocketAddr>,
+    /// `/metrics` has each object for itself. Default false.
+    pub per_object: bool,
 }
 
 /// `[limits]`: the defences of the wire.
@@ -192,7 +204,14 @@ impl Default for Config {
                 tcp_nodelay: true,
                 tcp_backlog: 1024,
             },
-            management: Management { listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))] },
+            management: Management {
+                listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))],
+                sample_interval: Duration::from_secs(5),
+            },
+            prometheus: Prometheus {
+                listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_692))],
+                per_object: false,
+            },
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,

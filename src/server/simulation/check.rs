@@ -6,7 +6,10 @@ use super::{
     model::{EXCHANGES, Model, Queue, Stamp, family, is_durable},
     wire::Letter,
 };
-use crate::store::{Definitions, Recovered};
+use crate::{
+    broker::{memory::Account, queue::Entry},
+    store::{Definitions, PageLocation, PageRecord, Recovered, disk::MemoryDisk, read_page},
+};
 
 /// A queue's messages in the order of their sequences.
 pub type Found = Vec<FoundMessage>;
@@ -25,12 +28,16 @@ pub struct Finding {
     pub exchanges: BTreeSet<String>,
     pub bindings: BTreeSet<(String, String, String)>,
     pub queues: BTreeMap<String, Found>,
+    /// Messages of a queue that lie in pages, by sequence.
+    pub in_pages: BTreeSet<(String, u64)>,
+    /// Something that lives in a page is not there.
+    pub has_lost_pages: bool,
     pub was_clean: bool,
 }
 
 impl Finding {
-    /// Reads a recovery; panics when a message is not what a client published.
-    pub fn of(recovered: &Recovered) -> Finding {
+    /// Reads a recovery and its pages; panics when a message is not what a client published.
+    pub fn of(recovered: &Recovered, disk: &MemoryDisk) -> Finding {
         let none = Definitions::default();
         let definitions = recovered.definitions.get("/").unwrap_or(&none);
         let mut finding = Finding { was_clean: recovered.was_clean, ..Finding::default() };
@@ -44,18 +51,48 @@ impl Finding {
             })
             .collect();
         for queue in &definitions.queues {
-            let messages = recovered.queues.get(&queue.id).into_iter().flat_map(|queue| &queue.messages);
-            let found = messages.map(|(sequence, message)| FoundMessage {
+            let Some(recovered) = recovered.queues.get(&queue.id) else { continue };
+            let messages = recovered.messages.iter().map(|(sequence, message)| FoundMessage {
                 sequence: *sequence,
                 letter: Letter::read(&body_of(&message.message)),
                 deadline: message.deadline,
                 returns: message.returns,
             });
-            let before = finding.queues.insert(queue.name.clone(), found.collect());
+            let mut found: Found = messages.collect();
+            for page in &recovered.pages {
+                let Some(paged) = in_page(page, &recovered.returns, disk) else {
+                    finding.has_lost_pages = true;
+                    continue;
+                };
+                finding.in_pages.extend(paged.iter().map(|found| (queue.name.clone(), found.sequence)));
+                found.extend(paged);
+            }
+            found.sort_by_key(|message| message.sequence);
+            let before = finding.queues.insert(queue.name.clone(), found);
             assert!(before.is_none(), "queue {} was found twice", queue.name);
         }
         finding
     }
+}
+
+/// What lives in a page, if all of it is there.
+fn in_page(page: &PageRecord, returns: &BTreeMap<u64, u32>, disk: &MemoryDisk) -> Option<Found> {
+    let location = PageLocation { file: page.file, offset: page.offset, length: page.length };
+    let (entries, _) = read_page(disk, page.queue, page.page, location, Account::UNCOUNTED).ok()?;
+    let lives =
+        |sequence| page.live.iter().any(|(first, length)| (*first..first + length).contains(&sequence));
+    let living: Vec<_> = entries.into_iter().filter(|entry| lives(entry.sequence)).collect();
+    let count: u64 = page.live.iter().map(|(_, length)| length).sum();
+    if living.len() as u64 != count {
+        return None;
+    }
+    let found = |entry: Entry| FoundMessage {
+        sequence: entry.sequence,
+        letter: Letter::read(&body_of(&entry.message)),
+        deadline: entry.deadline,
+        returns: returns.get(&entry.sequence).copied().unwrap_or(entry.returns),
+    };
+    Some(living.into_iter().map(found).collect())
 }
 
 /// A message's body in one piece.
@@ -80,6 +117,9 @@ pub enum Loss {
 /// Checks that what was found is everything up to the end of some commit that is late enough, and nothing
 /// else.
 pub fn check(model: &Model, found: &Finding, loss: Loss) -> Result<(), String> {
+    if found.has_lost_pages {
+        return Err("a page that the log knows is not there, or not all of it".to_owned());
+    }
     let earliest = match loss {
         Loss::Power => model.horizon,
         Loss::Process => model.horizon.max(model.written),

@@ -35,6 +35,8 @@ pub struct Client {
     /// A content that is being received.
     content: Option<Receiving>,
     pub is_over: bool,
+    /// The connection was open at some time.
+    has_run: bool,
     pub next_tag: u64,
 }
 
@@ -67,6 +69,7 @@ impl Client {
             channels: BTreeMap::new(),
             content: None,
             is_over: false,
+            has_run: false,
             next_tag: 0,
         };
         client.send(Command::Nothing, wire::handshake());
@@ -85,7 +88,7 @@ impl Client {
     }
 
     /// What the driver of a connection does before it reads or writes.
-    pub fn look_around(&mut self, now: Millis) {
+    pub fn look_around(&mut self, model: &mut Model, now: Millis) {
         if self.session.next_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
         }
@@ -94,6 +97,12 @@ impl Client {
         self.session.recheck_get(now, Waker::noop());
         self.session.recheck_alarms(now);
         self.session.recheck_log(Waker::noop());
+        if self.has_run && !self.session.is_running() {
+            // The log has failed and the session said so: everything goes back before the client knows.
+            for channel in self.channels.values_mut() {
+                channel.die(model);
+            }
+        }
     }
 
     /// The session gets some of what was sent.
@@ -103,7 +112,10 @@ impl Client {
         }
         let portion = portion.min(self.input.len());
         self.session.received(now);
+        // What the client sends to a session that ends is not carried out.
+        let is_closing = self.has_run && !self.session.is_running();
         let used = self.session.receive(&self.input[..portion], now);
+        self.has_run |= self.session.is_running();
         self.input.drain(..used);
         self.used += used as u64;
         while self.sent.front().is_some_and(|(end, _)| *end <= self.used) {
@@ -114,7 +126,8 @@ impl Client {
                 model.now,
                 command.channel().and_then(|id| self.channels.get(&id)).map(|c| c.dead)
             );
-            if let Some(channel) = command.channel().and_then(|id| self.channels.get_mut(&id)) {
+            if !is_closing && let Some(channel) = command.channel().and_then(|id| self.channels.get_mut(&id))
+            {
                 channel.taken_in(model, command);
             }
         }
@@ -130,7 +143,7 @@ impl Client {
             let portion = if random.once_in(4) { 1 + random.index(octets.len()) } else { octets.len() };
             self.incoming.extend_from_slice(&octets[..portion]);
             output.advance(portion);
-            self.session.sent(now);
+            self.session.sent(portion, now);
             if random.once_in(4) {
                 break;
             }
@@ -250,7 +263,8 @@ impl Client {
                 let What::Get { name, key, no_ack } = what else { panic!("get-ok is no answer to that") };
                 let at: Stamp = promise.map(|_| channel.gets.pop_front().expect("a stamp")).unwrap_or(0);
                 let key = key.expect("the queue was there");
-                let how = How { consumer: None, gone: no_ack.then_some((at, at)), redelivered };
+                // It may have waited for a page to be read.
+                let how = How { consumer: None, gone: no_ack.then_some((at, model.now)), redelivered };
                 channel.delivered(model, tag, &name, &key, letter, how);
             }
         }

@@ -62,7 +62,7 @@ fn examine(world: &World, disk: MemoryDisk, model: &Model, loss: Loss) {
         Ok(recovered) => {
             tell!("report {:?}", recovered.report);
             // Reading it compares every body with what was published.
-            let finding = Finding::of(&recovered);
+            let finding = Finding::of(&recovered, world.disk.memory());
             // A tail that cannot be read looks like one that was being written.
             if recovered.report.damage.is_empty() && recovered.report.torn_bytes == 0 {
                 check(model, &finding, loss).unwrap_or_else(|reason| panic!("unnoticed damage: {reason}"));
@@ -73,7 +73,7 @@ fn examine(world: &World, disk: MemoryDisk, model: &Model, loss: Loss) {
             let recovered = recover(&disk, options(world.sync, true), |_, _| ());
             let recovered = recovered.unwrap_or_else(|error| panic!("loss is accepted: {error}"));
             assert!(!recovered.report.damage.is_empty());
-            Finding::of(&recovered);
+            Finding::of(&recovered, world.disk.memory());
             drop(recovered);
             // What was accepted once is not complained of again.
             let again = recover(&disk, options(world.sync, true), |_, _| ());

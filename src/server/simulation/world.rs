@@ -4,8 +4,10 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
     },
     task::Waker,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -20,14 +22,16 @@ use super::{
 };
 use crate::{
     broker::{Millis, memory::Account},
-    engine::{Journal, Node, QueueRef, Restored},
+    engine::{Holder, Journal, Node, QueueRef, Restored},
     server::{
         Config, Memory,
+        mover::{KnownPages, Mover, MoverSettings, PageSize},
         start::{node_settings, session_settings},
     },
     session::SessionSettings,
     store::{
-        Committed, Durability, Log, LogSettings, Op, Recovered, RecoveryError, RecoveryOptions, Writer,
+        Committed, Durability, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions,
+        Writer,
         disk::{Disk, FaultyDisk, MemoryDisk, Operation, When},
         recover,
     },
@@ -135,6 +139,9 @@ pub struct Life {
     pub node: Arc<Node>,
     log: Arc<Log>,
     writer: Writer,
+    mover: Mover,
+    /// Where the mover hears what the log needs no more.
+    freed: mpsc::Sender<Vec<PageRange>>,
     pub clients: Vec<Client>,
     /// The log failed, and the broker would end itself.
     pub failed: bool,
@@ -151,6 +158,8 @@ pub struct World {
     config: Config,
     next_id: u64,
     pub commits: u64,
+    /// Octets that were moved to pages.
+    pub paged: u64,
 }
 
 pub fn options(sync: Durability, accept_loss: bool) -> RecoveryOptions {
@@ -173,6 +182,7 @@ impl World {
             config,
             next_id: 0,
             commits: 0,
+            paged: 0,
         }
     }
 
@@ -184,7 +194,7 @@ impl World {
 
     /// Begins a life with what was recovered.
     pub fn begin(&mut self, recovered: Recovered) -> Life {
-        let finding = Finding::of(&recovered);
+        let finding = Finding::of(&recovered, self.disk.memory());
         let seen = |message: &FoundMessage| !finding.was_clean || message.returns != 0;
         let letters = |messages: &Vec<FoundMessage>| {
             messages.iter().map(|message| (message.letter, seen(message))).collect::<Vec<_>>()
@@ -201,8 +211,13 @@ impl World {
         let mut settings = node_settings(&self.config, journal, Account::UNCOUNTED, known);
         settings.random = random;
         let node = Arc::new(Node::new(settings));
+        let (freed, is_freed) = mpsc::channel();
+        let settings = MoverSettings { account: Account::UNCOUNTED, resident_max: u64::MAX, freed: is_freed };
+        let disk = Arc::new(self.disk.disk.clone());
+        let mover = Mover::open(node.clone(), disk, KnownPages::of(&restored), settings);
+        let mover = mover.expect("the page files can be opened");
         node.restore(restored, self.now);
-        let mut life = Life { node, log, writer, clients: Vec::new(), failed: false };
+        let mut life = Life { node, log, writer, mover, freed, clients: Vec::new(), failed: false };
         self.set_up(&mut life);
         life
     }
@@ -226,21 +241,22 @@ impl World {
             }
             3 if self.random.once_in(4) => self.hang_up(life),
             0..=5 => self.pass_time(life),
-            6..=19 => self.commit(life),
+            6..=17 => self.commit(life),
+            18..=19 => self.page(life),
             20..=54 => self.with_client(life, |world, client| {
                 actions::act(client, &world.model, &mut world.random, &mut world.next_id);
             }),
             55..=74 => self.with_client(life, |world, client| {
-                client.look_around(world.now);
+                client.look_around(&mut world.model, world.now);
                 let portion = if world.random.once_in(4) { 1 + world.random.index(2000) } else { usize::MAX };
                 client.feed(&mut world.model, portion, world.now);
             }),
             75..=84 => self.with_client(life, |world, client| {
-                client.look_around(world.now);
+                client.look_around(&mut world.model, world.now);
                 client.session.deliver(world.now, Waker::noop());
             }),
             _ => self.with_client(life, |world, client| {
-                client.look_around(world.now);
+                client.look_around(&mut world.model, world.now);
                 client.take(&mut world.model, &mut world.random, world.now);
             }),
         }
@@ -264,12 +280,40 @@ impl World {
         due.iter().for_each(|holder| life.node.look(holder, self.now));
     }
 
+    /// The pager does what queues have asked for, or moves a part of one to disk.
+    fn page(&mut self, life: &mut Life) {
+        let requests = life.node.paging.wait(Duration::ZERO).unwrap_or_default();
+        tell!("paging: {requests:?}");
+        life.mover.serve(requests, self.now);
+        let names: Vec<&String> = self.model.queues.keys().collect();
+        let vhost = life.node.vhost("/").expect("it is always there");
+        let queue = (!names.is_empty()).then(|| vhost.queue(names[self.random.index(names.len())]));
+        if let Some(Ok(queue)) = queue
+            && self.random.once_in(2)
+        {
+            let keep = *self.random.pick(&[0, 500, 5000]);
+            let size =
+                PageSize { bytes: 1 + self.random.below(5000), messages: 1 + self.random.below(20) as u32 };
+            let saved = life.mover.page_out(
+                &Holder::Queue(queue.clone()),
+                keep,
+                1 + self.random.below(20_000),
+                size,
+                self.now,
+            );
+            tell!("paged {saved} octets of {} out", queue.name);
+            self.paged += saved;
+        }
+    }
+
     /// The writer does its work once, as its thread does.
     pub fn commit(&mut self, life: &mut Life) {
         if life.failed {
             return;
         }
         life.node.log_wanted_definitions();
+        // Nobody hears it once the mover is gone, which is when the life ends.
+        life.freed.send(life.writer.take_freed()).expect("the mover lives as long");
         self.model.boundaries.push(self.model.now);
         self.commits += 1;
         let committed = life.writer.commit(None, self.now);
@@ -371,7 +415,7 @@ impl World {
     /// Compares a finding with what clients know.
     pub fn expect(&self, model: &Model, recovered: &Recovered, loss: Loss) {
         assert!(recovered.report.damage.is_empty(), "damage out of nowhere: {:?}", recovered.report.damage);
-        if let Err(reason) = check(model, &Finding::of(recovered), loss) {
+        if let Err(reason) = check(model, &Finding::of(recovered, self.disk.memory()), loss) {
             panic!("{reason}");
         }
     }

@@ -73,6 +73,7 @@ fn page_record(page: u64, live: &[(u64, u64)]) -> PageRecord {
         bytes: 1,
         first_deadline: 0,
         live,
+        returns: Vec::new(),
     }
 }
 

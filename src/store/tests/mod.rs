@@ -67,6 +67,7 @@ fn page(page: u64, live: &[(u64, u64)]) -> PageRecord {
         bytes: 10,
         first_deadline: NEVER,
         live: live.to_vec(),
+        returns: Vec::new(),
     }
 }
 

@@ -57,9 +57,10 @@ fn definition() -> impl Strategy<Value = Definition> {
 }
 
 fn page_record() -> impl Strategy<Value = PageRecord> {
-    (any::<[u64; 7]>(), any::<u8>(), runs()).prop_map(|(numbers, lane, live)| {
+    let returns = vec(any::<(u64, u32)>(), 0..5);
+    (any::<[u64; 7]>(), any::<u8>(), runs(), returns).prop_map(|(numbers, lane, live, returns)| {
         let [queue, page, file, offset, length, bytes, first_deadline] = numbers;
-        PageRecord { queue, page, file, offset, length, lane, bytes, first_deadline, live }
+        PageRecord { queue, page, file, offset, length, lane, bytes, first_deadline, live, returns }
     })
 }
 

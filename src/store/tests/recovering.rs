@@ -367,10 +367,12 @@ fn runs_of_absurd_lengths_cost_what_is_there() {
 #[test]
 fn what_is_given_back_in_a_page_counts_although_its_record_was_renewed_later() {
     let returned = body_of(|out| put_returned(out, 1, &[(30, 2)]));
-    let renewed = body_of(|out| put_page(out, &page(2, &[(31, 2)])));
-    let disk = hostile(vec![returned, renewed]);
+    let record = PageRecord { returns: vec![(31, 4)], ..page(2, &[(31, 2)]) };
+    let renewed = body_of(|out| put_page(out, &record));
+    let later = body_of(|out| put_returned(out, 1, &[(30, 3)]));
+    let disk = hostile(vec![returned, renewed, later]);
     let log = replay(&disk, |_, _| (), |_, _| {}).unwrap();
-    assert_eq!(log.queues[&1].returns.iter().collect::<Vec<_>>(), [(&31, &1)]);
+    assert_eq!(log.queues[&1].returns.iter().collect::<Vec<_>>(), [(&31, &5), (&32, &1)]);
 }
 
 #[test]

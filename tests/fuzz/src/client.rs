@@ -88,7 +88,7 @@ impl Wire {
         }
         let moved = before != self.output.len();
         if moved {
-            self.session.sent(now);
+            self.session.sent(self.output.len() - before, now);
         }
         moved
     }

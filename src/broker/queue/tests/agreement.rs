@@ -311,6 +311,7 @@ impl Pair {
         let (queue, now, effects) = (&mut self.bench.queue, self.bench.now, &mut self.bench.effects);
         match verdict {
             Verdict::Acknowledge => {
+                queue.settle_bytes(entries.iter().map(|entry| entry.message.body_length()).sum());
                 queue.settle(key, count, now, effects);
                 self.log.settled(&entries);
                 self.model.settle(consumer, count);
@@ -395,6 +396,7 @@ impl Pair {
             ready: self.model.ready.len() as u64,
             ready_bytes: self.model.bytes(),
             unacknowledged: self.held.len() as u64,
+            unacknowledged_bytes: self.held.iter().map(|held| held.entry.message.body_length()).sum(),
             consumers: self.model.consumers.iter().filter(|consumer| consumer.present).count() as u32,
         };
         assert_eq!(self.bench.queue.counts(), expected);

@@ -1,6 +1,7 @@
 //! Queues that drop a message while another of its identity is there.
 
 use super::*;
+use crate::broker::memory::Account;
 
 fn identified(identity: &str) -> Message {
     let mut headers = b"\x16x-deduplication-headerS".to_vec();

@@ -20,7 +20,8 @@ pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Resul
         Group::LoopbackUsers => loopback_users(entries, settings),
         Group::DefaultUsers => default_users(entries, settings),
         Group::AuthMechanisms => auth_mechanisms(entries, settings),
-        Group::Management => management(entries, settings),
+        Group::Management => one_listener(entries, "management.listen", "15672", settings),
+        Group::Prometheus => one_listener(entries, "prometheus.listen", "15692", settings),
     }
 }
 
@@ -34,16 +35,22 @@ fn listeners(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigEr
     settings.set("amqp.listen", &Value::Array(all), last_origin(entries))
 }
 
-/// `management.tcp.port` and `management.tcp.ip`, or what they were called before: one listener.
-fn management(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+/// `management.tcp.port` and `management.tcp.ip`, or what they were called before, and the same for metrics: one
+/// listener.
+fn one_listener(
+    entries: &[&Entry],
+    key: &'static str,
+    usual: &str,
+    settings: &mut Settings,
+) -> Result<(), ConfigError> {
     let last = |field: &str| entries.iter().rev().find(|entry| entry.key.ends_with(field));
-    let port = last(".port").map_or("15672", |entry| entry.value.as_str());
+    let port = last(".port").map_or(usual, |entry| entry.value.as_str());
     let address = match last(".ip").map(|entry| entry.value.as_str()) {
         None => port.to_owned(),
         Some(ip) if ip.contains(':') => format!("[{ip}]:{port}"),
         Some(ip) => format!("{ip}:{port}"),
     };
-    settings.set("management.listen", &Value::from(address), last_origin(entries))
+    settings.set(key, &Value::from(address), last_origin(entries))
 }
 
 /// `loopback_users.NAME = true`; the list has those that are true and no others.

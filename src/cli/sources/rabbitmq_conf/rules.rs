@@ -32,13 +32,14 @@ pub enum Group {
     DefaultUsers,
     AuthMechanisms,
     Management,
+    Prometheus,
 }
 
 use Action::{Accept, Group as Part, Ignore, Only, Refuse, Set};
 
 const TLS: &str = "TLS is not part of this version";
 const MANAGEMENT: &str = "the management interface of this version has no such setting";
-const PROMETHEUS: &str = "this version has no Prometheus endpoint";
+const PROMETHEUS: &str = "the metrics of this version have no such setting";
 const DISK: &str = "this version has no disk alarm";
 const CLUSTER: &str = "a broker of this version stands alone";
 const PLUGIN: &str = "the plugin is not part of this version";
@@ -147,9 +148,12 @@ pub static RULES: &[(&str, Action)] = &[
     ("management.ssl.**", Refuse(TLS)),
     ("management.**", Ignore(MANAGEMENT)),
     ("management_agent.**", Accept),
+    ("prometheus.tcp.port", Part(Group::Prometheus)),
+    ("prometheus.tcp.ip", Part(Group::Prometheus)),
+    ("prometheus.return_per_object_metrics", Set("prometheus.per_object", same)),
     ("prometheus.**", Ignore(PROMETHEUS)),
     ("collect_statistics", Accept),
-    ("collect_statistics_interval", Accept),
+    ("collect_statistics_interval", Set("management.sample_interval", millis)),
     ("log.console", Accept),
     ("log.console.level", Set("log.level", level)),
     ("log.console.formatter", Set("log.format", format)),
