@@ -153,15 +153,16 @@ impl Message {
         self.rebuild(parts, Secrets { has_deaths: true, hidden_keys }, scratch)
     }
 
-    /// The message with other properties.
-    pub fn with_properties(&self, properties: &[u8], scratch: &mut Vec<u8>) -> Message {
-        let parts = Parts { properties, ..self.parts() };
-        self.renamed(&parts, self.has_deaths(), scratch)
-    }
-
     /// The message under other names and with other properties, with what else its readers must not see.
     pub fn renamed(&self, parts: &Parts<'_>, has_deaths: bool, scratch: &mut Vec<u8>) -> Message {
         self.rebuild(parts, Secrets { has_deaths, hidden_keys: self.hidden_keys() }, scratch)
+    }
+
+    /// The message with other properties.
+    pub fn with_properties(&self, properties: &[u8], scratch: &mut Vec<u8>) -> Message {
+        let parts = Parts { properties, ..self.parts() };
+        let secrets = Secrets { has_deaths: self.has_deaths(), hidden_keys: self.hidden_keys() };
+        self.rebuild(&parts, secrets, scratch)
     }
 
     /// The message with routing keys that its readers must not see, such as those of BCC (BAS-07).

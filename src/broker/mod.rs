@@ -10,6 +10,8 @@ pub mod delay;
 pub mod identity;
 pub mod memory;
 pub mod message;
+pub mod pattern;
+pub mod policy;
 pub mod queue;
 pub mod queue_arguments;
 pub mod queue_type;

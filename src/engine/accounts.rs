@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Node, OpenConnection, QueueRef, Signal, VhostAbout};
-use crate::amqp::{Failure, ReplyCode};
+use crate::{
+    amqp::{Failure, ReplyCode},
+    broker::queue_type::QueueType,
+};
 
 impl Node {
     /// Adds a vhost, or changes what is said of it; true when it is new.
@@ -13,11 +16,20 @@ impl Node {
         is_new
     }
 
+    /// Sets the queue type of declares in a vhost that name none; false without the vhost.
+    pub fn set_default_queue_type(&self, name: &str, queue_type: Option<QueueType>) -> bool {
+        let Some(vhost) = self.vhost(name) else { return false };
+        self.access.set_default_queue_type(name, queue_type);
+        vhost.rules.set_default_queue_type(queue_type);
+        true
+    }
+
     /// Deletes a vhost with everything in it; its connections are closed. False when there was none.
     pub fn delete_vhost(&self, name: &str) -> bool {
         if !self.access.remove_vhost(name) {
             return false;
         }
+        self.enforce_vhost_limits(name);
         let removed = self.remove_vhost(name);
         self.close_where(&format!("vhost '{name}' is deleted"), |connection| &*connection.info.vhost == name);
         if let Some(vhost) = removed {
@@ -33,6 +45,7 @@ impl Node {
         if !self.access.remove_user(name) {
             return false;
         }
+        self.enforce_user_limits(name);
         self.close_where(&format!("user '{name}' is deleted"), |connection| &*connection.info.user == name);
         true
     }

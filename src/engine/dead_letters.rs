@@ -89,10 +89,10 @@ fn route(
     now: Millis,
     (scratch, ops): (&mut Vec<u8>, &mut Vec<Op>),
 ) -> (Arrivals, bool) {
-    let arguments = &source.properties.arguments;
-    let Some(exchange) = arguments.dead_letter_exchange.as_deref() else { return (Arrivals::new(), false) };
+    let rules = source.rules();
+    let Some(exchange) = rules.dead_letter_exchange.as_deref() else { return (Arrivals::new(), false) };
     let mut waits = false;
-    let to = DeadLetters { exchange, routing_key: arguments.dead_letter_routing_key.as_deref() };
+    let to = DeadLetters { exchange, routing_key: rules.dead_letter_routing_key.as_deref() };
     let mut arrivals = Arrivals::new();
     for (entry, reason) in dead {
         let message = dead_letter(&entry.message, &Demise { queue: &source.name, reason, now }, &to, scratch);
@@ -141,6 +141,9 @@ pub(super) fn arrive(
     if effects.log.identities.is_some() {
         add_identities(ops, target.properties.identities, &mut effects.log);
     }
+    if let Some(work) = effects.stream.take() {
+        node.streams.pass_on(target, *work);
+    }
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     (effects.dead, refused)
@@ -148,11 +151,11 @@ pub(super) fn arrive(
 
 /// Whether a queue's dead messages wait until somebody takes them (QQ-08).
 fn is_at_least_once(queue: &QueueRef) -> bool {
-    let arguments = &queue.properties.arguments;
-    arguments.queue_type == QueueType::Quorum
-        && arguments.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce
-        && arguments.overflow == Overflow::RejectPublish
-        && arguments.dead_letter_exchange.is_some()
+    let rules = queue.rules();
+    rules.queue_type == QueueType::Quorum
+        && rules.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce
+        && rules.overflow == Overflow::RejectPublish
+        && rules.dead_letter_exchange.is_some()
 }
 
 /// As [`bury`], but a message that reaches no queue, or that a queue refuses, stays its queue's and is tried

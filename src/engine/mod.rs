@@ -18,10 +18,12 @@ mod holder;
 mod inbox;
 mod journal;
 mod keeping;
+mod limits;
 mod moving;
 mod node;
 mod occupancy;
 mod paging;
+mod policies;
 mod queue;
 mod refusals;
 mod refused;
@@ -29,13 +31,15 @@ mod replies;
 mod restore;
 mod routing;
 pub mod stats;
+mod streams;
 mod timers;
 mod vhost;
+mod vhost_rules;
 mod views;
 
 pub use access::{
-    Access, BadPattern, Hashing, LoginGuard, PasswordHash, Permission, PermissionRow, Resource, Right, User,
-    VhostAbout,
+    Access, BadPattern, Hashing, LIMITS, LoginGuard, Parameter, PasswordHash, Permission, PermissionRow,
+    Resource, Right, TopicPermission, TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
 };
 pub use alarms::Alarms;
 pub use connections::{
@@ -51,12 +55,15 @@ pub use journal::{Journal, add_identities, add_kept, add_notes};
 pub use node::{Node, NodeSettings};
 pub use occupancy::{Allowance, Allowances, Full, Occupancy, Seat};
 pub use paging::{LONG, PageRequest, Paging, Reader};
+pub use policies::{PolicySet, PolicySweep};
 pub use queue::{ConnectionId, QueueProperties, QueueRef, SharedQueue};
 pub use refusals::{Notice, Refusals};
 pub use refused::Refused;
 pub use replies::{REPLY_TO, Replies};
 pub use restore::Restored;
 pub use routing::{Held, Queues, Routed};
+pub use streams::{StreamRequest, Streams};
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
+pub use vhost_rules::VhostRules;
 pub use views::{BindingSummary, BindingsOf, ExchangeSummary};

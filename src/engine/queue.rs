@@ -1,25 +1,28 @@
 //! A queue with its identity, behind one short lock.
 
 use std::{
+    borrow::Cow,
     hash::{Hash, Hasher},
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use parking_lot::Mutex;
 
 use super::{
-    ConsumerOutlet,
+    ConsumerOutlet, Journal, PolicySet,
     paging::IsLong,
     stats::{Figure, Figures, History, QUEUE_FIGURES},
 };
 use crate::broker::{
     Millis,
+    policy::Applied,
     queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings},
-    queue_arguments::QueueArguments,
+    queue_arguments::{Overflow, QueueArguments},
+    queue_type::QueueType,
 };
 
 /// Names a connection of this node.
@@ -37,6 +40,13 @@ pub struct QueueProperties {
     pub identities: Option<u64>,
 }
 
+/// The policies that a queue goes by, as of a version of those of its vhost.
+#[derive(Debug, Default)]
+struct Governed {
+    version: u64,
+    applied: Option<Arc<Applied>>,
+}
+
 /// A queue that connections share.
 #[derive(Debug)]
 pub struct SharedQueue {
@@ -50,6 +60,9 @@ pub struct SharedQueue {
     /// Dead messages that nobody took yet, with at-least-once dead-lettering (QQ-08).
     pub(super) undelivered: Mutex<Vec<(Entry, Death)>>,
     pub(super) is_long: IsLong,
+    governed: Mutex<Governed>,
+    /// Whether it may refuse publishes, by its arguments or policies.
+    refuses: AtomicBool,
     pub history: Mutex<History<QUEUE_FIGURES>>,
     /// The deadline that the timers know; `u64::MAX` when none.
     armed: AtomicU64,
@@ -64,6 +77,7 @@ impl SharedQueue {
         settings: QueueSettings,
         now: Millis,
     ) -> SharedQueue {
+        let refuses = AtomicBool::new(properties.arguments.overflow != Overflow::DropHead);
         SharedQueue {
             number,
             name: name.into(),
@@ -72,6 +86,8 @@ impl SharedQueue {
             state: Mutex::new(Queue::new(settings, now)),
             undelivered: Mutex::default(),
             is_long: IsLong::default(),
+            governed: Mutex::default(),
+            refuses,
             history: Mutex::default(),
             armed: AtomicU64::new(Millis::MAX),
         }
@@ -84,6 +100,57 @@ impl SharedQueue {
 
     pub(super) fn disarm(&self) {
         self.armed.store(Millis::MAX, Relaxed);
+    }
+
+    /// Whether these policies are other ones than it goes by; if not, it counts as having seen them.
+    pub(super) fn is_governed_otherwise(&self, policies: &PolicySet, applied: Option<&Applied>) -> bool {
+        let mut governed = self.governed.lock();
+        let is_same = match (&governed.applied, applied) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.is_of(other),
+            _ => false,
+        };
+        if is_same {
+            governed.version = governed.version.max(policies.version);
+        }
+        !is_same
+    }
+
+    /// Takes policies over, under the lock of its state; false when it goes by later ones already.
+    pub(super) fn adopt(&self, policies: &PolicySet, applied: Option<Arc<Applied>>) -> bool {
+        let mut governed = self.governed.lock();
+        if policies.version < governed.version {
+            return false;
+        }
+        *governed = Governed { version: policies.version, applied };
+        drop(governed);
+        self.refuses.store(self.rules().overflow != Overflow::DropHead, Relaxed);
+        true
+    }
+
+    /// The policies that it goes by.
+    pub fn applied(&self) -> Option<Arc<Applied>> {
+        self.governed.lock().applied.clone()
+    }
+
+    /// What it goes by: its arguments, unless policies have a say.
+    pub fn rules(&self) -> Cow<'_, QueueArguments> {
+        let own = &self.properties.arguments;
+        match self.applied() {
+            None => Cow::Borrowed(own),
+            Some(applied) => Cow::Owned(applied.effective.govern(own)),
+        }
+    }
+
+    /// Whether it may refuse publishes.
+    #[inline]
+    pub fn may_refuse(&self) -> bool {
+        self.refuses.load(Relaxed)
+    }
+
+    /// Whether what is in it goes to the log.
+    pub(super) fn is_logged(&self, journal: &Journal) -> bool {
+        self.is_durable() && journal.is_on()
     }
 
     /// What is in it; its lock is held for that only.
@@ -127,6 +194,19 @@ impl SharedQueue {
         (history.rate(now, &figures.0, interval, with_room) / 1000.0).clamp(0.0, 1.0)
     }
 
+    #[inline]
+    pub fn is_stream(&self) -> bool {
+        self.properties.arguments.queue_type == QueueType::Stream
+    }
+
+    /// How it stands, if it is a stream.
+    pub fn stream_status(&self) -> Option<StreamStatus> {
+        let mut state = self.state.lock();
+        let stream = state.stream()?;
+        let (segments, committed_offset) = (stream.segment_count(), stream.committed_offset());
+        Some(StreamStatus { segments, committed_offset })
+    }
+
     /// Whether it survives a restart (RST-01 to RST-03).
     #[inline]
     pub fn is_durable(&self) -> bool {
@@ -137,6 +217,14 @@ impl SharedQueue {
     pub fn is_locked_for(&self, connection: ConnectionId) -> bool {
         self.properties.owner.is_some_and(|owner| owner != connection)
     }
+}
+
+/// What operators want to know of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamStatus {
+    pub segments: usize,
+    /// The last offset that consumers may see.
+    pub committed_offset: Option<u64>,
 }
 
 /// A handle on a shared queue; two are equal when they mean the same queue.

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::{
     ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging, QueueProperties,
-    QueueRef, Refused, Replay, SharedQueue, Signal,
+    QueueRef, Refused, Replay, SharedQueue, Signal, Streams, VhostRules,
     definitions::{self, End, Keepers},
     stats::{ConnectionMeter, Event, NodeStats, VhostStats},
 };
@@ -18,8 +18,11 @@ use crate::{
     broker::{
         Millis,
         memory::Account,
-        queue::{Effects, QueueSettings},
-        queue_arguments::{Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence},
+        queue::{Effects, QueueSettings, stream::StreamSettings},
+        queue_arguments::{
+            Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence,
+            refuse_server_named,
+        },
         queue_type::QueueType,
         topology::{Bound, Declared, Exchange, ExchangeDeclare, Topology, TopologyError},
     },
@@ -61,7 +64,10 @@ pub struct Vhost {
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     pub(super) journal: Arc<Journal>,
     pub(super) paging: Arc<Paging>,
+    streams: Arc<Streams>,
     pub(super) account: Account,
+    /// What operators set for it.
+    pub rules: VhostRules,
     node_stats: Arc<NodeStats>,
     pub stats: VhostStats,
     /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
@@ -71,8 +77,7 @@ pub struct Vhost {
 impl Vhost {
     pub fn new(
         name: &str,
-        journal: Arc<Journal>,
-        paging: Arc<Paging>,
+        (journal, paging, streams): (Arc<Journal>, Arc<Paging>, Arc<Streams>),
         account: Account,
         node_stats: Arc<NodeStats>,
     ) -> Vhost {
@@ -86,7 +91,9 @@ impl Vhost {
             generation: AtomicU64::new(1),
             journal,
             paging,
+            streams,
             account,
+            rules: VhostRules::default(),
             node_stats,
             stats: VhostStats::default(),
             retired: AtomicBool::new(false),
@@ -162,22 +169,22 @@ impl Vhost {
         if self.retired.load(Ordering::Acquire) {
             return Err(Refused::VhostDeleted { vhost: self.name.to_string() });
         }
+        self.check_room(name, topology.queue_count())?;
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
-        let arguments = QueueArguments::parse(identity, flags, declare.arguments, None)?;
-        if arguments.queue_type == QueueType::Stream {
-            let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
-            return Err(Refused::QueueType { name, vhost, kind });
+        let default_type = self.rules.default_queue_type();
+        let arguments = QueueArguments::parse(identity, flags, declare.arguments, default_type)?;
+        if generated {
+            // The default may be one of those that are not named by the server.
+            refuse_server_named(&arguments.raw)?;
         }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let queue_type = arguments.queue_type;
-        let settings = settings(&arguments, durable && !exclusive && self.journal.is_on());
         let owner = exclusive.then_some(connection);
-        let identities = (settings.deduplicates && settings.durable).then(|| self.journal.next_queue());
+        let survives = durable && !exclusive && self.journal.is_on();
+        let identities = (arguments.deduplicates && survives).then(|| self.journal.next_queue());
         let properties = QueueProperties { durable, auto_delete, owner, arguments, identities };
-        let number = self.journal.next_queue();
-        let shared = SharedQueue::new(number, name, &self.name, properties, settings, now);
-        let queue = QueueRef(Arc::new(shared));
+        let queue = self.new_queue(self.journal.next_queue(), name, properties, now);
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
         self.node_stats.note(Event::QueueDeclared);
@@ -185,7 +192,34 @@ impl Vhost {
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
         }
+        if queue_type == QueueType::Stream {
+            self.streams.add(&queue);
+        }
         Ok((queue, true))
+    }
+
+    /// A queue that goes by the policies of this moment. Whoever calls holds the lock of the topology, so that a
+    /// change of them finds the queue there or is found here.
+    fn new_queue(&self, number: u64, name: &str, properties: QueueProperties, now: Millis) -> QueueRef {
+        let policies = self.rules.policies();
+        let applied = policies.for_queue(name, properties.arguments.queue_type);
+        let governed = applied.as_ref().map(|applied| applied.effective.govern(&properties.arguments));
+        let rules = governed.as_ref().unwrap_or(&properties.arguments);
+        let is_durable = properties.durable && properties.owner.is_none();
+        let settings = settings(rules, is_durable && self.journal.is_on());
+        let queue = SharedQueue::new(number, name, &self.name, properties, settings, now);
+        queue.adopt(&policies, applied);
+        QueueRef(Arc::new(queue))
+    }
+
+    /// CH-53.
+    fn check_room(&self, name: &str, count: usize) -> Result<(), Refused> {
+        match self.rules.queues_max() {
+            Some(max) if max <= count as u64 => {
+                Err(Refused::QueueLimit { name: name.to_owned(), vhost: self.name.to_string(), max })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_equivalence(
@@ -207,7 +241,7 @@ impl Vhost {
         };
         let identity = QueueIdentity { name, vhost: &self.name };
         let (current, received) = ((flags, &properties.arguments), (declare.flags(), &declare.arguments));
-        match inequivalence(identity, current, received, None) {
+        match inequivalence(identity, current, received, self.rules.default_queue_type()) {
             None => Ok(()),
             Some(difference) => Err(difference.into()),
         }
@@ -215,7 +249,12 @@ impl Vhost {
 
     /// Deletes a queue; says how many messages were ready (QUE-15). Consumers are told.
     pub fn delete_queue(&self, queue: &QueueRef, if_unused: bool, if_empty: bool) -> Result<u64, Refused> {
+        let is_stream = queue.is_stream();
         self.delete_when(queue, |counts_consumers, counts_ready| {
+            // QUE-54.
+            if is_stream {
+                return Ok(());
+            }
             let (name, vhost) = (queue.name.to_string(), self.name.to_string());
             if if_unused && counts_consumers != 0 {
                 return Err(Refused::InUse { name, vhost });
@@ -268,6 +307,9 @@ impl Vhost {
         let dropped = effects.dropped_pages.drain(..);
         let holder = || Holder::Queue(queue.clone());
         self.paging.request(dropped.map(|page| PageRequest::Drop(holder(), page)));
+        if queue.is_stream() {
+            self.streams.remove(queue.number);
+        }
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
@@ -275,7 +317,7 @@ impl Vhost {
     }
 
     /// Changes exchanges or bindings; cached routes are void if that might change any.
-    fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
+    pub(super) fn change<R>(&self, operation: impl FnOnce(&mut Topology<QueueRef>) -> R) -> R {
         let mut topology = self.topology.write();
         let before = topology.generation();
         let result = operation(&mut topology);
@@ -296,6 +338,9 @@ impl Vhost {
                     let keepers = self.keepers();
                     self.journal.define([definitions::declare_exchange(&self.name, exchange, keepers)]);
                 }
+            }
+            if declared == Declared::Created {
+                self.govern_exchange(topology, name);
             }
             Ok(())
         })
@@ -423,6 +468,7 @@ impl Vhost {
             } else if let Some(declared) = topology.exchange(&exchange.name) {
                 self.restore_memory(declared, exchange);
             }
+            self.govern_exchange(&mut topology, &exchange.name);
         }
         for queue in &definitions.queues {
             let arguments = match parse_field_table(&queue.arguments) {
@@ -437,7 +483,6 @@ impl Vhost {
                 }
             };
             let queue_type = arguments.queue_type;
-            let settings = settings(&arguments, self.journal.is_on());
             let properties = QueueProperties {
                 durable: true,
                 auto_delete: queue.auto_delete,
@@ -445,9 +490,11 @@ impl Vhost {
                 arguments,
                 identities: queue.identities,
             };
-            let shared = SharedQueue::new(queue.id, &queue.name, &self.name, properties, settings, now);
-            let queue = QueueRef(Arc::new(shared));
+            let queue = self.new_queue(queue.id, &queue.name, properties, now);
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
+                if queue_type == QueueType::Stream {
+                    self.streams.add(&queue);
+                }
                 queues.push(queue);
             }
         }
@@ -477,7 +524,7 @@ fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
 /// How often a message of a quorum queue may be given back, unless its declare says otherwise (QQ-04).
 const DELIVERY_LIMIT: u32 = 20;
 
-fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
+pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
     let quorum = arguments.queue_type == QueueType::Quorum;
     let limit = match arguments.delivery_limit {
         None => Some(DELIVERY_LIMIT),
@@ -501,5 +548,14 @@ fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),
         deduplicates: arguments.deduplicates,
+        stream: (arguments.queue_type == QueueType::Stream).then(|| {
+            StreamSettings::new(
+                arguments.segment_bytes,
+                arguments.max_length_bytes,
+                arguments.max_age_s.map(|seconds| seconds.saturating_mul(1000)),
+                arguments.filter_bytes,
+                durable,
+            )
+        }),
     }
 }

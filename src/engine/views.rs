@@ -3,7 +3,7 @@
 use super::{DelayRef, Delays, QueueRef, Vhost};
 use crate::{
     amqp::FieldTable,
-    broker::topology::{BindingView, DestinationView, Exchange, TopologyError},
+    broker::topology::{BindingView, DestinationView, Exchange, ExchangeKind, TopologyError},
 };
 
 /// An exchange at one moment.
@@ -105,6 +105,12 @@ impl Vhost {
     /// What waits in an exchange, if messages can.
     pub fn delayed_exchange(&self, name: &str) -> Option<DelayRef> {
         self.delays.of(name)
+    }
+
+    /// Whether an exchange is a topic exchange, so that rights on topics count for it.
+    pub fn has_topics(&self, exchange: &str) -> bool {
+        let topology = self.topology.read();
+        topology.exchange(exchange).is_some_and(|exchange| exchange.kind() == ExchangeKind::Topic)
     }
 
     pub fn bindings(&self, of: BindingsOf<'_>) -> Vec<BindingSummary> {

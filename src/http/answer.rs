@@ -142,14 +142,18 @@ impl From<Refused> for Refusal {
             Refused::NoQueue { .. } | Refused::NoPreviousQueue | Refused::VhostDeleted { .. } => {
                 Refusal::not_found()
             }
-            Refused::ReservedName { .. } | Refused::NotAllowed { .. } | Refused::ReplyQueue => {
-                access_refused()
-            }
+            Refused::ReservedName { .. }
+            | Refused::NotAllowed { .. }
+            | Refused::TopicNotAllowed { .. }
+            | Refused::ReplyQueue => access_refused(),
             Refused::Locked { .. }
             | Refused::ExclusiveUse { .. }
             | Refused::Argument(_)
-            | Refused::QueueType { .. }
+            | Refused::NotOfStreams { .. }
+            | Refused::NoPrefetch { .. }
+            | Refused::SharedPrefetch { .. }
             | Refused::InUse { .. }
+            | Refused::QueueLimit { .. }
             | Refused::NotEmpty { .. } => Refusal::bad_request(refused.to_string()),
         }
     }

@@ -123,7 +123,7 @@ pub fn item(call: &Call, path: &BindingPath, key: &str) -> Result<Answer, Refusa
         |binding: &&BindingSummary| properties_key(&binding.routing_key, &binding.arguments) == key;
     let binding = bindings.iter().find(is_meant).ok_or_else(Refusal::not_found)?;
     if call.method == Method::DELETE {
-        demand(call, &vhost, path)?;
+        demand(call, &vhost, path, &binding.routing_key)?;
         let (source, destination) = (exchange_name(&path.source), path.destination.as_str());
         let (key, arguments) = (&binding.routing_key, binding.arguments.clone());
         if path.to_queue {
@@ -136,8 +136,8 @@ pub fn item(call: &Call, path: &BindingPath, key: &str) -> Result<Answer, Refusa
     Ok(listing::single(view(&vhost.name, binding), &call.query))
 }
 
-/// Rights as for AMQP: to write to the destination and to read from the source.
-fn demand(call: &Call, vhost: &Vhost, path: &BindingPath) -> Result<(), Refused> {
+/// Rights as for AMQP: to write to the destination and to read from the source and its topic.
+fn demand(call: &Call, vhost: &Vhost, path: &BindingPath, routing_key: &str) -> Result<(), Refused> {
     let destination = if path.to_queue {
         Resource::Queue(&path.destination)
     } else {
@@ -146,7 +146,10 @@ fn demand(call: &Call, vhost: &Vhost, path: &BindingPath) -> Result<(), Refused>
     call.demand(vhost, Right::Write, destination)?;
     match exchange_name(&path.source) {
         "" => Ok(()),
-        source => call.demand(vhost, Right::Read, Resource::Exchange(source)),
+        source => {
+            call.demand(vhost, Right::Read, Resource::Exchange(source))?;
+            call.demand_topic(vhost, Right::Read, source, routing_key)
+        }
     }
 }
 
@@ -158,7 +161,7 @@ pub fn bind(
     routing_key: &str,
     arguments: FieldTable,
 ) -> Result<(), Refusal> {
-    demand(call, vhost, path)?;
+    demand(call, vhost, path, routing_key)?;
     if 255 < routing_key.len() {
         return Err(Refusal::bad_request("a routing key has at most 255 bytes"));
     }

@@ -81,6 +81,28 @@ impl Call {
             }),
         }
     }
+
+    /// The same for a topic of an exchange.
+    pub fn demand_topic(
+        &self,
+        vhost: &Vhost,
+        right: Right,
+        exchange: &str,
+        topic: &str,
+    ) -> Result<(), Refused> {
+        let rights = self.node().access.topic_rights(&vhost.name, &self.user.name);
+        let refused = rights.is_some_and(|rights| !rights.allows(right, exchange, topic));
+        if !refused || !vhost.has_topics(exchange) {
+            return Ok(());
+        }
+        Err(Refused::TopicNotAllowed {
+            right: right.name(),
+            topic: topic.to_owned(),
+            exchange: exchange.to_owned(),
+            vhost: vhost.name.to_string(),
+            user: self.user.name.to_string(),
+        })
+    }
 }
 
 /// A boolean of a body, which may be spelled as a string.

@@ -1,5 +1,7 @@
 //! Definition files: everything that is defined, as one JSON document, out and in.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
@@ -9,27 +11,27 @@ use super::{
     call::{Call, flag, text},
     exchanges,
     json::{of_table, to_table},
-    permissions, queues,
+    limits,
+    parameters::{self, ParameterPath},
+    permissions, policies, queues,
     route::BindingPath,
-    users, vhosts,
+    topic_permissions, users, vhosts,
 };
 use crate::{
-    broker::topology::ExchangeDeclare,
+    amqp::{AMQPValue, FieldTable},
+    broker::{policy::Owner, queue_type::QueueType, topology::ExchangeDeclare},
     engine::{BindingSummary, BindingsOf, ExchangeSummary, QueueDeclare, QueueRef, Vhost},
 };
 
 /// Names that are there without being declared.
 const PREDECLARED_PREFIX: &str = "amq.";
 
-/// What this version has none of: importing it would lose it.
-const UNSUPPORTED: [&str; 3] = ["policies", "parameters", "topic_permissions"];
-
 /// All of it, or one vhost's part.
-pub fn exchange(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
+pub async fn exchange(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
     let vhost = vhost.map(|name| call.vhost(name)).transpose()?;
     if call.method == Method::POST {
         let document = document(call)?;
-        import(call, vhost.as_deref(), &document)?;
+        import(call, vhost.as_ref(), &document).await?;
         return Ok(Answer::done());
     }
     let answer = Answer::json(&export(call, vhost.as_deref()));
@@ -64,18 +66,21 @@ fn export(call: &Call, only: Option<&Vhost>) -> Value {
             let about = access.vhosts().into_iter().filter_map(|name| {
                 let about = access.vhost(&name)?;
                 let (description, tags) = (&about.description, &about.tags);
-                let metadata =
-                    json!({ "description": description, "tags": tags, "default_queue_type": "classic" });
-                Some(json!({ "name": name, "description": description, "tags": tags, "metadata": metadata, "limits": [] }))
+                let mut metadata = json!({ "description": description, "tags": tags });
+                if let Some(queue_type) = access.default_queue_type(&name) {
+                    extend(&mut metadata, json!({ "default_queue_type": queue_type.name() }));
+                }
+                let limits = access.vhost_limits(&name);
+                Some(json!({ "name": name, "description": description, "tags": tags, "metadata": metadata, "limits": limits }))
             });
             let mut part = json!({
                 "rabbitmq_definition_format": "cluster",
                 "original_cluster_name": call.management.settings.cluster_name,
-                "users": access.users().iter().map(|user| users::view(user)).collect::<Value>(),
+                "users": access.users().iter().map(|user| users::view(access, user)).collect::<Value>(),
                 "vhosts": about.collect::<Value>(),
                 "permissions": access.permissions().iter().map(permissions::view).collect::<Value>(),
-                "topic_permissions": [],
-                "global_parameters": [],
+                "topic_permissions": access.topic_permissions().iter().map(topic_permissions::view).collect::<Value>(),
+                "global_parameters": parameters::global_views(call),
             });
             let mut all = json!({ "queues": [], "exchanges": [], "bindings": [] });
             for vhost in call.node().vhosts() {
@@ -85,9 +90,34 @@ fn export(call: &Call, only: Option<&Vhost>) -> Value {
             part
         }
     };
-    extend(&mut part, json!({ "parameters": [], "policies": [] }));
+    extend(&mut part, settings(call, only));
     extend(&mut document, part);
     document
+}
+
+/// Policies and parameters; those of one vhost do not name it.
+fn settings(call: &Call, only: Option<&Vhost>) -> Value {
+    let access = &call.node().access;
+    let is_meant = |vhost: &str| only.is_none_or(|only| *only.name == *vhost);
+    let named = |mut view: Value| {
+        if only.is_some()
+            && let Value::Object(fields) = &mut view
+        {
+            fields.remove("vhost");
+        }
+        view
+    };
+    let parameters = access.parameters();
+    let parameters = parameters.iter().filter(|parameter| is_meant(&parameter.vhost)).map(parameters::view);
+    let policies = access.policies(Owner::User);
+    let policies = policies
+        .iter()
+        .filter(|(vhost, _)| is_meant(vhost))
+        .map(|(vhost, policy)| policies::view(vhost, policy));
+    json!({
+        "parameters": parameters.map(named).collect::<Value>(),
+        "policies": policies.map(named).collect::<Value>(),
+    })
 }
 
 fn extend(target: &mut Value, source: Value) {
@@ -118,6 +148,7 @@ fn contents(vhost: &Vhost, names_vhost: bool) -> Value {
         let properties = &queue.properties;
         with_vhost(json!({
             "name": &*queue.name,
+            "type": properties.arguments.queue_type.name(),
             "durable": properties.durable,
             "auto_delete": properties.auto_delete,
             "arguments": of_table(&properties.arguments.raw),
@@ -201,15 +232,66 @@ fn items<'a>(document: &'a Map<String, Value>, key: &str) -> Result<Vec<&'a Map<
 }
 
 /// Adds what the document defines to what is there. What cannot be changed once it is there stays as it is.
-fn import(call: &Call, only: Option<&Vhost>, document: &Map<String, Value>) -> Result<(), Refusal> {
-    for key in UNSUPPORTED {
-        if !items(document, key)?.is_empty() {
-            return Err(Refusal::bad_request(format!("{key} are not supported by this version")));
+/// Policies come before what they are for.
+async fn import(
+    call: &Call,
+    only: Option<&Arc<Vhost>>,
+    document: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    let default_types = if only.is_none() { import_accounts(call, document)? } else { Vec::new() };
+    import_settings(call, only, document).await?;
+    import_contents(call, only, document)?;
+    // Not before: what these queues are was decided where they come from.
+    for (vhost, queue_type) in default_types {
+        call.node().set_default_queue_type(&vhost, queue_type);
+    }
+    Ok(())
+}
+
+/// Runtime parameters and policies, and then everything in their vhosts goes by them.
+async fn import_settings(
+    call: &Call,
+    only: Option<&Arc<Vhost>>,
+    document: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    let vhost_of = |item: &Map<String, Value>| match only {
+        Some(only) => Ok(only.name.to_string()),
+        None => text(item, "vhost"),
+    };
+    for item in items(document, "parameters")? {
+        let path = ParameterPath {
+            component: text(item, "component")?,
+            vhost: vhost_of(item)?,
+            name: text(item, "name")?,
+        };
+        let ParameterPath { component, vhost, name } = &path;
+        let put = parameters::put(call, &path, item.get("value").unwrap_or(&Value::Null)).await;
+        put.map_err(|reason| Refusal::bad_request(format!("{reason} ({vhost}/{component}/{name})")))?;
+    }
+    let mut touched: Vec<Arc<Vhost>> = Vec::new();
+    for item in items(document, "policies")? {
+        let (name, vhost) = (text(item, "name")?, vhost_of(item)?);
+        let no_vhost = || Refusal::bad_request(format!("no_such_vhost: {vhost}"));
+        let found = call.node().vhost(&vhost).ok_or_else(no_vhost)?;
+        let policy = policies::parse(Owner::User, &name, item)
+            .map_err(|reason| Refusal::bad_request(format!("{reason} ({vhost}/{name})")))?;
+        call.node().put_policy(&found, Owner::User, policy).ok_or_else(no_vhost)?;
+        if !touched.iter().any(|known| Arc::ptr_eq(known, &found)) {
+            touched.push(found);
         }
     }
-    if only.is_none() {
-        import_accounts(call, document)?;
+    for vhost in &touched {
+        policies::sweep(call, vhost).await;
     }
+    Ok(())
+}
+
+/// Exchanges, queues, bindings.
+fn import_contents(
+    call: &Call,
+    only: Option<&Arc<Vhost>>,
+    document: &Map<String, Value>,
+) -> Result<(), Refusal> {
     let vhost = |item: &Map<String, Value>| match only {
         Some(only) => call.vhost(&only.name),
         None => {
@@ -241,7 +323,7 @@ fn import(call: &Call, only: Option<&Vhost>, document: &Map<String, Value>) -> R
             durable: flag(item, "durable")?,
             auto_delete: flag(item, "auto_delete")?,
             exclusive: false,
-            arguments: to_table(item.get("arguments"))?,
+            arguments: queue_arguments(&vhost, item)?,
         };
         queues::declare_queue(call, &vhost, &name, declare)?;
     }
@@ -258,14 +340,35 @@ fn import(call: &Call, only: Option<&Vhost>, document: &Map<String, Value>) -> R
     Ok(())
 }
 
+/// The arguments of a queue. RabbitMQ 4 names its type beside them; it counts where the vhost's default is another.
+fn queue_arguments(vhost: &Vhost, item: &Map<String, Value>) -> Result<FieldTable, Refusal> {
+    const TYPE: &str = "x-queue-type";
+    let mut arguments = to_table(item.get("arguments"))?;
+    let queue_type = text(item, "type")?;
+    let default_type = vhost.rules.default_queue_type().unwrap_or_default().name();
+    if !queue_type.is_empty() && queue_type != default_type && !arguments.contains_key(TYPE) {
+        arguments.insert(TYPE.into(), AMQPValue::LongString(queue_type.as_str().into()));
+    }
+    Ok(arguments)
+}
+
 /// Vhosts, users and permissions. Whoever imports them may use the vhosts, to declare what is in them.
-fn import_accounts(call: &Call, document: &Map<String, Value>) -> Result<(), Refusal> {
+/// Returns the default queue types that vhosts are to have.
+fn import_accounts(
+    call: &Call,
+    document: &Map<String, Value>,
+) -> Result<Vec<(String, Option<QueueType>)>, Refusal> {
     let access = &call.node().access;
+    let mut default_types = Vec::new();
     for item in items(document, "vhosts")? {
         let name = text(item, "name")?;
         vhosts::check_name(&name)?;
         let about = vhosts::about(item, access.vhost(&name).unwrap_or_default())?;
+        if let Some(queue_type) = vhosts::default_queue_type(item)? {
+            default_types.push((name.clone(), queue_type));
+        }
         call.node().put_vhost(&name, about);
+        limits::import_of_vhost(call, &name, item.get("limits"))?;
         if !call.may_enter(&name) {
             access.put_permission(&name, &call.user.name, crate::engine::Permission::full());
         }
@@ -274,6 +377,7 @@ fn import_accounts(call: &Call, document: &Map<String, Value>) -> Result<(), Ref
         let name = text(item, "name")?;
         vhosts::check_name(&name)?;
         users::put(access, &name, item)?;
+        limits::import_of_user(call, &name, item.get("limits"))?;
     }
     for item in items(document, "permissions")? {
         let (vhost, user) = (text(item, "vhost")?, text(item, "user")?);
@@ -281,7 +385,16 @@ fn import_accounts(call: &Call, document: &Map<String, Value>) -> Result<(), Ref
             return Err(Refusal::bad_request(format!("vhost_or_user_not_found: {vhost}, {user}")));
         }
     }
-    Ok(())
+    for item in items(document, "topic_permissions")? {
+        let (vhost, user) = (text(item, "vhost")?, text(item, "user")?);
+        if topic_permissions::put(call, &vhost, &user, item)?.is_none() {
+            return Err(Refusal::bad_request(format!("vhost_or_user_not_found: {vhost}, {user}")));
+        }
+    }
+    for item in items(document, "global_parameters")? {
+        parameters::put_global(call, &text(item, "name")?, item.get("value"))?;
+    }
+    Ok(default_types)
 }
 
 #[cfg(test)]

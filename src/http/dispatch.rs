@@ -8,10 +8,10 @@ use super::{
     answer::{Answer, Refusal},
     bindings,
     call::Call,
-    channels, connections, definitions, delayed, exchanges, health, messages, nodes, overview, permissions,
-    queues,
+    channels, connections, definitions, delayed, exchanges, features, health, limits, messages, nodes,
+    overview, parameters, permissions, policies, queues,
     route::Endpoint,
-    users, vhosts,
+    topic_permissions, users, vhosts,
 };
 
 /// Answers what needs no login.
@@ -94,6 +94,35 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
         E::Log => log(call),
         E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
-        E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()),
+        E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()).await,
+        settings => answer_settings(call, settings).await,
+    }
+}
+
+/// Endpoints of what operators set.
+async fn answer_settings(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
+    use Endpoint as E;
+    match endpoint {
+        E::Policies(owner, vhost) => policies::list(call, *owner, vhost.as_deref()),
+        E::Policy { owner, vhost, name } => policies::item(call, *owner, vhost, name).await,
+        E::Parameters(component, vhost) => parameters::list(call, component.as_deref(), vhost.as_deref()),
+        E::Parameter(path) => parameters::item(call, path).await,
+        E::GlobalParameters => Ok(parameters::global_list(call)),
+        E::GlobalParameter(name) => parameters::global_item(call, name),
+        E::VhostLimits(vhost) => limits::of_vhosts(call, vhost.as_deref()),
+        E::VhostLimit { vhost, name } => limits::of_vhost(call, vhost, name),
+        E::UserLimits(user) => limits::of_users(call, user.as_deref()),
+        E::UserLimit { user, name } => limits::of_user(call, user, name),
+        E::TopicPermissions => Ok(topic_permissions::list(call)),
+        E::TopicPermission { vhost, user, exchange } => {
+            topic_permissions::item(call, vhost, user, exchange.as_deref())
+        }
+        E::VhostTopicPermissions(vhost) => topic_permissions::of_vhost(call, vhost),
+        E::UserTopicPermissions(user) => topic_permissions::of_user(call, user),
+        E::FeatureFlags => Ok(features::flags(call)),
+        E::FeatureFlag(name) => features::enable(name),
+        E::Rebalance => Ok(Answer::done()),
+        E::HashPassword(password) => Ok(users::hash_password(call, password)),
+        _ => Err(Refusal::not_found()),
     }
 }

@@ -27,6 +27,9 @@ const COUNTED: [(&str, usize); 2] = [("publish_in", 0), ("publish_out", 1)];
 
 /// `figures` is what went in and out.
 fn view(call: &Call, rates: &Rates, (vhost, exchange): &Item, figures: [u64; 2]) -> Value {
+    let found = call.node().vhost(vhost);
+    let applied = found.as_ref().and_then(|vhost| vhost.rules.policies().for_exchange(&exchange.name));
+    let policy = applied.and_then(|applied| applied.policy.as_ref().map(|policy| policy.name.clone()));
     let mut view = json!({
         "name": exchange.name,
         "vhost": &**vhost,
@@ -35,12 +38,12 @@ fn view(call: &Call, rates: &Rates, (vhost, exchange): &Item, figures: [u64; 2])
         "auto_delete": exchange.auto_delete,
         "internal": exchange.internal,
         "arguments": of_table(&exchange.arguments),
-        "policy": null,
+        "policy": policy,
     });
     if let (Some(delayed), Value::Object(fields)) = (exchange.messages_delayed, &mut view) {
         fields.insert("messages_delayed".to_owned(), delayed.into());
     }
-    if let (Value::Object(fields), Some(vhost)) = (&mut view, call.node().vhost(vhost))
+    if let (Value::Object(fields), Some(vhost)) = (&mut view, found)
         && figures != [0, 0]
     {
         let history = call.node().exchange_history(&vhost, &exchange.name);

@@ -4,10 +4,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::{HeaderMap, StatusCode, header::AUTHORIZATION};
+use serde_json::json;
 
 use super::{
     Management,
     answer::{Answer, CHALLENGE, Refusal},
+    path::Query,
 };
 use crate::engine::User;
 
@@ -18,13 +20,31 @@ impl Management {
             let answer = Answer::empty(StatusCode::UNAUTHORIZED);
             return Err(answer.header("www-authenticate", CHALLENGE));
         };
+        self.check_password(&name, &password, peer).await
+    }
+
+    /// Logs in by a form, as the pages of RabbitMQ do: they send the cookie's content as a header from then on.
+    pub(super) async fn log_in_by_form(&self, form: &[u8], peer: IpAddr) -> Answer {
+        let form = Query::parse(&String::from_utf8_lossy(form));
+        let [name, password] = ["username", "password"].map(|field| form.get(field).unwrap_or_default());
+        match self.check_password(name, password.as_bytes(), peer).await {
+            Ok(_) => {
+                let cookie = BASE64_STANDARD.encode(format!("{name}:{password}"));
+                let cookie = format!("auth={cookie}; Version=1; SameSite=Strict");
+                Answer::json(&json!("ok")).header("set-cookie", cookie)
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    async fn check_password(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<Arc<User>, Answer> {
         let delay = self.node.guard.delay(peer, self.now());
         if delay != 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
         let [attempts, failures] = &self.node.stats.http_logins;
         attempts.add_shared(1);
-        match self.node.access.log_in(&name, &password, peer) {
+        match self.node.access.log_in(name, password, peer) {
             Ok(user) if user.is_manager() => {
                 self.node.guard.succeeded(peer);
                 Ok(user)
@@ -37,7 +57,7 @@ impl Management {
             Err(reason) => {
                 failures.add_shared(1);
                 self.node.guard.failed(peer, self.now());
-                denied(&name, reason);
+                denied(name, reason);
                 // The right password from the wrong place may be told so: it proves nothing that the place does
                 // not show.
                 let text = if reason.contains("localhost") {

@@ -44,6 +44,10 @@ pub async fn publish(call: &Call, vhost: &str, exchange: &str) -> Result<Answer,
         );
         return Err(Refusal::bad_request(text));
     }
+    let topic = String::from_utf8_lossy(message.routing_key());
+    if let Err(refused) = call.demand_topic(&vhost, Right::Write, exchange_name(exchange), &topic) {
+        return Err(Refusal::bad_request(format!("403 ACCESS_REFUSED - {refused}")));
+    }
     // Operators wait like every publisher.
     while call.node().alarms.reason().is_some() || call.node().journal.is_full_now() {
         tokio::time::sleep(ALARM_PATIENCE).await;
@@ -196,6 +200,7 @@ pub async fn get(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal
     }
     call.demand(&vhost, Right::Read, Resource::Queue(name))?;
     let queue = vhost.queue_for(name, NOBODY)?;
+    super::queues::refuse_stream(&queue, "540 basic.get not supported by stream queues")?;
     let mut held = Held::new(call, queue, mode);
     let (mut shown, mut bytes) = (Vec::new(), 0);
     while (shown.len() as u64) < count && bytes < GET_BYTES_MAX {

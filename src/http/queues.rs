@@ -13,7 +13,8 @@ use super::{
     queue_stats,
     stats::Rates,
 };
-use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Resource, Right, Vhost};
+use crate::broker::policy::Policy;
+use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Refused, Resource, Right, Vhost};
 
 /// Stands for the interface where a queue asks which connection wants it; connections count from 1.
 pub const NOBODY: ConnectionId = 0;
@@ -46,11 +47,19 @@ fn view(call: &Call, rates: &Rates, queue: &QueueRef) -> Value {
     }
     queue_stats::put(call, rates, queue, fields);
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    put("policy", Value::Null);
-    put("operator_policy", Value::Null);
-    put("effective_policy_definition", json!({}));
+    let applied = queue.applied();
+    let name = |policy: &Option<std::sync::Arc<Policy>>| policy.as_ref().map(|policy| policy.name.clone());
+    put("policy", json!(applied.as_ref().and_then(|applied| name(&applied.policy))));
+    put("operator_policy", json!(applied.as_ref().and_then(|applied| name(&applied.operator))));
+    let definition = applied.map(|applied| applied.definition.clone());
+    put("effective_policy_definition", Value::Object(definition.unwrap_or_default()));
     put("exclusive_consumer_tag", Value::Null);
     put("recoverable_slaves", Value::Null);
+    if let Some(stream) = queue.stream_status() {
+        put("segments", json!(stream.segments));
+        put("committed_offset", json!(stream.committed_offset));
+        put("readers", json!({ (call.management.name.as_str()): queue.counts().consumers }));
+    }
     if let Some(owner) = queue.properties.owner.and_then(|owner| call.node().connection(owner)) {
         let info = &owner.info;
         let details = json!({
@@ -137,6 +146,16 @@ pub fn purge(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
     call.demand(&vhost, Right::Read, Resource::Queue(name))?;
     let queue = vhost.queue_for(name, NOBODY)?;
+    refuse_stream(&queue, "queue.purge not supported by stream queues")?;
     call.node().with_queue(&queue, call.now(), |queue, effects| queue.purge(effects));
     Ok(Answer::done())
+}
+
+/// What streams do not do.
+pub fn refuse_stream(queue: &QueueRef, what: &'static str) -> Result<(), Refusal> {
+    if !queue.is_stream() {
+        return Ok(());
+    }
+    let (name, vhost) = (queue.name.to_string(), queue.vhost.to_string());
+    Err(Refused::NotOfStreams { what, name, vhost }.into())
 }

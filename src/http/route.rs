@@ -2,8 +2,8 @@
 
 use hyper::Method;
 
-use super::{Management, answer::Refusal, own::Own};
-use crate::engine::User;
+use super::{Management, answer::Refusal, own::Own, parameters::ParameterPath, route_settings};
+use crate::{broker::policy::Owner, engine::User};
 
 /// Who may use an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum Level {
     /// Whoever has rights in this vhost; those who watch may look.
     Vhost(String),
     Monitor,
+    /// Whoever may set policies, in whatever vhosts are its own.
+    Policymaker,
+    /// Whoever may set policies, in this vhost.
+    PolicymakerOf(String),
     Administrator,
     /// To look it takes nothing more, to change it takes an administrator.
     AdministratorToChange,
@@ -121,6 +125,40 @@ pub enum Endpoint {
         name: String,
         own: Own,
     },
+    Policies(Owner, Option<String>),
+    Policy {
+        owner: Owner,
+        vhost: String,
+        name: String,
+    },
+    /// Of a component, of a vhost.
+    Parameters(Option<String>, Option<String>),
+    Parameter(ParameterPath),
+    GlobalParameters,
+    GlobalParameter(String),
+    VhostLimits(Option<String>),
+    VhostLimit {
+        vhost: String,
+        name: String,
+    },
+    UserLimits(Option<String>),
+    UserLimit {
+        user: String,
+        name: String,
+    },
+    TopicPermissions,
+    TopicPermission {
+        vhost: String,
+        user: String,
+        exchange: Option<String>,
+    },
+    VhostTopicPermissions(String),
+    UserTopicPermissions(String),
+    Login,
+    FeatureFlags,
+    FeatureFlag(String),
+    Rebalance,
+    HashPassword(String),
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
 }
@@ -133,12 +171,14 @@ pub struct Route {
     pub level: Level,
 }
 
-const GET: &[&str] = &["GET"];
-const POST: &[&str] = &["POST"];
+pub(super) const GET: &[&str] = &["GET"];
+pub(super) const POST: &[&str] = &["POST"];
+pub(super) const PUT: &[&str] = &["PUT"];
 const GET_POST: &[&str] = &["GET", "POST"];
 const DELETE: &[&str] = &["DELETE"];
 const GET_DELETE: &[&str] = &["GET", "DELETE"];
-const ITEM: &[&str] = &["GET", "PUT", "DELETE"];
+pub(super) const ITEM: &[&str] = &["GET", "PUT", "DELETE"];
+pub(super) const DELETE_PUT: &[&str] = &["DELETE", "PUT"];
 
 /// The route of a path's decoded segments below `/api`.
 pub fn find(segments: &[&str]) -> Option<Route> {
@@ -146,11 +186,12 @@ pub fn find(segments: &[&str]) -> Option<Route> {
         .or_else(|| own(segments))
         .or_else(|| accounts(segments))
         .or_else(|| topology(segments))
-        .or_else(|| clients(segments))?;
+        .or_else(|| clients(segments))
+        .or_else(|| route_settings::find(segments))?;
     Some(Route { endpoint, methods, level })
 }
 
-type Found = (Endpoint, &'static [&'static str], Level);
+pub(super) type Found = (Endpoint, &'static [&'static str], Level);
 
 /// What concerns the whole node.
 fn node(segments: &[&str]) -> Option<Found> {
@@ -173,18 +214,7 @@ fn node(segments: &[&str]) -> Option<Found> {
         }
         ["definitions"] | ["all-configuration"] => (E::Definitions(None), GET_POST, Level::Administrator),
         ["definitions", vhost] => (E::Definitions(Some((*vhost).to_owned())), GET_POST, Level::Administrator),
-        [
-            "policies"
-            | "operator-policies"
-            | "parameters"
-            | "global-parameters"
-            | "topic-permissions"
-            | "vhost-limits"
-            | "user-limits"
-            | "shovels"
-            | "federation-links"
-            | "deprecated-features",
-        ] => (E::Nothing, GET, Level::Manager),
+        ["shovels" | "federation-links"] => (E::Nothing, GET, Level::Manager),
         _ => return None,
     })
 }
@@ -319,21 +349,35 @@ impl Route {
         let (allowed, reason) = match &self.level {
             Level::Open | Level::Manager => (true, ""),
             Level::Monitor => (user.is_monitor(), "Not monitor user"),
+            Level::Policymaker => (user.is_policymaker(), "User not authorised to access object"),
+            Level::PolicymakerOf(vhost) => {
+                if management.node.vhost(vhost).is_none() {
+                    return Err(no_vhost(method));
+                }
+                let is_its_own = management.node.access.permission(vhost, &user.name).is_some();
+                let allowed = user.is_administrator() || user.is_policymaker() && is_its_own;
+                (allowed, "User not authorised to access object")
+            }
             Level::Administrator => (user.is_administrator(), "Not administrator user"),
             Level::AdministratorToChange => (is_get || user.is_administrator(), "Not administrator user"),
             Level::Vhost(vhost) => {
                 if management.node.vhost(vhost).is_none() {
-                    return if is_get || *method == Method::DELETE {
-                        Err(Refusal::not_found())
-                    } else {
-                        Err(Refusal::missing("vhost_not_found"))
-                    };
+                    return Err(no_vhost(method));
                 }
                 let is_its_own = management.node.access.permission(vhost, &user.name).is_some();
                 (is_its_own || is_get && user.is_monitor(), "User not authorised to access virtual host")
             }
         };
         if allowed { Ok(()) } else { Err(Refusal::not_authorised(reason)) }
+    }
+}
+
+/// Who asks for something below a vhost that is not there is told so only when adding to it.
+fn no_vhost(method: &Method) -> Refusal {
+    if *method == Method::GET || *method == Method::DELETE {
+        Refusal::not_found()
+    } else {
+        Refusal::missing("vhost_not_found")
     }
 }
 

@@ -23,13 +23,15 @@ use super::{
     call::Call,
     compress, dispatch, metrics, pages,
     path::{self, Query},
-    route::{self, Level},
+    route::{self, Endpoint, Level},
 };
 
 /// Octets of a request's head.
 const HEAD_MAX: usize = 16 << 10;
 /// Octets of a request's body.
 const BODY_MAX: usize = 20 << 20;
+/// Octets of a form with a name and a password, which comes before the login.
+const FORM_MAX: usize = 4 << 10;
 /// For everything from the head of a request to its answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// For a head to arrive, and for a connection to be quiet between two requests.
@@ -139,6 +141,12 @@ impl Management {
         }
         if !accepts_json(&head.headers) {
             return Answer::empty(StatusCode::NOT_ACCEPTABLE);
+        }
+        if route.endpoint == Endpoint::Login {
+            let Ok(form) = Limited::new(body, FORM_MAX).collect().await else {
+                return Refusal::too_large().answer().header("connection", "close");
+            };
+            return self.log_in_by_form(&form.to_bytes(), peer).await;
         }
         if route.level == Level::Open {
             return dispatch::open(&route.endpoint);

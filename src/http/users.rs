@@ -13,13 +13,13 @@ use super::{
 use crate::engine::{Access, Hashing, PasswordHash, User};
 
 /// A user as listings and definition files have it.
-pub fn view(user: &User) -> Value {
+pub fn view(access: &Access, user: &User) -> Value {
     json!({
         "name": &*user.name,
         "password_hash": BASE64_STANDARD.encode(&user.hash.octets),
         "hashing_algorithm": user.hash.hashing.name(),
         "tags": user.tags,
-        "limits": {},
+        "limits": access.user_limits(&user.name),
     })
 }
 
@@ -27,7 +27,7 @@ pub fn list(call: &Call) -> Result<Answer, Refusal> {
     let listing = listing::Listing::new(
         call.node().access.users(),
         |user: &std::sync::Arc<User>| ("", &*user.name),
-        |user: &std::sync::Arc<User>| view(user),
+        |user: &std::sync::Arc<User>| view(&call.node().access, user),
     );
     listing.answer(&call.query)
 }
@@ -37,7 +37,7 @@ pub fn without_permissions(call: &Call) -> Result<Answer, Refusal> {
     let rows = access.permissions();
     let mut users = access.users();
     users.retain(|user| !rows.iter().any(|row| *row.user == *user.name));
-    Ok(listing::plain(users.iter().map(|user| view(user)).collect(), &call.query))
+    Ok(listing::plain(users.iter().map(|user| view(access, user)).collect(), &call.query))
 }
 
 pub fn bulk_delete(call: &Call) -> Result<Answer, Refusal> {
@@ -67,9 +67,15 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
         }
         _ => {
             let user = call.node().access.user(name).ok_or_else(Refusal::not_found)?;
-            Ok(listing::single(view(&user), &call.query))
+            Ok(listing::single(view(&call.node().access, &user), &call.query))
         }
     }
+}
+
+/// The hash that a user with this password would have.
+pub fn hash_password(call: &Call, password: &str) -> Answer {
+    let hash = call.node().access.hash(password.as_bytes());
+    Answer::json(&json!({ "ok": BASE64_STANDARD.encode(&hash.octets) }))
 }
 
 /// Adds or changes a user as a body or a definition file says; true when it is new.

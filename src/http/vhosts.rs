@@ -9,21 +9,25 @@ use super::{
     listing::{self, Listing},
     stats::{CHANNEL, Chart, DISK, LENGTHS, Rates},
 };
-use crate::engine::{Permission, Vhost, VhostAbout};
+use crate::{
+    broker::queue_type::QueueType,
+    engine::{Permission, Vhost, VhostAbout},
+};
 
 /// Octets of a name, as AMQP bounds it.
 const NAME_MAX: usize = 255;
 
 fn view(call: &Call, rates: &Rates, vhost: &std::sync::Arc<Vhost>) -> Value {
     let about = call.node().access.vhost(&vhost.name).unwrap_or_default();
+    let queue_type = vhost.rules.default_queue_type().unwrap_or_default().name();
     let sums = call.node().sums(vec![vhost.clone()], rates.now());
     let mut view = json!({
         "name": &*vhost.name,
         "description": about.description,
         "tags": about.tags,
-        "default_queue_type": "classic",
+        "default_queue_type": queue_type,
         "metadata": {
-            "description": about.description, "tags": about.tags, "default_queue_type": "classic",
+            "description": about.description, "tags": about.tags, "default_queue_type": queue_type,
         },
         "tracing": false,
         "protected_from_deletion": false,
@@ -75,13 +79,6 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
 pub fn about(object: &Map<String, Value>, before: VhostAbout) -> Result<VhostAbout, Refusal> {
     let metadata = object.get("metadata").and_then(Value::as_object);
     let find = |key: &str| object.get(key).or_else(|| metadata?.get(key));
-    let queue_type = find("default_queue_type").or_else(|| object.get("defaultqueuetype"));
-    match queue_type.and_then(Value::as_str) {
-        None | Some("classic" | "undefined" | "") => {}
-        Some(other) => {
-            return Err(Refusal::bad_request(format!("default queue type '{other}' is not supported")));
-        }
-    }
     if object.get("tracing").is_some_and(|tracing| *tracing == json!(true)) {
         return Err(Refusal::bad_request("tracing is not supported"));
     }
@@ -99,6 +96,24 @@ pub fn about(object: &Map<String, Value>, before: VhostAbout) -> Result<VhostAbo
     Ok(VhostAbout { description, tags })
 }
 
+/// The queue type that a body makes the default: `None` when it does not mention it.
+pub fn default_queue_type(object: &Map<String, Value>) -> Result<Option<Option<QueueType>>, Refusal> {
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    let mentioned = object
+        .get("default_queue_type")
+        .or_else(|| object.get("defaultqueuetype"))
+        .or_else(|| metadata?.get("default_queue_type"));
+    match mentioned {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(Value::String(name)) if name.is_empty() || name == "undefined" => Ok(Some(None)),
+        Some(value) => match value.as_str().and_then(|name| QueueType::named(name.as_bytes())) {
+            Some(queue_type) => Ok(Some(Some(queue_type))),
+            None => Err(Refusal::bad_request(format!("default queue type {value} is not supported"))),
+        },
+    }
+}
+
 pub fn check_name(name: &str) -> Result<(), Refusal> {
     if name.is_empty() || NAME_MAX < name.len() || name.contains(char::is_control) {
         return Err(Refusal::bad_request("a name has 1 to 255 bytes and no control characters"));
@@ -109,8 +124,12 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
 fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
     check_name(name)?;
     let before = call.node().access.vhost(name).unwrap_or_default();
-    let about = about(&call.object()?, before)?;
+    let object = call.object()?;
+    let (about, queue_type) = (about(&object, before)?, default_queue_type(&object)?);
     let is_new = call.node().put_vhost(name, about);
+    if let Some(queue_type) = queue_type {
+        call.node().set_default_queue_type(name, queue_type);
+    }
     if is_new {
         // Whoever makes a vhost may use it.
         call.node().access.put_permission(name, &call.user.name, Permission::full());

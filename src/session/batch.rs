@@ -10,7 +10,6 @@ use crate::{
     broker::{
         Message, Millis,
         queue::{Accepted, Effects, Kept},
-        queue_arguments::Overflow,
     },
     engine::{DelayRef, Held, QueueRef},
     store::{Op, Place, Position},
@@ -44,6 +43,8 @@ pub struct Batch {
 #[derive(Debug)]
 struct Bucket {
     queue: QueueRef,
+    /// As it was when the bucket began: a policy may change it meanwhile.
+    may_refuse: bool,
     messages: Vec<Message>,
     /// Who to tell when the queue refuses, message by message; empty unless the queue may refuse.
     confirms: Vec<Option<(ChannelId, u64)>>,
@@ -99,7 +100,7 @@ impl Batch {
         let at = found.unwrap_or_else(|| self.begin(queue));
         let Some(bucket) = self.buckets.get_mut(at) else { return };
         bucket.messages.push(message);
-        if bucket.queue.properties.arguments.overflow != Overflow::DropHead {
+        if bucket.may_refuse {
             bucket.confirms.push(confirm);
         }
     }
@@ -107,10 +108,12 @@ impl Batch {
     /// Begins a bucket; returns its index.
     fn begin(&mut self, queue: &QueueRef) -> usize {
         if let Some(bucket) = self.buckets.get_mut(self.used) {
+            bucket.may_refuse = queue.may_refuse();
             bucket.queue = queue.clone();
         } else {
             let (messages, confirms) = (Vec::new(), Vec::new());
-            self.buckets.push(Bucket { queue: queue.clone(), messages, confirms });
+            let may_refuse = queue.may_refuse();
+            self.buckets.push(Bucket { queue: queue.clone(), may_refuse, messages, confirms });
         }
         self.used += 1;
         self.used - 1
@@ -143,7 +146,7 @@ impl Core {
         self.ops.append(&mut self.batch.notes);
         let mut content = Contents::new(self.batch.used + self.batch.delayed.len());
         for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
-            let Bucket { queue, messages, confirms } = bucket;
+            let Bucket { queue, may_refuse, messages, confirms } = bucket;
             let copies = &mut self.batch.copies;
             if logs && queue.is_durable() {
                 copies.extend_from_slice(messages);
@@ -151,11 +154,15 @@ impl Core {
             let mut kept = Vec::new();
             let pressed =
                 node.with_queue_logging(queue, now, &mut self.ops, |queue, effects: &mut Effects| {
-                    queue.publish(messages.drain(..), now, effects, |index, accepted| {
-                        if accepted == Accepted::Refused {
-                            refused.extend(confirms.get(index).copied().flatten());
-                        }
-                    });
+                    if *may_refuse {
+                        queue.publish(messages.drain(..), now, effects, |index, accepted| {
+                            if accepted == Accepted::Refused {
+                                refused.extend(confirms.get(index).copied().flatten());
+                            }
+                        });
+                    } else {
+                        queue.publish_unrefused(messages.drain(..), now, effects);
+                    }
                     kept = std::mem::take(&mut effects.log.kept);
                     queue.is_pressed()
                 });

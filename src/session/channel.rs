@@ -11,7 +11,10 @@ use super::{
     unacked::{Ledger, OriginIndex, Unacked},
 };
 use crate::{
-    broker::queue::{ConsumerKey, SharedPrefetch},
+    broker::{
+        Millis,
+        queue::{ConsumerKey, SharedPrefetch},
+    },
     engine::{ConsumerId, QueueRef, stats::ChannelMeter},
 };
 
@@ -33,6 +36,8 @@ pub struct Origin {
     pub settled_identified: Option<Vec<u64>>,
     /// Whether a consumer still delivers through this origin.
     pub live: bool,
+    /// How long the consumer may take for a delivery, if it says so itself (BAS-71).
+    pub timeout: Option<Millis>,
 }
 
 /// What publishes of the channel mean.
@@ -116,7 +121,12 @@ impl Channel {
     }
 
     /// A place for deliveries of a queue, for a consumer or for basic.get.
-    pub fn add_origin(&mut self, queue: QueueRef, consumer: Option<ConsumerKey>) -> OriginIndex {
+    pub fn add_origin(
+        &mut self,
+        queue: QueueRef,
+        consumer: Option<ConsumerKey>,
+        timeout: Option<Millis>,
+    ) -> OriginIndex {
         let live = consumer.is_some();
         let settled_identified = queue.properties.arguments.deduplicates.then(Vec::new);
         let origin = Origin {
@@ -128,6 +138,7 @@ impl Channel {
             settled_logged: Vec::new(),
             settled_identified,
             live,
+            timeout,
         };
         let index = self.free_origins.pop().unwrap_or_else(|| {
             self.origins.push(None);
@@ -144,7 +155,7 @@ impl Channel {
         if let Some(index) = self.gets.get(&queue.number) {
             return *index;
         }
-        let index = self.add_origin(queue.clone(), None);
+        let index = self.add_origin(queue.clone(), None, None);
         self.gets.insert(queue.number, index);
         index
     }
@@ -170,6 +181,29 @@ impl Channel {
                 self.free_origins.push(index);
             }
         }
+    }
+
+    /// How long each origin's deliveries may stay unsettled: as its consumer says, else its queue and the queue's
+    /// policies, else `default` (BAS-71).
+    pub fn timeouts(&self, default: Option<Millis>) -> Vec<Option<Millis>> {
+        let timeout =
+            |origin: &Origin| origin.timeout.or(origin.queue.rules().consumer_timeout_ms).or(default);
+        self.origins.iter().map(|origin| origin.as_ref().map_or(default, timeout)).collect()
+    }
+
+    /// The timeout that a delivery exceeds, if there is one.
+    pub fn exceeded(&self, timeouts: &[Option<Millis>], now: Millis) -> Option<Millis> {
+        let is_over = |since: Millis, timeout: Millis| since.saturating_add(timeout) <= now;
+        let first = timeouts.first().copied().flatten();
+        if timeouts.iter().all(|timeout| *timeout == first) {
+            // The oldest one decides.
+            return first
+                .filter(|timeout| self.unacked.oldest().is_some_and(|since| is_over(since, *timeout)));
+        }
+        self.unacked.outstanding().find_map(|(origin, since)| {
+            let timeout = timeouts.get(origin as usize).copied().flatten()?;
+            is_over(since, timeout).then_some(timeout)
+        })
     }
 
     /// Notes a settlement; the queue is told at the next flush.

@@ -31,6 +31,7 @@ pub fn of_queue(error: Refused) -> Failure {
     let code = match &error {
         Refused::NoQueue { .. } | Refused::NoPreviousQueue => ReplyCode::NotFound,
         Refused::NotAllowed { .. }
+        | Refused::TopicNotAllowed { .. }
         | Refused::ReservedName { .. }
         | Refused::ExclusiveUse { .. }
         | Refused::ReplyQueue => ReplyCode::AccessRefused,
@@ -38,9 +39,13 @@ pub fn of_queue(error: Refused) -> Failure {
             return Failure::connection(ReplyCode::InternalError, error.to_string());
         }
         Refused::Locked { .. } => ReplyCode::ResourceLocked,
+        Refused::NotOfStreams { .. } | Refused::SharedPrefetch { .. } => {
+            return Failure::connection(ReplyCode::NotImplemented, error.to_string());
+        }
         Refused::Argument(_)
-        | Refused::QueueType { .. }
+        | Refused::NoPrefetch { .. }
         | Refused::InUse { .. }
+        | Refused::QueueLimit { .. }
         | Refused::NotEmpty { .. } => ReplyCode::PreconditionFailed,
         Refused::Topology(error) => return of_topology(error.clone()),
     };

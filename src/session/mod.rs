@@ -155,6 +155,10 @@ struct Core {
     pending_get: Option<PendingGet>,
     /// When to look for deliveries that wait for their settlement too long.
     check_settlements_at: Option<Millis>,
+    /// The shortest time that any delivery may stay unsettled, as far as is known (BAS-71).
+    shortest_timeout: Option<Millis>,
+    /// Reused memory for properties that are not their message's own.
+    properties: Vec<u8>,
     /// Negotiated; known to everything that encodes contents.
     tuned_frame_max: u32,
     now: Millis,
@@ -167,6 +171,7 @@ impl Session {
         let frame_max = machine.tuned().frame_max;
         let inbox = Arc::new(Inbox::default());
         let id = node.next_connection_id();
+        let shortest_timeout = settings.consumer_timeout;
         let core = Core {
             node,
             settings,
@@ -196,6 +201,8 @@ impl Session {
             pressed: None,
             pending_get: None,
             check_settlements_at: None,
+            shortest_timeout,
+            properties: Vec::new(),
             tuned_frame_max: frame_max,
             now,
         };
@@ -454,8 +461,7 @@ impl Session {
         if self.core.pending_login.as_ref().is_some_and(|pending| pending.at <= now) {
             self.finish_login();
         }
-        for channel in self.core.overdue_channels() {
-            let timeout = self.core.settings.consumer_timeout.unwrap_or_default();
+        for (channel, timeout) in self.core.overdue_channels() {
             let failure = settle::overdue(channel, timeout).over(Limit::ConsumerTimeout);
             self.on_failure(channel, &failure);
         }

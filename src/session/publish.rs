@@ -122,6 +122,8 @@ impl Core {
         let keys = RoutingKeys { key: routing_key, extra: &copies.keys };
         let traits = Traits { headers, properties: &content.properties };
         let (queues, info) = vhost.route(exchange, &keys, &traits).map_err(errors::of_topology)?;
+        let topics = std::iter::once(routing_key).chain(copies.keys.iter().copied());
+        self.demand_topics(Right::Write, &name, topics).map_err(errors::of_queue)?;
         if cacheable && info.by_keys_alone && !queues.is_empty() {
             let exchange_meter = self.exchange_meter(exchange);
             let route = Route { queues, exchange: exchange_meter };
@@ -196,15 +198,15 @@ impl Core {
             channel.is_dirty = true;
             self.dirty.push(id);
         }
-        if !held.is_empty() {
-            self.batch.add_held(held, &message);
-        }
         let meter = match (&found, self.routes.current()) {
             (None, Some(route)) => &route.exchange,
             _ => self.exchanges.get(&self.meter, self.vhost.as_deref(), message.exchange()),
         };
         meter.taken.add(1);
         meter.given.add(queues.len() as u64);
+        if !held.is_empty() {
+            self.batch.add_held(held, &message);
+        }
         if !queues.is_empty() {
             self.batch.add_all(queues, message, confirm);
         } else {

@@ -102,7 +102,10 @@ impl Core {
         if !nowait {
             self.promise_definitions(out);
             let counts = self.node.with_queue(&queue, self.now, |queue, _| queue.counts());
-            self.declare_ok(id, &queue.name, counts.ready, counts.consumers, out);
+            // STR-09.
+            let is_stream = queue.is_stream();
+            let consumers = if is_stream { 0 } else { counts.consumers };
+            self.declare_ok(id, &queue.name, counts.ready, consumers, out);
         }
         Ok(())
     }
@@ -145,7 +148,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let (name, key) = self.bind_names(id, bind.queue.as_str(), bind.routing_key.as_str())?;
         let source = clean_name(bind.exchange.as_str());
-        self.demand_binding(&source, Resource::Queue(&name))?;
+        self.demand_binding(&source, Resource::Queue(&name), &key)?;
         if !source.is_empty() && vhost.check_exchange(&source).is_ok() {
             // A queue of another connection is locked; a missing one is the topology's to report.
             if let Err(locked @ Refused::Locked { .. }) = vhost.queue_for(&name, self.id) {
@@ -170,7 +173,7 @@ impl Core {
         let Some(vhost) = self.vhost.clone() else { return Ok(()) };
         let (name, key) = self.bind_names(id, unbind.queue.as_str(), unbind.routing_key.as_str())?;
         let source = clean_name(unbind.exchange.as_str());
-        self.demand_binding(&source, Resource::Queue(&name))?;
+        self.demand_binding(&source, Resource::Queue(&name), &key)?;
         if let Err(locked @ Refused::Locked { .. }) = vhost.queue_for(&name, self.id) {
             return Err(locked);
         }
@@ -195,6 +198,10 @@ impl Core {
         let name = self.named_queue(id, purge.queue.as_str())?;
         self.demand(Right::Read, Resource::Queue(&name))?;
         let queue = vhost.queue_for(&name, self.id)?;
+        if queue.is_stream() {
+            let what = "queue.purge not supported by stream queues";
+            return Err(Refused::NotOfStreams { what, name, vhost: vhost.name.to_string() });
+        }
         let purged = self.node.with_queue(&queue, self.now, |queue, effects| queue.purge(effects));
         if !purge.nowait {
             let message_count = u32::try_from(purged.count()).unwrap_or(u32::MAX);

@@ -1,12 +1,12 @@
 //! What the user may do: asked before anything else is looked at, so that refusals do not tell what exists
-//! (PRM-01 to PRM-13).
+//! (PRM-01 to PRM-22).
 
 use std::sync::Arc;
 
 use super::{Core, topology::clean_name};
 use crate::{
     amqp::{AMQPValue, FieldTable, exchange},
-    engine::{Permission, Refused, Resource, Right},
+    engine::{Permission, Refused, Resource, Right, TopicRights},
 };
 
 /// Arguments that name an exchange to write to.
@@ -18,6 +18,7 @@ const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
 pub struct Rights {
     generation: u64,
     permission: Option<Arc<Permission>>,
+    topics: Option<Arc<TopicRights>>,
 }
 
 /// The exchange that an argument names.
@@ -34,7 +35,8 @@ impl Core {
         if generation != self.rights.generation {
             let vhost = self.vhost.as_ref()?;
             let permission = self.node.access.permission(&vhost.name, &self.user);
-            self.rights = Rights { generation, permission };
+            let topics = self.node.access.topic_rights(&vhost.name, &self.user);
+            self.rights = Rights { generation, permission, topics };
         }
         self.rights.permission.as_deref()
     }
@@ -56,14 +58,46 @@ impl Core {
         }
     }
 
-    /// Binding and unbinding write to the destination and read from the source (PRM-06, PRM-07). The default
-    /// exchange is refused by the topology.
-    pub(super) fn demand_binding(&mut self, source: &str, destination: Resource<'_>) -> Result<(), Refused> {
+    /// Binding and unbinding write to the destination and read from the source and its topic (PRM-06, PRM-07,
+    /// PRM-12). The default exchange is refused by the topology.
+    pub(super) fn demand_binding(
+        &mut self,
+        source: &str,
+        destination: Resource<'_>,
+        routing_key: &str,
+    ) -> Result<(), Refused> {
         self.demand(Right::Write, destination)?;
         if source.is_empty() || destination == Resource::Exchange("") {
             return Ok(());
         }
-        self.demand(Right::Read, Resource::Exchange(source))
+        self.demand(Right::Read, Resource::Exchange(source))?;
+        self.demand_topics(Right::Read, source, [routing_key.as_bytes()])
+    }
+
+    /// Refuses topics that the user has no right on (PRM-20); for whoever demanded a right on the exchange.
+    pub(super) fn demand_topics<'a>(
+        &self,
+        right: Right,
+        exchange: &str,
+        topics: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), Refused> {
+        let (Some(rights), Some(vhost)) = (&self.rights.topics, &self.vhost) else { return Ok(()) };
+        if !rights.has(exchange) || !vhost.has_topics(exchange) {
+            return Ok(());
+        }
+        for topic in topics {
+            let topic = String::from_utf8_lossy(topic);
+            if !rights.allows(right, exchange, &topic) {
+                return Err(Refused::TopicNotAllowed {
+                    right: right.name(),
+                    topic: topic.into_owned(),
+                    exchange: exchange.to_owned(),
+                    vhost: vhost.name.to_string(),
+                    user: self.user.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// PRM-01 and PRM-05.

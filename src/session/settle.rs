@@ -16,6 +16,8 @@ use crate::{
 
 /// How often overdue deliveries are looked for at least, in milliseconds.
 const OVERDUE_CHECK_MAX: Millis = 60_000;
+/// And at most: consumers choose their timeouts, and looking may mean to look at everything they hold.
+const OVERDUE_CHECK_MIN: Millis = 50;
 
 /// What a client says of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +144,18 @@ impl Core {
             let Some(origin) = channel.origin_mut(index) else { continue };
             let (consumer, settled) = (origin.consumer, std::mem::take(&mut origin.settled));
             let bytes = std::mem::take(&mut origin.settled_bytes);
+            if let Some(consumer) = consumer
+                && origin.queue.is_stream()
+            {
+                // Reading takes nothing away that the log would have to know.
+                let offsets = std::mem::take(&mut origin.settled_logged);
+                self.node.with_queue_logging(&origin.queue, now, &mut self.ops, |queue, effects| {
+                    queue.settle_offsets(consumer, settled, &offsets, effects);
+                });
+                freed += settled;
+                channel.drop_if_unused(index);
+                continue;
+            }
             if !origin.settled_logged.is_empty() {
                 let sequences = std::mem::take(&mut origin.settled_logged);
                 self.ops.push(Op::Settled { queue: origin.queue.number, sequences });
@@ -151,8 +165,8 @@ impl Core {
             }
             let identified = origin.settled_identified.as_mut().map(std::mem::take).unwrap_or_default();
             self.node.with_queue_logging(&origin.queue, now, &mut self.ops, |queue, effects| {
-                queue.forget_settled(&identified, effects);
                 queue.settle_bytes(bytes);
+                queue.forget_settled(&identified, effects);
                 queue.settle(consumer, settled, now, effects);
             });
             channel.drop_if_unused(index);
@@ -181,27 +195,36 @@ impl Core {
     #[inline]
     pub(super) fn arm_settlement_check(&mut self) {
         if self.check_settlements_at.is_none() {
-            let timeout = self.settings.consumer_timeout;
-            let interval = timeout.map(|timeout| (timeout / 2).clamp(1, OVERDUE_CHECK_MAX));
-            self.check_settlements_at = interval.map(|interval| self.now + interval);
+            self.check_settlements_at = self.shortest_timeout.map(|timeout| self.now + check_after(timeout));
         }
     }
 
-    /// Channels with a delivery that waits longer than the consumer timeout (BAS-70).
-    pub(super) fn overdue_channels(&mut self) -> Vec<ChannelId> {
-        let Some(timeout) = self.settings.consumer_timeout else { return Vec::new() };
+    /// A consumer is started: looks in time for what it may leave unsettled, if it may leave it for less long than
+    /// others.
+    pub(super) fn note_timeout(&mut self, timeout: Option<Millis>) {
+        let Some(timeout) = timeout else { return };
+        if self.shortest_timeout.is_none_or(|shortest| timeout < shortest) {
+            self.shortest_timeout = Some(timeout);
+            let at = self.now + check_after(timeout);
+            self.check_settlements_at = self.check_settlements_at.map(|before| before.min(at));
+        }
+    }
+
+    /// Channels with a delivery that waits longer than it may, and for how long it may (BAS-70, BAS-71).
+    pub(super) fn overdue_channels(&mut self) -> Vec<(ChannelId, Millis)> {
         if self.check_settlements_at.is_none_or(|at| self.now < at) {
             return Vec::new();
         }
         self.check_settlements_at = None;
+        let default = self.settings.consumer_timeout;
+        self.shortest_timeout = default;
         let (mut overdue, mut outstanding) = (Vec::new(), false);
         for (id, channel) in &self.channels {
-            if let Some(since) = channel.unacked.oldest() {
-                outstanding = true;
-                if since.saturating_add(timeout) <= self.now {
-                    overdue.push(*id);
-                }
-            }
+            let timeouts = channel.timeouts(default);
+            let shortest = timeouts.iter().copied().chain([self.shortest_timeout]).flatten().min();
+            self.shortest_timeout = shortest;
+            outstanding |= channel.unacked.oldest().is_some();
+            overdue.extend(channel.exceeded(&timeouts, self.now).map(|timeout| (*id, timeout)));
         }
         if outstanding {
             self.arm_settlement_check();
@@ -215,6 +238,11 @@ impl Core {
         let all = channel.unacked.take_up_to(0).unwrap_or_default();
         self.settle_all(id, vec![(Verdict::Requeue, all)]);
     }
+}
+
+/// How long to wait before looking for what takes longer than `timeout`.
+fn check_after(timeout: Millis) -> Millis {
+    (timeout / 2).clamp(OVERDUE_CHECK_MIN, OVERDUE_CHECK_MAX)
 }
 
 /// What a channel with an overdue delivery is told.

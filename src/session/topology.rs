@@ -69,7 +69,8 @@ impl Core {
             exchange::AMQPMethod::Bind(bind) => {
                 let (source, destination) =
                     (clean_name(bind.source.as_str()), clean_name(bind.destination.as_str()));
-                self.demand_binding(&source, Resource::Exchange(&destination)).map_err(errors::of_queue)?;
+                self.demand_binding(&source, Resource::Exchange(&destination), bind.routing_key.as_str())
+                    .map_err(errors::of_queue)?;
                 let bound =
                     vhost.bind_exchange(&source, &destination, bind.routing_key.as_str(), bind.arguments);
                 let bound = bound.map(|replay| self.node.replay(replay, self.now));
@@ -78,8 +79,9 @@ impl Core {
             exchange::AMQPMethod::Unbind(unbind) => {
                 let source = clean_name(unbind.source.as_str());
                 let destination = clean_name(unbind.destination.as_str());
-                self.demand_binding(&source, Resource::Exchange(&destination)).map_err(errors::of_queue)?;
                 let key = unbind.routing_key.as_str();
+                self.demand_binding(&source, Resource::Exchange(&destination), key)
+                    .map_err(errors::of_queue)?;
                 let unbound = vhost.unbind_exchange(&source, &destination, key, unbind.arguments);
                 (unbound, unbind.nowait, exchange::AMQPMethod::UnbindOk(exchange::UnbindOk {}))
             }

@@ -47,6 +47,12 @@ impl Ledger {
         self.places.front().map(|place| place.since)
     }
 
+    /// What waits, in order: where it came from, and since when.
+    pub fn outstanding(&self) -> impl Iterator<Item = (OriginIndex, Millis)> {
+        let waiting = self.places.iter().filter(|place| place.entry.is_some());
+        waiting.map(|place| (place.origin, place.since))
+    }
+
     /// Adds a delivery; its tag is the highest yet.
     #[inline]
     pub fn push(&mut self, unacked: Unacked) {

@@ -10,6 +10,7 @@ use super::definition::{
     BindingDefinition, Definition, ExchangeDefinition, NODE, PermissionDefinition, QueueDefinition, QueueId,
     UserDefinition, VhostDefinition,
 };
+use super::setting::Settings;
 
 /// Everything defined, by vhost.
 #[derive(Debug, Default)]
@@ -32,6 +33,7 @@ struct Access {
     vhosts: BTreeMap<String, VhostDefinition>,
     /// By vhost and user.
     permissions: BTreeMap<(String, String), PermissionDefinition>,
+    settings: Settings,
 }
 
 /// Users, vhosts and permissions. All empty in a log that never heard of any.
@@ -40,6 +42,7 @@ pub struct AccessDefinitions {
     pub users: Vec<UserDefinition>,
     pub vhosts: Vec<VhostDefinition>,
     pub permissions: Vec<PermissionDefinition>,
+    pub settings: Settings,
 }
 
 impl AccessDefinitions {
@@ -77,6 +80,7 @@ impl Access {
             }
             Definition::DeleteUser { name } => {
                 self.users.remove(&name);
+                self.settings.forget_user(&name);
             }
             Definition::PutVhost(vhost) => {
                 self.vhosts.insert(vhost.name.clone(), vhost);
@@ -84,6 +88,7 @@ impl Access {
             Definition::DeleteVhost { name } => {
                 self.vhosts.remove(&name);
                 self.permissions.retain(|(vhost, _), _| *vhost != name);
+                self.settings.forget_vhost(&name);
             }
             Definition::PutPermission(row) => {
                 self.permissions.insert((row.vhost.clone(), row.user.clone()), row);
@@ -91,6 +96,7 @@ impl Access {
             Definition::ClearPermission { vhost, user } => {
                 self.permissions.remove(&(vhost, user));
             }
+            Definition::Set(setting) => self.settings.apply(setting),
             Definition::Reset { .. } => *self = Access::default(),
             // Whatever else is defined is in some vhost.
             _ => {}
@@ -137,17 +143,19 @@ impl Catalog {
             | Definition::PutVhost(_)
             | Definition::DeleteVhost { .. }
             | Definition::PutPermission(_)
-            | Definition::ClearPermission { .. } => {}
+            | Definition::ClearPermission { .. }
+            | Definition::Set(_) => {}
         }
     }
 
     /// Who and what vhosts there are in the end.
     pub fn take_access(&mut self) -> AccessDefinitions {
-        let Access { users, vhosts, permissions } = std::mem::take(&mut self.access);
+        let Access { users, vhosts, permissions, settings } = std::mem::take(&mut self.access);
         AccessDefinitions {
             users: users.into_values().collect(),
             vhosts: vhosts.into_values().collect(),
             permissions: permissions.into_values().collect(),
+            settings,
         }
     }
 

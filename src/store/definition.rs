@@ -1,6 +1,9 @@
 //! What survives a restart beside messages: users, vhosts, permissions, durable exchanges, queues and bindings.
 
-use super::octets::{Malformed, Reader, put_number, put_octets};
+use super::{
+    octets::{Malformed, Reader, put_number, put_octets},
+    setting::Setting,
+};
 
 /// Names a queue for as long as its data directory lives; never reused in it.
 pub type QueueId = u64;
@@ -55,6 +58,7 @@ pub enum Definition {
         vhost: String,
         user: String,
     },
+    Set(Setting),
 }
 
 /// A user.
@@ -135,6 +139,8 @@ const DELETE_VHOST: u8 = 10;
 const PUT_PERMISSION: u8 = 11;
 const CLEAR_PERMISSION: u8 = 12;
 const DELETE_KEPT: u8 = 13;
+/// Settings have kinds of their own.
+const SET: u8 = 32;
 
 /// Stands for the node in place of a vhost, whose names are not empty.
 pub const NODE: &str = "";
@@ -161,7 +167,7 @@ impl QueueDefinition {
 }
 
 impl Definition {
-    /// The vhost it belongs to; [`NODE`] for users, vhosts and permissions, which a reset of that name voids.
+    /// The vhost it belongs to; [`NODE`] for users, vhosts, permissions and settings, which a reset of that name voids.
     pub fn vhost(&self) -> &str {
         match self {
             Definition::Reset { vhost }
@@ -177,7 +183,8 @@ impl Definition {
             | Definition::PutVhost(_)
             | Definition::DeleteVhost { .. }
             | Definition::PutPermission(_)
-            | Definition::ClearPermission { .. } => NODE,
+            | Definition::ClearPermission { .. }
+            | Definition::Set(_) => NODE,
         }
     }
 
@@ -197,6 +204,7 @@ impl Definition {
             Definition::DeleteVhost { .. } => DELETE_VHOST,
             Definition::PutPermission(_) => PUT_PERMISSION,
             Definition::ClearPermission { .. } => CLEAR_PERMISSION,
+            Definition::Set(_) => SET,
         }
     }
 
@@ -264,6 +272,7 @@ impl Definition {
                 put_octets(out, vhost.as_bytes());
                 put_octets(out, user.as_bytes());
             }
+            Definition::Set(setting) => setting.encode(out),
         }
     }
 
@@ -327,6 +336,7 @@ impl Definition {
             CLEAR_PERMISSION => {
                 Definition::ClearPermission { vhost: reader.string()?, user: reader.string()? }
             }
+            SET => Definition::Set(Setting::decode(reader)?),
             _ => return Err(Malformed),
         })
     }

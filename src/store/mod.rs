@@ -79,13 +79,27 @@
 //! | 11 put permission | vhost, user, configure, write, read |
 //! | 12 clear permission | vhost, user |
 //! | 13 delete kept | id *n* |
+//! | 32 set | kind octet and what [`setting`] says for it, all *octets* |
 //!
-//! Definitions 7 to 12 have an empty vhost in front, as has the reset that makes all of them void.
+//! | setting | |
+//! |---|---|
+//! | 0 put parameter | vhost, component, name, value as JSON |
+//! | 1 clear parameter | vhost, component, name |
+//! | 2 put topic permission | vhost, user, exchange, write, read |
+//! | 3 clear topic permission | vhost, user, exchange |
+//! | 4 default queue type | vhost, type |
+//!
+//! Definitions 7 to 12 and 32 have an empty vhost in front, as has the reset that makes all of them void.
 //!
 //! # Pages
 //!
 //! Parts of long queues are in files of their own, `pages/<queue>-<file>` (hexadecimal), as [`pages`] says; the
 //! log's page records say where, and what in them lives.
+//!
+//! # Streams
+//!
+//! What a stream takes in is a message record as any other, with its offset for the sequence and the time it
+//! came for the deadline, until it is in the stream's own files, as [`streams`] says; then it is settled.
 //!
 //! A message's record comes before any record that settles or returns it, or not at all; within a queue the
 //! order of messages is that of their sequences, wherever their records are.
@@ -106,6 +120,8 @@ mod recovery;
 mod scan;
 mod segment;
 mod sequences;
+mod setting;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -129,5 +145,7 @@ pub use recovery::{
 };
 pub use segment::FORMAT;
 pub use sequences::runs;
+pub use setting::{ParameterKey, Setting, Settings, TopicKey};
+pub use streams::{Depth as ScanDepth, FoundSegment, OpenedStreams, StreamFiles, scan_streams};
 pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

@@ -331,3 +331,65 @@ async fn bas_70_an_overdue_delivery_closes_its_channel_and_comes_back() {
     assert!(message.redelivered);
     message.ack(BasicAckOptions::default()).await.unwrap();
 }
+
+/// The text that a channel closes with whose only consumer of `queue` does not settle what it got.
+async fn left_unsettled(fixture: &Fixture, queue: &str, arguments: FieldTable) -> String {
+    let mut raw = Raw::open(fixture, Handshake::default()).await;
+    raw.open_channel(1).await;
+    let consume = basic::Consume {
+        queue: queue.into(),
+        consumer_tag: "raw".into(),
+        no_local: false,
+        no_ack: false,
+        exclusive: false,
+        nowait: true,
+        arguments,
+    };
+    raw.send(1, AMQPClass::Basic(basic::AMQPMethod::Consume(consume))).await;
+    peer(fixture).await.fill(queue, 0..1).await;
+    let close = async {
+        loop {
+            let frame = raw.next().await.expect("the connection stays open");
+            if let AMQPFrame::Method(_, AMQPClass::Channel(channel::AMQPMethod::Close(close))) =
+                decode(&frame)
+            {
+                break close.reply_text.to_string();
+            }
+        }
+    };
+    within("channel.close", close).await
+}
+
+fn is_of(text: &str, millis: u32) {
+    let expected = format!(
+        "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: {millis} ms"
+    );
+    assert!(text.contains(&expected), "{text}");
+}
+
+#[tokio::test]
+async fn bas_71_a_consumer_may_have_a_timeout_of_its_own() {
+    let fixture = Fixture::start().await;
+    if !fixture.is_ours() {
+        return;
+    }
+    let queue = peer(&fixture).await.declare("own-timeout").await;
+    let arguments = table([("x-consumer-timeout", AMQPValue::LongInt(120))]);
+    is_of(&left_unsettled(&fixture, &queue, arguments).await, 120);
+}
+
+#[tokio::test]
+async fn bas_71_bas_72_the_consumer_comes_before_its_queue_and_the_queue_before_the_broker() {
+    let fixture = Fixture::start().await;
+    if !fixture.is_ours() {
+        return;
+    }
+    let peer = peer(&fixture).await;
+    let queue = unique("queue-timeout");
+    let arguments = table([("x-consumer-timeout", AMQPValue::LongInt(130))]);
+    peer.queue_declare(queue.as_str().into(), QueueDeclareOptions::default(), arguments).await.unwrap();
+    is_of(&left_unsettled(&fixture, &queue, FieldTable::default()).await, 130);
+    peer.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await.unwrap();
+    let longer = table([("x-consumer-timeout", AMQPValue::LongInt(140))]);
+    is_of(&left_unsettled(&fixture, &queue, longer).await, 140);
+}

@@ -178,3 +178,72 @@ async fn qq_08_at_least_once_dead_letters_wait_for_a_queue_that_takes_them() {
     assert_eq!(header(&dead, "x-first-death-reason"), Some(text("expired")));
     assert_eq!(dead.data, b"a");
 }
+
+/// Whether each of three publishes was taken.
+async fn three(channel: &Channel, queue: &str) -> Vec<bool> {
+    let mut taken = Vec::new();
+    for body in [b"1", b"2", b"3"] {
+        let options = BasicPublishOptions::default();
+        let confirm =
+            channel.basic_publish("".into(), queue.into(), options, body, BasicProperties::default());
+        taken.push(confirm.await.unwrap().await.unwrap().is_ack());
+    }
+    taken
+}
+
+async fn bodies(channel: &Channel, queue: &str) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    while let Some(message) = get(channel, queue).await {
+        bodies.push(message.data.clone());
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn que_47_qq_10_refusing_with_dead_letters_is_dropping_from_the_head() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("dlx"));
+    let arguments = [("x-max-length", AMQPValue::LongInt(2)), ("x-overflow", text("reject-publish-dlx"))];
+    declare(&peer, &queue, &arguments).await;
+    assert_eq!(three(&peer, &queue).await, [true, true, true]);
+    assert_eq!(bodies(&peer, &queue).await, [b"2", b"3"]);
+}
+
+#[tokio::test]
+async fn len_08_a_limit_that_refuses_is_exact() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("exact"));
+    let arguments = [("x-max-length", AMQPValue::LongInt(2)), ("x-overflow", text("reject-publish"))];
+    declare(&peer, &queue, &arguments).await;
+    assert_eq!(three(&peer, &queue).await, [true, true, false]);
+    assert_eq!(bodies(&peer, &queue).await, [b"1", b"2"]);
+}
+
+#[tokio::test]
+async fn que_53_deleting_if_unused_or_empty_works_as_for_other_queues() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("kept"));
+    declare(&peer, &queue, &[]).await;
+    put(&peer, &queue, "a", None).await;
+    let channel = peer.another_channel().await;
+    let if_empty = QueueDeleteOptions { if_empty: true, ..Default::default() };
+    let (code, text) = refusal(channel.queue_delete(queue.as_str().into(), if_empty).await);
+    assert_eq!(code, 406);
+    assert_eq!(text, format!("PRECONDITION_FAILED - queue '{queue}' in vhost '/' not empty"));
+    let if_unused = QueueDeleteOptions { if_unused: true, ..Default::default() };
+    let deleted = peer.queue_delete(queue.as_str().into(), if_unused).await;
+    assert_eq!(deleted.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn qq_09_whoever_gets_is_no_consumer() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("getter"));
+    declare(&peer, &queue, &[]).await;
+    put(&peer, &queue, "a", None).await;
+    let message = get(&peer, &queue).await.unwrap();
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    let found = peer.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await.unwrap();
+    assert_eq!((found.consumer_count(), found.message_count()), (0, 0));
+    give_back(&message).await;
+}

@@ -14,6 +14,18 @@ async fn filled() -> Target {
     let binding = r##"{"routing_key":"a.#","arguments":{"k":"v"}}"##;
     target.post("bindings/v/e/x/q/q", binding).await.expect(201);
     target.post("bindings/v/e/amq.topic/e/x", "{}").await.expect(201);
+    target.put("vhosts/v", r#"{"default_queue_type":"quorum"}"#).await.expect(204);
+    let policy = r#"{"pattern":"^q","definition":{"max-length":3},"priority":2,"apply-to":"queues"}"#;
+    target.put("policies/v/p", policy).await.expect(201);
+    target
+        .put("operator-policies/v/o", r#"{"pattern":".*","definition":{"expires":600000}}"#)
+        .await
+        .expect(201);
+    target.put("vhost-limits/v/max-queues", r#"{"value":9}"#).await.expect(204);
+    target.put("user-limits/u/max-channels", r#"{"value":7}"#).await.expect(204);
+    let topics = r#"{"exchange":"x","write":"^{username}","read":".*"}"#;
+    target.put("topic-permissions/v/u", topics).await.expect(201);
+    target.put("global-parameters/g", r#"{"name":"g","value":{"a":[1,null]}}"#).await.expect(201);
     target
 }
 
@@ -31,16 +43,20 @@ async fn an_export_is_imported_as_it_was() {
     assert_eq!(
         document["queues"],
         json!([
-            { "name": "q", "vhost": "v", "durable": true, "auto_delete": false, "arguments": { "x-max-length": 5 } },
+            { "name": "q", "vhost": "v", "type": "classic", "durable": true, "auto_delete": false, "arguments": { "x-max-length": 5 } },
         ])
     );
     assert_eq!(
         (document["exchanges"].as_array().unwrap().len(), document["bindings"].as_array().unwrap().len()),
         (1, 2)
     );
+    let lengths = ["policies", "parameters", "topic_permissions", "global_parameters"]
+        .map(|key| document[key].as_array().unwrap().len());
+    assert_eq!(lengths, [1, 2, 1, 2]);
     let target = Target::start().await;
     target.post("definitions", &document.to_string()).await.expect(204);
     target.post("definitions", &document.to_string()).await.expect(204);
+    assert_eq!(target.get("queues/v/q").await.json()["policy"], "p", "what is imported goes by its policies");
     let imported = target.get("definitions").await.json();
     assert_eq!(comparable(&imported), comparable(&document));
     target.connect(("u", "p"), "v").await.unwrap();
@@ -87,12 +103,24 @@ async fn documents_of_rabbitmq_3_and_of_browsers_are_understood() {
 }
 
 #[tokio::test]
-async fn what_would_be_lost_is_refused() {
+async fn what_cannot_be_taken_in_is_refused_by_its_name() {
     let target = Target::start().await;
-    let policy = json!({ "policies": [{ "name": "p" }], "queues": [{ "name": "q", "vhost": "/" }] });
-    let reply = target.post("definitions", &policy.to_string()).await;
-    reply.refused(400, "bad_request", "policies are not supported by this version");
-    assert_eq!(target.get("queues").await.json(), json!([]), "nothing of it is there");
+    let with =
+        |item: Value| json!({ "policies": [item], "queues": [{ "name": "q", "vhost": "/" }] }).to_string();
+    let bogus = json!({ "vhost": "/", "name": "p", "pattern": "x", "definition": { "bogus": 1 } });
+    target.post("definitions", &with(bogus)).await.refused(
+        400,
+        "bad_request",
+        "Validation failed\n\n[{&lt;&lt;\"bogus\"&gt;&gt;,1}] are not recognised policy settings\n (//p)",
+    );
+    assert_eq!(target.get("queues").await.json(), json!([]), "policies come before queues");
+    let parameter =
+        json!({ "parameters": [{ "vhost": "/", "component": "bogus", "name": "x", "value": 1 }] });
+    target.post("definitions", &parameter.to_string()).await.refused(
+        400,
+        "bad_request",
+        "Validation failed\n\ncomponent bogus not found\n (//bogus/x)",
+    );
     let reply = target.post("definitions", r#"{"queues":[{"name":"q","vhost":"none"}]}"#).await;
     reply.refused(400, "bad_request", "no_such_vhost: none");
     target.post("definitions", "[").await.refused(400, "bad_request", "not_json");

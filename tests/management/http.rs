@@ -1,6 +1,6 @@
 //! A broker with a management interface, and an HTTP client that hides nothing.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use lapin::{Connection, ConnectionProperties};
@@ -96,18 +96,7 @@ impl Target {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        let credentials = BASE64_STANDARD.encode(format!("{}:{}", user.0, user.1));
-        let mut request = format!(
-            "{method} /api/{path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
-             authorization: Basic {credentials}\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        self.raw(request.as_bytes()).await
+        ask(self.broker.management_addrs()[0], user, method, path, headers, body).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -141,6 +130,29 @@ pub async fn exchange(stream: TcpStream, request: &[u8]) -> Reply {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A request of a user to whoever listens there.
+pub async fn ask(
+    address: SocketAddr,
+    user: (&str, &str),
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let credentials = BASE64_STANDARD.encode(format!("{}:{}", user.0, user.1));
+    let mut request = format!(
+        "{method} /api/{path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+         authorization: Basic {credentials}\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    request.push_str(body);
+    exchange(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await
 }
 
 async fn read(mut stream: TcpStream, request: &[u8]) -> Vec<u8> {

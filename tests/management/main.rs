@@ -10,5 +10,8 @@ mod metrics;
 mod node;
 mod pages;
 mod permissions;
+mod policies;
+mod settings;
 mod stats;
+mod topic_permissions;
 mod topology;

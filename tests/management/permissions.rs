@@ -54,7 +54,7 @@ async fn con_53_without_a_row_there_is_no_way_in() {
 }
 
 #[tokio::test]
-async fn prm_01_to_09_each_operation_asks_for_its_rights() {
+async fn prm_01_to_09_and_14_exc_09_exc_26_each_operation_asks_for_its_rights() {
     let target = with_user(r#"{"configure":"^c","write":"^w","read":"^r"}"#).await;
     for queue in ["c", "w", "r", "x"] {
         target.put(&format!("queues/%2F/{queue}"), "{}").await.expect(201);
@@ -144,6 +144,83 @@ async fn prm_01_to_09_each_operation_asks_for_its_rights() {
         .unwrap();
     channel.queue_declare("r".into(), passive, table()).await.unwrap();
     channel.basic_get("r".into(), BasicGetOptions::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn prm_10_and_11_direct_replies_and_settlements_need_no_rights() {
+    let target = with_user(r#"{"configure":"","write":"","read":""}"#).await;
+    let connection = connect(&target).await;
+    let channel = connection.create_channel().await.unwrap();
+    let (name, options) =
+        ("amq.rabbitmq.reply-to", BasicConsumeOptions { no_ack: true, ..Default::default() });
+    channel.basic_consume(name.into(), "".into(), options, FieldTable::default()).await.unwrap();
+    let declare = channel.queue_declare(name.into(), QueueDeclareOptions::default(), FieldTable::default());
+    declare.await.unwrap();
+    channel.basic_qos(5, BasicQosOptions::default()).await.unwrap();
+    channel.basic_recover(BasicRecoverOptions { requeue: true }).await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.tx_select().await.unwrap();
+    channel.tx_commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn prm_12_and_13_refusals_come_in_order_and_hide_what_exists() {
+    let target = with_user(r#"{"configure":"","write":"^w","read":"^r"}"#).await;
+    let connection = connect(&target).await;
+    let table = FieldTable::default;
+    let options = QueueBindOptions::default;
+    let text =
+        refusal!(connection, |ch| ch.queue_bind("x".into(), "x".into(), "".into(), options(), table()));
+    names(&text, "write", "queue", "x");
+    let text = refusal!(connection, |ch| ch.queue_bind("w".into(), "".into(), "".into(), options(), table()));
+    assert!(text.contains("ACCESS_REFUSED - operation not permitted on the default exchange"), "{text}");
+    let text =
+        refusal!(connection, |ch| ch.queue_bind("w".into(), "x".into(), "".into(), options(), table()));
+    names(&text, "read", "exchange", "x");
+    let text =
+        refusal!(connection, |ch| ch.queue_bind("w".into(), "r".into(), "".into(), options(), table()));
+    assert!(text.contains("NOT_FOUND - no exchange 'r' in vhost '/'"), "{text}");
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let publish = channel.basic_publish("none".into(), "".into(), options, b"", properties);
+    let refused = publish.await.unwrap().await.unwrap_err().to_string();
+    names(&refused, "write", "exchange", "none");
+}
+
+#[tokio::test]
+async fn prm_15_a_consumer_outlives_its_right() {
+    let target = with_user(r#"{"configure":".*","write":".*","read":".*"}"#).await;
+    target.put("queues/%2F/q", "{}").await.expect(201);
+    let connection = connect(&target).await;
+    let channel = connection.create_channel().await.unwrap();
+    let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut consumer = channel.basic_consume("q".into(), "".into(), options, table).await.unwrap();
+    target.put("permissions/%2F/u", r#"{"configure":"","write":"","read":""}"#).await.expect(204);
+    let body = r#"{"properties":{},"routing_key":"q","payload":"still","payload_encoding":"string"}"#;
+    target.post("exchanges/%2F/amq.default/publish", body).await.expect(200);
+    let delivery = futures_lite::StreamExt::next(&mut consumer).await.unwrap().unwrap();
+    assert_eq!(delivery.data, b"still");
+}
+
+#[tokio::test]
+async fn usr_01_a_first_start_has_guest_and_one_vhost() {
+    let target = Target::start().await;
+    let users = target.get("users").await.json();
+    assert_eq!((users.as_array().unwrap().len(), &users[0]["name"]), (1, &json!("guest")));
+    assert_eq!(users[0]["tags"], json!(["administrator"]));
+    let row = json!({ "user": "guest", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*" });
+    assert_eq!(target.get("permissions").await.json(), json!([row]));
+}
+
+#[tokio::test]
+async fn usr_02_tags_give_no_rights_over_amqp() {
+    let target = Target::start().await;
+    target.put("users/u", r#"{"password":"p","tags":"administrator"}"#).await.expect(201);
+    let refused = target.connect(USER, "%2f").await.unwrap_err();
+    assert!(refused.contains("NOT_ALLOWED - access to vhost '/' refused for user 'u'"), "{refused}");
+    target.request(USER, "GET", "users", &[], "").await.expect(200);
 }
 
 #[tokio::test]

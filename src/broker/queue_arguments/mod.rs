@@ -62,6 +62,17 @@ pub enum Overflow {
     RejectPublishDlx,
 }
 
+impl Overflow {
+    /// What arguments and policies call so; the default for what nothing is called.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "reject-publish" => Self::RejectPublish,
+            "reject-publish-dlx" => Self::RejectPublishDlx,
+            _ => Self::DropHead,
+        }
+    }
+}
+
 /// How safely dead letters are moved (QUE-27).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadLetterStrategy {
@@ -70,6 +81,16 @@ pub enum DeadLetterStrategy {
     AtMostOnce,
     /// Kept until the target has them.
     AtLeastOnce,
+}
+
+impl DeadLetterStrategy {
+    /// What arguments and policies call so; the default for what nothing is called.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "at-least-once" => Self::AtLeastOnce,
+            _ => Self::AtMostOnce,
+        }
+    }
 }
 
 /// A queue's arguments, checked and typed.
@@ -154,17 +175,13 @@ impl QueueArguments {
             expires_ms: number("x-expires"),
             max_length: number("x-max-length"),
             max_length_bytes: number("x-max-length-bytes"),
-            overflow: match text("x-overflow").as_deref() {
-                Some("reject-publish") => Overflow::RejectPublish,
-                Some("reject-publish-dlx") => Overflow::RejectPublishDlx,
-                _ => Overflow::DropHead,
-            },
+            overflow: text("x-overflow").as_deref().map(Overflow::named).unwrap_or_default(),
             dead_letter_exchange: text(DEAD_LETTER_EXCHANGE),
             dead_letter_routing_key: text(DEAD_LETTER_ROUTING_KEY),
-            dead_letter_strategy: match text("x-dead-letter-strategy").as_deref() {
-                Some("at-least-once") => DeadLetterStrategy::AtLeastOnce,
-                _ => DeadLetterStrategy::AtMostOnce,
-            },
+            dead_letter_strategy: text("x-dead-letter-strategy")
+                .as_deref()
+                .map(DeadLetterStrategy::named)
+                .unwrap_or_default(),
             max_priority: number("x-max-priority").and_then(|number| number.try_into().ok()),
             single_active_consumer,
             deduplicates: value("x-message-deduplication") == Some(&AMQPValue::Boolean(true)),

@@ -77,6 +77,11 @@ impl Exchange {
         self.alternate_by_policy = name.map(Into::into);
     }
 
+    /// The alternate exchange that a policy gives.
+    pub fn alternate_by_policy(&self) -> Option<&str> {
+        self.alternate_by_policy.as_deref()
+    }
+
     pub(super) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }

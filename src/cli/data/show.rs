@@ -8,7 +8,10 @@ use crate::{
         properties::{self, Properties},
         table::{ArrayRef, FieldRef, TABLE_DEPTH_MAX, TableRef, check_table},
     },
-    store::{BindingDefinition, Definition, PageRecord, Place, QueueId, Record, View},
+    store::{
+        BindingDefinition, Definition, PageRecord, ParameterKey, Place, QueueId, Record, Setting, TopicKey,
+        View,
+    },
 };
 
 /// What is said of one thing, in this order.
@@ -265,8 +268,39 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
             fields.extend([("of", json!(vhost)), ("user", json!(user))]);
             "clear-permission"
         }
+        Definition::Set(setting) => {
+            let (kind, texts) = setting_fields(setting);
+            fields.extend(texts);
+            kind
+        }
     };
     (kind, fields)
+}
+
+fn setting_fields(setting: &Setting) -> (&'static str, Fields) {
+    let parameter = |key: &ParameterKey| {
+        vec![("of", json!(key.vhost)), ("component", json!(key.component)), ("name", json!(key.name))]
+    };
+    let topic = |key: &TopicKey| {
+        vec![("of", json!(key.vhost)), ("user", json!(key.user)), ("exchange", json!(key.exchange))]
+    };
+    match setting {
+        Setting::PutParameter { key, value } => {
+            let mut fields = parameter(key);
+            fields.push(("value", json!(value)));
+            ("put-parameter", fields)
+        }
+        Setting::ClearParameter { key } => ("clear-parameter", parameter(key)),
+        Setting::PutTopicPermission { key, write, read } => {
+            let mut fields = topic(key);
+            fields.extend([("write", json!(write)), ("read", json!(read))]);
+            ("put-topic-permission", fields)
+        }
+        Setting::ClearTopicPermission { key } => ("clear-topic-permission", topic(key)),
+        Setting::DefaultQueueType { vhost, queue_type } => {
+            ("default-queue-type", vec![("of", json!(vhost)), ("queue_type", json!(queue_type))])
+        }
+    }
 }
 
 fn binding_fields(binding: &BindingDefinition) -> Fields {

@@ -4,8 +4,10 @@
 //! order. Messages do not touch it: sessions keep the rights of their user as long as the generation stands.
 
 mod guard;
+mod parameters;
 mod password;
 mod permission;
+mod topics;
 mod user;
 
 use std::{
@@ -20,12 +22,23 @@ use std::{
 use parking_lot::RwLock;
 
 pub use guard::LoginGuard;
+pub(super) use parameters::PolicyList;
+pub use parameters::{LIMITS, Parameter, VHOST_LIMITS};
 pub use password::{Hashing, PasswordHash};
 pub use permission::{BadPattern, Permission, Resource, Right};
+pub use topics::{TopicPermission, TopicRights, TopicRow};
 pub use user::User;
 
+use parameters::Parameters;
+
 use super::Journal;
-use crate::store::{AccessDefinitions, Definition, PermissionDefinition, UserDefinition, VhostDefinition};
+use crate::{
+    broker::queue_type::QueueType,
+    store::{
+        AccessDefinitions, Definition, PermissionDefinition, Settings, TopicKey, UserDefinition,
+        VhostDefinition,
+    },
+};
 
 /// What the bootstrap user may do in the management interface.
 const FIRST_TAG: &str = "administrator";
@@ -43,6 +56,11 @@ struct State {
     /// By vhost and user.
     permissions: BTreeMap<(String, String), Arc<Permission>>,
     vhosts: BTreeMap<String, VhostAbout>,
+    /// By vhost; those without are of RabbitMQ's default.
+    queue_types: BTreeMap<String, QueueType>,
+    /// By vhost and user.
+    topics: BTreeMap<(String, String), Arc<TopicRights>>,
+    parameters: Parameters,
 }
 
 /// Users, vhosts, and who may do what where.
@@ -132,6 +150,7 @@ impl Access {
                 }
             }
         }
+        state.restore_settings(definitions.settings);
     }
 
     /// Users that may log in from a loopback peer only.
@@ -212,6 +231,8 @@ impl Access {
             Some(Definition::ClearPermission { vhost: key.0, user: key.1 })
         });
         let mut definitions: Vec<_> = rows.collect();
+        state.topics.retain(|(_, user), _| user != name);
+        definitions.extend(state.parameters.forget_user(name));
         definitions.push(Definition::DeleteUser { name: name.to_owned() });
         self.journal.define(definitions);
         self.rights_changed();
@@ -294,6 +315,9 @@ impl Access {
             return false;
         }
         state.permissions.retain(|(vhost, _), _| vhost != name);
+        state.topics.retain(|(vhost, _), _| vhost != name);
+        state.queue_types.remove(name);
+        state.parameters.forget_vhost(name);
         let vhost = name.to_owned();
         self.journal.define([Definition::DeleteVhost { name: vhost.clone() }, Definition::Reset { vhost }]);
         self.rights_changed();
@@ -311,7 +335,35 @@ impl Access {
         definitions.extend(rows.map(|((vhost, user), permission)| {
             Definition::PutPermission(permission_definition(vhost, user, permission))
         }));
+        let topics = state.topics.iter().flat_map(|((vhost, user), rights)| rights.rows(vhost, user));
+        definitions.extend(topics.map(|row| topics::definition(&row)));
+        let types = state.queue_types.iter();
+        definitions
+            .extend(types.map(|(vhost, queue_type)| parameters::default_type(vhost, Some(*queue_type))));
+        definitions.extend(state.parameters.definitions());
         self.journal.define(definitions);
+    }
+}
+
+impl State {
+    fn restore_settings(&mut self, settings: Settings) {
+        self.parameters = Parameters::restore(&settings);
+        for (vhost, queue_type) in settings.queue_types {
+            if let Some(queue_type) = QueueType::named(queue_type.as_bytes()) {
+                self.queue_types.insert(vhost, queue_type);
+            }
+        }
+        for (TopicKey { vhost, user, exchange }, (write, read)) in settings.topic_permissions {
+            match TopicPermission::new(&vhost, &user, &write, &read) {
+                Ok(permission) => {
+                    let rights = self.topics.entry((vhost, user)).or_default();
+                    Arc::make_mut(rights).insert(exchange, permission);
+                }
+                Err(error) => {
+                    tracing::error!("topic permissions of '{user}' in vhost '{vhost}' are lost: {error}");
+                }
+            }
+        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use regex::Regex;
 
-/// Octets that a compiled pattern may take; far above what names need.
-const PATTERN_SIZE_MAX: usize = 1 << 20;
+use crate::broker::pattern;
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,26 +57,23 @@ enum Matcher {
 }
 
 #[derive(Debug, Clone)]
-struct Pattern {
-    text: String,
+pub(super) struct Pattern {
+    pub(super) text: String,
     matcher: Matcher,
 }
 
 impl Pattern {
-    fn new(text: String) -> Result<Pattern, regex::Error> {
+    pub(super) fn new(text: String) -> Result<Pattern, regex::Error> {
         let matcher = match text.as_str() {
             // Nothing, instead of everything that contains nothing.
             "" => Matcher::Nothing,
             ".*" | "^.*$" | "^.*" => Matcher::Everything,
-            other => {
-                let regex = regex::RegexBuilder::new(other).size_limit(PATTERN_SIZE_MAX).build()?;
-                Matcher::Some(Box::new(regex))
-            }
+            other => Matcher::Some(Box::new(pattern::compile(other)?)),
         };
         Ok(Pattern { text, matcher })
     }
 
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         match &self.matcher {
             // An empty name is all that RabbitMQ's `^$` matches.
             Matcher::Nothing => name.is_empty(),

@@ -28,6 +28,11 @@ impl User {
         self.is_administrator() || self.has_tag("monitoring")
     }
 
+    /// May set policies and parameters where it has rights.
+    pub fn is_policymaker(&self) -> bool {
+        self.is_administrator() || self.has_tag("policymaker")
+    }
+
     /// May use the management interface at all.
     pub fn is_manager(&self) -> bool {
         self.is_monitor() || self.has_tag("policymaker") || self.has_tag("management")

@@ -96,7 +96,7 @@ fn ttl_04_bas_67_unacknowledged_messages_expire_when_they_come_back() {
 }
 
 #[test]
-fn pri_04_an_expired_low_priority_stays_behind_a_living_high_one() {
+fn pri_04_ttl_09_an_expired_low_priority_stays_behind_a_living_high_one() {
     let mut bench = Bench::new(QueueSettings { max_priority: 5, ..mortal() });
     bench.send(Draft { id: 0, priority: 1, ttl: Some(10), ..Draft::default() });
     bench.send(Draft { id: 1, priority: 4, ..Draft::default() });
@@ -106,6 +106,19 @@ fn pri_04_an_expired_low_priority_stays_behind_a_living_high_one() {
     assert_eq!(bench.get().map(|entry| id_of(&entry)), Some(1));
     bench.tick();
     assert_eq!(bench.take_dead(), [(0, Death::Expired)]);
+}
+
+#[test]
+fn ttl_08_in_quorum_queues_too_only_the_head_expires() {
+    let mut bench = Bench::new(QueueSettings { quorum: true, ..mortal() });
+    bench.send(Draft { id: 0, ..Draft::default() });
+    bench.send(Draft { id: 1, ttl: Some(10), ..Draft::default() });
+    bench.now += 100;
+    bench.tick();
+    assert_eq!((bench.take_dead(), bench.queue.counts().ready), (vec![], 2));
+    assert_eq!(bench.get().map(|entry| id_of(&entry)), Some(0));
+    bench.tick();
+    assert_eq!(bench.take_dead(), [(1, Death::Expired)]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod model;
 mod notes;
 mod order;
 mod paging;
+mod reconfigure;
 
 use std::{cell::RefCell, rc::Rc};
 

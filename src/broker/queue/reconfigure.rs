@@ -1,0 +1,31 @@
+//! Other rules for a queue that is in use, as policies make them.
+
+use super::{Effects, Message, Millis, Outlet, Queue, QueueSettings};
+
+impl<O: Outlet> Queue<O> {
+    /// Goes by other rules from now on. What is too much by them is dropped at once (LEN-09), the time until the
+    /// queue expires begins anew, and messages keep the deadlines that they came with (TTL-07).
+    ///
+    /// What a queue is for its life stays: its type, its priorities, how it serves its consumers.
+    pub fn reconfigure(&mut self, settings: QueueSettings, now: Millis, effects: &mut Effects) {
+        if self.deleted {
+            return;
+        }
+        if settings.expires != self.settings.expires {
+            self.last_used = now;
+        }
+        let QueueSettings { durable, max_priority, single_active_consumer, quorum, .. } = self.settings;
+        self.settings = QueueSettings { durable, max_priority, single_active_consumer, quorum, ..settings };
+        self.settle_returned(now, effects);
+    }
+
+    /// Takes in what was published before the queue began to refuse: nobody would learn of a refusal.
+    pub fn publish_unrefused(
+        &mut self,
+        batch: impl IntoIterator<Item = Message>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        self.take_in(batch, false, now, effects, |_, _| ());
+    }
+}

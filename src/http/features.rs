@@ -1,0 +1,54 @@
+//! What clients ask to learn which features there are: feature flags, and what is deprecated.
+
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Refusal},
+    call::Call,
+    listing,
+};
+
+/// Flags of RabbitMQ that stand for something this broker does, and what that is.
+const FLAGS: [(&str, &str); 12] = [
+    (
+        "classic_queue_type_delivery_support",
+        "Deliveries and dead letters of classic queues as of other types",
+    ),
+    ("direct_exchange_routing_v2", "Direct exchanges route by one lookup"),
+    ("drop_unroutable_metric", "Counts publishes that are dropped because nothing is bound"),
+    ("empty_basic_get_metric", "Counts gets that find nothing"),
+    ("feature_flags_v2", "Feature flags can be listed"),
+    ("implicit_default_bindings", "Bindings of the default exchange are not stored"),
+    ("maintenance_mode_status", "Nodes say whether they are in service"),
+    ("quorum_queue", "Queues of the type quorum"),
+    ("stream_queue", "Queues of the type stream"),
+    ("tracking_records_in_ets", "Connections and channels are counted where they are"),
+    ("user_limits", "Limits of users"),
+    ("virtual_host_metadata", "Virtual hosts have a description and tags"),
+];
+
+fn view(name: &str, desc: &str) -> Value {
+    json!({
+        "name": name,
+        "desc": desc,
+        "doc_url": "",
+        "state": "enabled",
+        "stability": "required",
+        "require_level": "hard",
+        "experiment_level": "",
+        "callbacks": [],
+        "provided_by": "rabbit",
+    })
+}
+
+pub fn flags(call: &Call) -> Answer {
+    listing::plain(FLAGS.iter().map(|(name, desc)| view(name, desc)).collect(), &call.query)
+}
+
+/// What is known is on already.
+pub fn enable(name: &str) -> Result<Answer, Refusal> {
+    match FLAGS.iter().any(|(known, _)| *known == name) {
+        true => Ok(Answer::done()),
+        false => Err(Refusal::bad_request("unsupported")),
+    }
+}
