@@ -37,6 +37,8 @@ pub struct SharedDelay {
     pub number: QueueId,
     pub exchange: Arc<str>,
     pub vhost: Arc<str>,
+    /// Whether what waits outlives the broker's process.
+    durable: bool,
     pub(super) state: Mutex<Delay>,
     pub(super) is_long: IsLong,
     /// The deadline that the timers know; `u64::MAX` when none.
@@ -73,6 +75,7 @@ impl DelayRef {
             number,
             exchange: exchange.into(),
             vhost: vhost.clone(),
+            durable,
             state: Mutex::new(Delay::new(durable, account)),
             is_long: IsLong::default(),
             armed: AtomicU64::new(Millis::MAX),
@@ -140,20 +143,25 @@ impl Node {
             self.paging.note_delay(delay, state.resident_cost());
             (result, state.next_deadline())
         };
-        if self.journal.is_on() {
-            // The pager comes to it later than whoever waits for what is logged now.
-            let dropped = effects.dropped_pages.iter();
-            let queue = delay.number;
-            ops.extend(dropped.map(|page| Op::PageDropped { queue, page: page.0, live: Vec::new() }));
-        }
         let holder = || Holder::Delay(delay.clone());
         let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(holder(), page));
-        let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(holder(), page));
+        let dropped_pages = take(&mut effects.dropped_pages);
+        let dropped = dropped_pages.iter().map(|page| PageRequest::Drop(holder(), *page));
         self.paging.request(fetch.chain(dropped));
         if let Some(deadline) = deadline {
             self.timers.arm_delay(delay, deadline);
         }
         add_notes(ops, delay.number, &mut effects.log);
+        if delay.durable {
+            // The pager comes to it later than whoever waits for what is logged now. Behind the notes, which may
+            // be of messages in the same pages.
+            let queue = delay.number;
+            ops.extend(dropped_pages.iter().map(|page| Op::PageDropped {
+                queue,
+                page: page.0,
+                live: Vec::new(),
+            }));
+        }
         result
     }
 

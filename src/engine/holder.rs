@@ -6,7 +6,8 @@ use super::{DelayRef, Node, PageRequest, QueueRef, Reader};
 use crate::{
     broker::{
         Millis,
-        queue::{Entry, PageId, PageOut},
+        delay::Delay,
+        queue::{Effects, Entry, PageId, PageOut},
     },
     store::{Op, PageRecord, runs},
 };
@@ -88,7 +89,7 @@ impl Node {
                 }
                 is_out
             }),
-            Holder::Delay(delay) => self.with_delay(delay, &mut Vec::new(), |delay, _| {
+            Holder::Delay(delay) => self.with_delay_logged(delay, |delay, _| {
                 let moved = delay.paged_out(page);
                 let is_out = !moved.is_empty();
                 if is_out && !record.live.is_empty() {
@@ -114,9 +115,9 @@ impl Node {
             Holder::Queue(queue) => {
                 self.with_queue(queue, now, |queue, effects| queue.paged_in(page, entries, now, effects))
             }
-            Holder::Delay(delay) => self.with_delay(delay, &mut Vec::new(), |delay, effects| {
-                delay.paged_in(page, entries, now, effects)
-            }),
+            Holder::Delay(delay) => {
+                self.with_delay_logged(delay, |delay, effects| delay.paged_in(page, entries, now, effects))
+            }
         }
     }
 
@@ -127,7 +128,7 @@ impl Node {
                 self.with_queue(queue, now, |queue, effects| queue.page_lost(page, now, effects))
             }
             Holder::Delay(delay) => {
-                let (lost, unread) = self.with_delay(delay, &mut Vec::new(), |delay, effects| {
+                let (lost, unread) = self.with_delay_logged(delay, |delay, effects| {
                     (delay.page_lost(page, now, effects), delay.unread_page())
                 });
                 self.index_next(delay, unread);
@@ -138,7 +139,7 @@ impl Node {
 
     /// What is in a page from before a restart, which stays where it is; the next one is asked for.
     pub fn indexed(&self, delay: &DelayRef, page: PageId, entries: &[Entry], now: Millis) {
-        let unread = self.with_delay(delay, &mut Vec::new(), |delay, effects| {
+        let unread = self.with_delay_logged(delay, |delay, effects| {
             delay.indexed(page, entries, now, effects);
             delay.unread_page()
         });
@@ -153,6 +154,18 @@ impl Node {
         reader: impl FnOnce(Vec<Entry>) + Send + 'static,
     ) {
         self.paging.request([PageRequest::Look(delay.clone(), page, Reader(Box::new(reader)))]);
+    }
+
+    /// As [`Node::with_delay`], for what is logged alone.
+    pub(super) fn with_delay_logged<R>(
+        &self,
+        delay: &DelayRef,
+        operation: impl FnOnce(&mut Delay, &mut Effects) -> R,
+    ) -> R {
+        let mut ops = Vec::new();
+        let result = self.with_delay(delay, &mut ops, operation);
+        self.journal.append(&mut ops, false);
+        result
     }
 
     /// Asks for a page from before a restart to be read; one after the other, so that others get a turn.
