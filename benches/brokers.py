@@ -14,8 +14,9 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-LOAD = os.path.join(TARGET, "release", "examples", "load")
 LEVERET = os.path.join(TARGET, "release", "leveret")
+# The load tool is the one that was built here, whatever is measured.
+LOAD = [LEVERET, "bench"]
 # How long a started broker rests before its memory is read.
 SETTLE_SECONDS = 2
 # How long a broker may take to start or stop.
@@ -58,7 +59,7 @@ def resident_bytes(pid):
 
 def run_load(*arguments, timeout):
     """Runs the tool once; its JSON, or an exception that says what it said."""
-    command = [LOAD, "--json", *arguments]
+    command = [*LOAD, *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         # A run that lost messages prints its report and still fails.
@@ -77,7 +78,7 @@ class Broker:
 
     def look(self):
         """Waits for the first connection and asks who answers."""
-        report = run_load("--mode", "connect", "--uri", self.uri, timeout=START_SECONDS)
+        report = run_load("connect", "--uri", self.uri, timeout=START_SECONDS)
         self.version = report.get("server")
 
     def launch(self):
@@ -111,7 +112,7 @@ class Started(Broker):
         With `expected`, further options of the tool's connect mode, it also waits for the messages they name.
         """
         arguments, environment = self.command()
-        probe_command = [LOAD, "--json", "--mode", "connect", "--uri", self.uri, "--seconds", str(START_SECONDS)]
+        probe_command = [*LOAD, "connect", "--json", "--uri", self.uri, "--seconds", str(START_SECONDS)]
         probe_command += expected
         with open(os.path.join(self.directory, "out"), "ab") as out:
             probe = subprocess.Popen(probe_command, stdout=subprocess.PIPE, text=True)
@@ -238,7 +239,7 @@ class Relay(Broker):
         self.process = None
 
     def launch(self):
-        self.process = subprocess.Popen([LOAD, "--mode", "relay"], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*LOAD, "relay"], stdout=subprocess.PIPE, text=True)
         self.uri = self.process.stdout.readline().strip()
         self.pid = self.process.pid
 
@@ -269,11 +270,9 @@ def machine():
     return f"{model}, {cores} cores, {memory:.0f} GiB, Linux {platform.release()}"
 
 
-def build(options):
-    targets = ["--example", "load"]
-    if "leveret" not in options.without and not options.leveret:
-        targets += ["--bin", "leveret"]
-    subprocess.run(["cargo", "build", "--release", *targets], cwd=ROOT, check=True)
+def build():
+    """The broker and the tool, which is the same binary and needed whatever is measured."""
+    subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
 
 
 def number_text(value):

@@ -12,11 +12,13 @@
 //! | [`session`] | methods meet broker: replies, delivery tags, unacked, confirms, tx |
 //! | [`http`] | the management interface: RabbitMQ's HTTP API, metrics |
 //! | [`server`] | sockets, tasks, timers, configuration |
+//! | `bench` | the load tool: any broker from outside, with code of its own |
 //! | [`cli`] | the command line |
 //!
 //! Most users of the library want [`Broker`]: an in-process broker for tests.
 
 pub mod amqp;
+mod bench;
 pub mod broker;
 pub mod cli;
 pub mod engine;

@@ -452,3 +452,55 @@ fn a_closed_standard_output_is_no_reason_to_stop() {
     stderr.read_to_string(&mut log).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
 }
+
+/// The report of a run of the load tool, as JSON.
+fn bench(place: &Place, uri: &str, arguments: &str) -> serde_json::Value {
+    let words = arguments.split(' ');
+    let line: Vec<&str> = ["bench", "--json", "--uri", uri].into_iter().chain(words).collect();
+    json(&place.output(&line))
+}
+
+#[test]
+fn bench_drives_a_broker_in_every_mode_and_counts_what_arrives() {
+    let place = Place::new();
+    let broker = place.start(&["--ephemeral", "--port-file", "ports"]);
+    let ports = json(&fs::read_to_string(place.path("ports")).unwrap());
+    let uri = format!("amqp://guest:guest@127.0.0.1:{}", ports["amqp_port"]);
+    let counted = |arguments: &str, published: u64, consumed: u64| {
+        let totals = bench(&place, &uri, arguments)["totals"].clone();
+        assert_eq!((&totals["published"], &totals["consumed"]), (&published.into(), &consumed.into()));
+    };
+    counted("throughput --count 3000 --size 10,5000", 3000, 3000);
+    counted("--count 1000 --ack each --unacked 500 --confirm 10 --producers 2 --consumers 2", 1000, 1000);
+    counted("--count 500 --exchange topic --bindings 10 --ack 7", 500, 500);
+    counted("--count 500 --exchange headers --bindings 10 --persistent", 500, 500);
+    counted("--count 100 --fanout 5 --consumers 5 --connections 3", 100, 500);
+    counted("backlog --count 2000 --queues 3 --consumers 2 --ack 100", 2000, 2000);
+    for mode in ["connection-churn", "channel-churn", "queue-churn"] {
+        let report = bench(&place, &uri, &format!("{mode} --count 20 --producers 2"));
+        assert_eq!((&report["published"], &report["latency"]["samples"]), (&20.into(), &20.into()), "{mode}");
+    }
+    let report = bench(&place, &uri, "rpc --seconds 0.1 --warm-up 0");
+    assert!(report["latency"]["samples"].as_u64() > Some(0), "{report}");
+    let report = bench(&place, &uri, "latency --seconds 0.2 --warm-up 0 --rate 500 --html page.html");
+    assert!(report["latency"]["p99_us"].as_f64() > Some(0.0), "{report}");
+    let page = fs::read_to_string(place.path("page.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("--rate 500") && !page.contains("guest:guest"));
+    let report = bench(&place, &uri, "idle --connections 5 --seconds 0.1");
+    assert_eq!(report["connections"], 5.0);
+    assert_eq!(bench(&place, &uri, "declare-burst --count 10")["published"], 10);
+    drop(broker);
+    let error = place.failure(1, &["bench", "--uri", &uri]);
+    assert!(error.contains("cannot connect to") && !error.contains("guest"), "{error}");
+}
+
+#[test]
+fn bench_has_a_command_line_of_its_own() {
+    let place = Place::new();
+    let help = place.output(&["bench", "--help"]);
+    assert!(help.contains("--producers") && help.contains("Exit codes") && !help.contains("--data-dir"));
+    assert_eq!(place.output(&["help", "bench"]), help);
+    assert!(place.output(&["--help"]).contains("bench"));
+    assert!(place.failure(2, &["bench", "--prodcers", "3"]).contains("--producers"));
+    assert!(place.failure(2, &["bench", "backlog"]).contains("--count"));
+}

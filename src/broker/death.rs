@@ -141,6 +141,26 @@ pub fn is_cycle(message: &Message, reason: Death, queue: &str) -> bool {
     false
 }
 
+/// Whether a header is part of the history of a message.
+pub fn is_history(name: &[u8]) -> bool {
+    name == DEATHS || FIRST.contains(&name) || LAST.contains(&name)
+}
+
+/// The exchange and the routing key that a message was published with before it died for the first time.
+pub fn first_publish<'a>(message: &Message, headers: TableRef<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let [reason, queue, _] = FIRST.map(|name| text(headers, name));
+    let is_first =
+        |event: &TableRef<'_>| text(*event, b"reason") == reason && text(*event, b"queue") == queue;
+    // The first one may have happened again, which puts it before others; without it, the oldest is the best.
+    let event = events(message, headers).find(is_first).or_else(|| events(message, headers).last())?;
+    let Some(FieldRef::Array(keys)) = event.find(b"routing-keys") else { return None };
+    let key = keys.iter().find_map(|key| match key {
+        FieldRef::LongStr(key) => Some(key),
+        _ => None,
+    })?;
+    Some((short(text(event, b"exchange")), short(key)))
+}
+
 /// The events in the history, latest first; none in what a client made up.
 fn events<'a>(message: &Message, headers: TableRef<'a>) -> impl Iterator<Item = TableRef<'a>> + use<'a> {
     let deaths = match headers.find(DEATHS) {
@@ -170,10 +190,9 @@ fn headers_after(
 ) -> Vec<u8> {
     let headers = before.headers().unwrap_or_default();
     let mut out = Vec::with_capacity(headers.as_bytes().len() + 512);
-    let is_ours = |name: &[u8]| name == DEATHS || FIRST.contains(&name) || LAST.contains(&name);
     // A new routing key replaces the copies, too (DLX-05).
     let is_replaced = |name: &[u8]| to.routing_key.is_some() && name == b"CC";
-    headers.copy_fields(&mut out, |name| !is_ours(name) && !is_replaced(name));
+    headers.copy_fields(&mut out, |name| !is_history(name) && !is_replaced(name));
 
     put_name(&mut out, DEATHS);
     put_sized(&mut out, b'A', |out| put_events(out, message, before, demise));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 use triomphe::ThinArc;
 
 use super::memory::Account;
@@ -10,6 +11,13 @@ use super::memory::Account;
 /// Bodies up to this many octets that came in one frame are copied into the message's own allocation;
 /// a small body must not pin a large read buffer, and one allocation is cheaper than two.
 pub const INLINE_BODY_MAX: usize = 4096;
+
+/// Bodies from this many octets on keep what stood between the parts on the wire, rather than to be moved once
+/// more; in smaller messages it would be much beside little.
+const FRAMED_BODY_MIN: usize = 512;
+/// Octets on the wire between exchange and routing key, routing key and properties, properties and body: the
+/// key's length; the publish's bits and end, the header's head, class, weight and size; its end, the body's head.
+const GAPS: [usize; 3] = [1, 2 + 7 + 12, 1 + 7];
 
 /// What a message costs beside its octets: the allocation's own fields and a queue's entry.
 const OVERHEAD: usize = 96;
@@ -19,7 +27,7 @@ const OVERHEAD: usize = 96;
 pub struct Message(ThinArc<Head, u8>);
 
 /// The slice behind the head holds exchange, routing key, property octets, an inline body and hidden keys, in
-/// this order.
+/// this order; a framed one has what separated the first four on the wire between them.
 struct Head {
     /// Milliseconds; [`NO_EXPIRATION`] for none.
     expiration: u64,
@@ -33,6 +41,7 @@ struct Head {
     priority: u8,
     persistent: bool,
     has_deaths: bool,
+    framed: bool,
     account: Account,
 }
 
@@ -55,7 +64,7 @@ pub struct Recovered<'a> {
 
 #[derive(Clone)]
 struct Beside {
-    pieces: Box<[Bytes]>,
+    pieces: SmallVec<[Bytes; 1]>,
     length: u64,
 }
 
@@ -89,15 +98,34 @@ impl Message {
     #[inline]
     pub fn new(parts: &Parts<'_>, body: &[u8], scratch: &mut Vec<u8>) -> Message {
         if INLINE_BODY_MAX < body.len() {
-            return Message::from_pieces(parts, vec![Bytes::copy_from_slice(body)], scratch);
+            return Message::beside(parts, smallvec![Bytes::copy_from_slice(body)], scratch);
         }
         Message::build(parts, None, body, Secrets::default(), scratch)
     }
 
+    /// Makes a message whose parts and body lie in `frames` as they came: from the exchange's name to the end of
+    /// the body. Parts that are not from there must not be used with it.
+    #[inline]
+    pub fn of_frames(parts: &Parts<'_>, body: &[u8], frames: &[u8], scratch: &mut Vec<u8>) -> Message {
+        let gaps: usize = GAPS.iter().sum();
+        let length = parts.exchange.len() + parts.routing_key.len() + parts.properties.len() + body.len();
+        if !(FRAMED_BODY_MIN..=INLINE_BODY_MAX).contains(&body.len()) || frames.len() != length + gaps {
+            return Message::new(parts, body, scratch);
+        }
+        let mut head = Head::new(parts, None, body, Secrets::default());
+        head.framed = true;
+        head.account.charge(head.cost());
+        Message(ThinArc::from_header_and_slice(head, frames))
+    }
+
     /// Makes a message of a body that came in several frames.
     pub fn from_pieces(parts: &Parts<'_>, pieces: Vec<Bytes>, scratch: &mut Vec<u8>) -> Message {
+        Message::beside(parts, pieces.into(), scratch)
+    }
+
+    fn beside(parts: &Parts<'_>, pieces: SmallVec<[Bytes; 1]>, scratch: &mut Vec<u8>) -> Message {
         let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-        let beside = Box::new(Beside { pieces: pieces.into(), length });
+        let beside = Box::new(Beside { pieces, length });
         Message::build(parts, Some(beside), &[], Secrets::default(), scratch)
     }
 
@@ -113,7 +141,7 @@ impl Message {
         if body.len() <= INLINE_BODY_MAX {
             return Message::build(parts, None, body, secrets, scratch);
         }
-        let beside = Beside { pieces: [Bytes::copy_from_slice(body)].into(), length: body.len() as u64 };
+        let beside = Beside { pieces: smallvec![Bytes::copy_from_slice(body)], length: body.len() as u64 };
         Message::build(parts, Some(Box::new(beside)), &[], secrets, scratch)
     }
 
@@ -123,6 +151,11 @@ impl Message {
     /// `hidden_keys` is what [`Message::hidden_keys`] gave, or empty.
     pub fn after_death(&self, parts: &Parts<'_>, hidden_keys: &[u8], scratch: &mut Vec<u8>) -> Message {
         self.rebuild(parts, Secrets { has_deaths: true, hidden_keys }, scratch)
+    }
+
+    /// The message under other names and with other properties, with what else its readers must not see.
+    pub fn renamed(&self, parts: &Parts<'_>, has_deaths: bool, scratch: &mut Vec<u8>) -> Message {
+        self.rebuild(parts, Secrets { has_deaths, hidden_keys: self.hidden_keys() }, scratch)
     }
 
     /// The message with routing keys that its readers must not see, such as those of BCC (BAS-07).
@@ -166,26 +199,13 @@ impl Message {
         secrets: Secrets<'_>,
         scratch: &mut Vec<u8>,
     ) -> Message {
-        debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
         scratch.clear();
         scratch.extend_from_slice(parts.exchange);
         scratch.extend_from_slice(parts.routing_key);
         scratch.extend_from_slice(parts.properties);
         scratch.extend_from_slice(inline);
         scratch.extend_from_slice(secrets.hidden_keys);
-        let head = Head {
-            expiration: parts.expiration.unwrap_or(NO_EXPIRATION),
-            beside,
-            properties_length: parts.properties.len() as u32,
-            inline_length: inline.len() as u32,
-            hidden_length: secrets.hidden_keys.len() as u32,
-            exchange_length: parts.exchange.len() as u8,
-            key_length: parts.routing_key.len() as u8,
-            priority: parts.priority,
-            persistent: parts.persistent,
-            has_deaths: secrets.has_deaths,
-            account: parts.account,
-        };
+        let head = Head::new(parts, beside, inline, secrets);
         head.account.charge(head.cost());
         Message(ThinArc::from_header_and_slice(head, scratch))
     }
@@ -209,18 +229,14 @@ impl Message {
     #[inline]
     pub fn routing_key(&self) -> &[u8] {
         let head = self.head();
-        self.octets(usize::from(head.exchange_length), usize::from(head.key_length))
-    }
-
-    #[inline]
-    fn names_length(&self) -> usize {
-        usize::from(self.head().exchange_length) + usize::from(self.head().key_length)
+        self.octets(head.key_at(), usize::from(head.key_length))
     }
 
     /// Flag word and property list, octet for octet as they came in (BAS-01).
     #[inline]
     pub fn properties(&self) -> &[u8] {
-        self.octets(self.names_length(), self.head().properties_length as usize)
+        let head = self.head();
+        self.octets(head.properties_at(), head.properties_length as usize)
     }
 
     /// Octets of body.
@@ -236,8 +252,7 @@ impl Message {
     #[inline]
     pub fn inline_body(&self) -> Option<&[u8]> {
         let head = self.head();
-        let from = self.names_length() + head.properties_length as usize;
-        head.beside.is_none().then(|| self.octets(from, head.inline_length as usize))
+        head.beside.is_none().then(|| self.octets(head.body_at(), head.inline_length as usize))
     }
 
     /// The pieces of a body that is not inline.
@@ -301,12 +316,52 @@ impl fmt::Debug for Message {
 }
 
 impl Head {
+    #[inline]
+    fn new(parts: &Parts<'_>, beside: Option<Box<Beside>>, inline: &[u8], secrets: Secrets<'_>) -> Head {
+        debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
+        Head {
+            expiration: parts.expiration.unwrap_or(NO_EXPIRATION),
+            beside,
+            properties_length: parts.properties.len() as u32,
+            inline_length: inline.len() as u32,
+            hidden_length: secrets.hidden_keys.len() as u32,
+            exchange_length: parts.exchange.len() as u8,
+            key_length: parts.routing_key.len() as u8,
+            priority: parts.priority,
+            persistent: parts.persistent,
+            has_deaths: secrets.has_deaths,
+            framed: false,
+            account: parts.account,
+        }
+    }
+
+    /// What stands before a part of a framed message.
+    #[inline]
+    fn gap(&self, octets: usize) -> usize {
+        usize::from(self.framed) * octets
+    }
+
+    #[inline]
+    fn key_at(&self) -> usize {
+        usize::from(self.exchange_length) + self.gap(GAPS[0])
+    }
+
+    #[inline]
+    fn properties_at(&self) -> usize {
+        self.key_at() + usize::from(self.key_length) + self.gap(GAPS[1])
+    }
+
+    #[inline]
+    fn body_at(&self) -> usize {
+        self.properties_at() + self.properties_length as usize + self.gap(GAPS[2])
+    }
+
     /// What a message with this head costs in memory.
     #[inline]
     fn cost(&self) -> i64 {
         let names = usize::from(self.exchange_length) + usize::from(self.key_length);
         let lists = self.properties_length as usize + self.hidden_length as usize;
-        let slice = names + lists + self.inline_length as usize;
+        let slice = names + lists + self.inline_length as usize + self.gap(GAPS.iter().sum());
         let beside = self.beside.as_ref().map_or(0, |beside| beside.length);
         (OVERHEAD + slice) as i64 + beside as i64
     }
@@ -341,6 +396,32 @@ mod tests {
         assert_eq!(message.inline_body(), Some(&b"body"[..]));
         assert_eq!((message.priority(), message.expiration()), (3, Some(9)));
         assert!(message.is_persistent());
+    }
+
+    #[test]
+    fn parts_in_their_frames_are_found_between_what_separates_them() {
+        for length in [0, FRAMED_BODY_MIN - 1, FRAMED_BODY_MIN, INLINE_BODY_MAX, INLINE_BODY_MAX + 1] {
+            let body = vec![b'b'; length];
+            let gap = |octets| vec![0xAA; octets];
+            let frames =
+                [b"ex", &gap(GAPS[0])[..], b"key", &gap(GAPS[1]), &[0x10, 0, 2], &gap(GAPS[2]), &body]
+                    .concat();
+            let framed = Message::of_frames(&PARTS, &body, &frames, &mut Vec::new());
+            let plain = Message::new(&PARTS, &body, &mut Vec::new());
+            assert_eq!(framed.head().framed, (FRAMED_BODY_MIN..=INLINE_BODY_MAX).contains(&length));
+            let parts = |message: &Message| {
+                let names = (message.exchange().to_vec(), message.routing_key().to_vec());
+                let inline = message.inline_body().map(<[u8]>::to_vec);
+                (names, message.properties().to_vec(), inline, message.pieces().to_vec())
+            };
+            assert_eq!(parts(&framed), parts(&plain));
+            let hidden = framed.with_hidden_keys([&b"one"[..]], &mut Vec::new());
+            assert_eq!((hidden.hidden_keys(), parts(&hidden)), (&b"\x03one"[..], parts(&plain)));
+            // Parts from elsewhere are not looked for in the frames.
+            let elsewhere = Parts { properties: &[0, 0], ..PARTS };
+            let other = Message::of_frames(&elsewhere, &body, &frames, &mut Vec::new());
+            assert_eq!(other.properties(), &[0, 0]);
+        }
     }
 
     #[test]

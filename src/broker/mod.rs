@@ -13,6 +13,7 @@ pub mod policy;
 pub mod queue;
 pub mod queue_arguments;
 pub mod queue_type;
+pub mod redrive;
 pub mod topology;
 
 pub use message::{Message, Parts};

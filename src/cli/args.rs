@@ -1,6 +1,6 @@
 //! The command line as typed arguments. Everything a flag can say is also a configuration key.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use toml::Value;
@@ -43,7 +43,8 @@ Examples:
   leveret --set amqp.heartbeat=10            any configuration key
   leveret print-config --origin              what is in effect, and why
   leveret check leveret-data                 is the data of a stopped broker whole? what is in it?
-  leveret dump leveret-data --queue orders   the messages of a queue";
+  leveret dump leveret-data --queue orders   the messages of a queue
+  leveret bench --size 1024 --html r.html    load on a broker, measured and drawn";
 
 /// What was asked for.
 #[derive(Debug, Parser)]
@@ -98,6 +99,13 @@ pub enum Command {
     },
     /// Print the messages of a queue, or every record of the log, of a stopped broker
     Dump(Dump),
+    /// Measure this or any other AMQP 0-9-1 broker: rates, latencies, cost of a message
+    // It has a command line of its own, since the broker's options would mean nothing to it.
+    #[command(disable_help_flag = true)]
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// What to print of a data directory.

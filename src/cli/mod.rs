@@ -10,6 +10,7 @@ mod settings;
 mod sources;
 
 use std::{
+    ffi::OsString,
     fmt::Display,
     io::{self, Write},
     process::ExitCode,
@@ -21,6 +22,8 @@ use clap::Parser;
 use settings::Settings;
 use sources::{Directories, Environment};
 
+use crate::bench;
+
 /// It could not start or could not go on: a port is taken, the data directory is in use.
 const FAILURE: u8 = 1;
 /// The command line or the configuration is wrong. Clap exits with the same.
@@ -29,12 +32,16 @@ const MISUSE: u8 = 2;
 /// Does what the command line asks for. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 pub fn run() -> ExitCode {
     let launched = Instant::now();
+    if let Some(arguments) = bench_arguments(std::env::args_os().skip(1)) {
+        return bench::run(arguments);
+    }
     let arguments = Arguments::parse();
     // What is not UTF-8 can be none of our variables' values; lossy is enough to refuse it by name.
     let environment: Environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
     match &arguments.command {
+        Some(Command::Bench { arguments }) => return bench::run(arguments.iter().cloned()),
         Some(Command::CheckData { directory, json }) => return data::check(directory, *json),
         Some(Command::Dump(dump)) => return data::dump(dump, arguments.options.vhost()),
         _ => {}
@@ -58,9 +65,20 @@ pub fn run() -> ExitCode {
         Some(Command::Check) => check(&settings),
         Some(Command::Print { template: true, .. }) => output(&print::template()),
         Some(Command::Print { origin, .. }) => output(&print::effective(&settings, origin)),
-        Some(Command::Import { .. } | Command::CheckData { .. } | Command::Dump(_)) => {
+        Some(
+            Command::Import { .. } | Command::CheckData { .. } | Command::Dump(_) | Command::Bench { .. },
+        ) => {
             unreachable!("returned above")
         }
+    }
+}
+
+/// What follows `bench`, which has options of its own under names that the broker's have, too.
+fn bench_arguments(mut words: impl Iterator<Item = OsString>) -> Option<Vec<OsString>> {
+    match words.next()? {
+        word if word == "bench" => Some(words.collect()),
+        word if word == "help" && words.next()? == "bench" => Some(vec!["--help".into()]),
+        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod histories;
 mod inbox;
 mod journal;
 mod limits;
+mod moving;
 mod node;
 mod occupancy;
 mod paging;

@@ -166,6 +166,16 @@ impl SharedQueue {
         self.state.lock().report(now)
     }
 
+    /// Clones of what is ready from some place on; true when more follows that is not in memory.
+    pub fn look(&self, offset: usize, count: usize) -> (Vec<Entry>, bool) {
+        self.state.lock().look(offset, count)
+    }
+
+    /// Dead messages that nobody took yet.
+    pub fn undelivered_count(&self) -> usize {
+        self.undelivered.lock().len()
+    }
+
     /// The part of the last interval in which a message could have been given to a consumer at once.
     pub fn utilisation(&self, now: Millis, interval: Millis, figures: &Figures, report: &QueueReport) -> f64 {
         let history = self.history.lock();

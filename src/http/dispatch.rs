@@ -38,6 +38,15 @@ async fn definitions_are_durable(call: &Call) {
     .await;
 }
 
+/// The last lines of the log, those after a number.
+fn log(call: &Call) -> Result<Answer, Refusal> {
+    let after = call.query.get("after").unwrap_or("0").parse();
+    let after = after.map_err(|_| Refusal::bad_request("after: expected a number"))?;
+    let (lines, last) = (call.management.settings.log)(after);
+    let line = |line: &super::LogLine| json!({ "number": line.number, "at": line.at, "level": line.level, "text": line.text });
+    Ok(Answer::json(&json!({ "items": lines.iter().map(line).collect::<Vec<_>>(), "last": last })))
+}
+
 async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
     use Endpoint as E;
     match endpoint {
@@ -81,6 +90,8 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Channels(vhost) => channels::list(call, vhost.as_deref()).await,
         E::Channel(name) => channels::one(call, name).await,
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
+        E::Log => log(call),
+        E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
         E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()).await,
         settings => answer_settings(call, settings).await,
     }

@@ -66,7 +66,7 @@ pub async fn publish(call: &Call, vhost: &str, exchange: &str) -> Result<Answer,
 }
 
 /// Waits until a position of the log is durable.
-async fn durable(call: &Call, position: Position) {
+pub async fn durable(call: &Call, position: Position) {
     let journal = &call.node().journal;
     std::future::poll_fn(|context| {
         if journal.is_durable(position, context.waker()) { Poll::Ready(()) } else { Poll::Pending }
@@ -127,7 +127,7 @@ fn expiration(octets: &[u8]) -> Result<u64, Refusal> {
 
 /// What happens to messages that were got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub enum Mode {
     /// They are taken for good.
     Take,
     /// They come back.
@@ -159,11 +159,17 @@ fn number(object: &Map<String, Value>, key: &str) -> Result<Option<u64>, Refusal
 }
 
 /// Messages that were got and must be settled, also if the client goes away meanwhile.
-struct Held<'a> {
+pub struct Held<'a> {
     call: &'a Call,
     queue: QueueRef,
     mode: Mode,
-    entries: Vec<Entry>,
+    pub entries: Vec<Entry>,
+}
+
+impl<'a> Held<'a> {
+    pub fn new(call: &'a Call, queue: QueueRef, mode: Mode) -> Held<'a> {
+        Held { call, queue, mode, entries: Vec::new() }
+    }
 }
 
 impl Drop for Held<'_> {
@@ -194,7 +200,7 @@ pub async fn get(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal
     }
     call.demand(&vhost, Right::Read, Resource::Queue(name))?;
     let queue = vhost.queue_for(name, NOBODY)?;
-    let mut held = Held { call, queue, mode, entries: Vec::new() };
+    let mut held = Held::new(call, queue, mode);
     let (mut shown, mut bytes) = (Vec::new(), 0);
     while (shown.len() as u64) < count && bytes < GET_BYTES_MAX {
         let Some((entry, left)) = next(call, &held.queue, mode != Mode::Take).await else { break };
@@ -213,7 +219,7 @@ pub async fn get(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal
 }
 
 /// The queue's next message; one on disk is waited for.
-async fn next(call: &Call, queue: &QueueRef, acknowledges: bool) -> Option<(Entry, u64)> {
+pub async fn next(call: &Call, queue: &QueueRef, acknowledges: bool) -> Option<(Entry, u64)> {
     std::future::poll_fn(|context| {
         let now = call.now();
         let got = call.node().with_queue(queue, now, |queue, effects| {
@@ -232,7 +238,7 @@ async fn next(call: &Call, queue: &QueueRef, acknowledges: bool) -> Option<(Entr
     .await
 }
 
-fn view(entry: &Entry, left: u64, encoding: &str, truncate: Option<u64>) -> Value {
+pub fn view(entry: &Entry, left: u64, encoding: &str, truncate: Option<u64>) -> Value {
     let message = &entry.message;
     let mut body = match message.inline_body() {
         Some(body) => body.to_vec(),

@@ -31,6 +31,8 @@ mod messages;
 mod metrics;
 mod nodes;
 mod overview;
+mod own;
+mod pages;
 mod parameters;
 mod path;
 mod permissions;
@@ -47,6 +49,7 @@ mod time;
 mod topic_permissions;
 mod users;
 mod vhosts;
+mod why;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -74,6 +77,19 @@ pub struct LimitState {
     pub refusals: u64,
 }
 
+/// A line of the log.
+#[derive(Debug, Clone)]
+pub struct LogLine {
+    /// Ascending, from 1.
+    pub number: u64,
+    pub at: Millis,
+    pub level: &'static str,
+    pub text: String,
+}
+
+/// Lines after a number, and the number of the last one.
+pub type LogAfter = Box<dyn Fn(u64) -> (Vec<LogLine>, u64) + Send + Sync>;
+
 /// What the management interface is told of its broker.
 pub struct Settings {
     pub cluster_name: String,
@@ -92,6 +108,7 @@ pub struct Settings {
     /// `/metrics` has each object for itself, not their sums.
     pub metrics_per_object: bool,
     pub started_at: Millis,
+    pub log: LogAfter,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
     /// `None` without a disk.

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::{Management, answer::Refusal, parameters::ParameterPath, route_settings};
+use super::{Management, answer::Refusal, own::Own, parameters::ParameterPath, route_settings};
 use crate::{broker::policy::Owner, engine::User};
 
 /// Who may use an endpoint.
@@ -142,6 +142,14 @@ pub enum Endpoint {
     FeatureFlag(String),
     Rebalance,
     HashPassword(String),
+    /// The last lines of the log.
+    Log,
+    /// What only this broker has.
+    Own {
+        vhost: String,
+        name: String,
+        own: Own,
+    },
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
 }
@@ -166,6 +174,7 @@ pub(super) const DELETE_PUT: &[&str] = &["DELETE", "PUT"];
 /// The route of a path's decoded segments below `/api`.
 pub fn find(segments: &[&str]) -> Option<Route> {
     let (endpoint, methods, level) = node(segments)
+        .or_else(|| own(segments))
         .or_else(|| accounts(segments))
         .or_else(|| topology(segments))
         .or_else(|| clients(segments))
@@ -197,6 +206,26 @@ fn node(segments: &[&str]) -> Option<Found> {
         ["definitions"] | ["all-configuration"] => (E::Definitions(None), GET_POST, Level::Administrator),
         ["definitions", vhost] => (E::Definitions(Some((*vhost).to_owned())), GET_POST, Level::Administrator),
         ["shovels" | "federation-links"] => (E::Nothing, GET, Level::Manager),
+        _ => return None,
+    })
+}
+
+/// What RabbitMQ has nothing like.
+fn own(segments: &[&str]) -> Option<Found> {
+    let ["leveret", rest @ ..] = segments else { return None };
+    Some(match rest {
+        ["log"] => (Endpoint::Log, GET, Level::Monitor),
+        ["queues", vhost, name, what] => {
+            let (own, methods) = match *what {
+                "messages" => (Own::Messages, GET),
+                "move" => (Own::Move, POST),
+                "redrive" => (Own::Redrive, POST),
+                "why" => (Own::Why, GET),
+                _ => return None,
+            };
+            let level = Level::Vhost((*vhost).to_owned());
+            (Endpoint::Own { vhost: (*vhost).to_owned(), name: (*name).to_owned(), own }, methods, level)
+        }
         _ => return None,
     })
 }

@@ -21,7 +21,7 @@ use super::{
     Management,
     answer::{Answer, JSON, Refusal},
     call::Call,
-    compress, dispatch, metrics,
+    compress, dispatch, metrics, pages,
     path::{self, Query},
     route::{self, Endpoint, Level},
 };
@@ -125,6 +125,9 @@ impl Management {
             let query = Query::parse(head.uri.query().unwrap_or_default());
             let answer = metrics::answer(&self, path, &query).await;
             return answer.unwrap_or_else(|| Answer::empty(StatusCode::NOT_FOUND));
+        }
+        if let Some(answer) = pages::answer(&head.method, path) {
+            return answer;
         }
         let segments = path.strip_prefix("/api/").and_then(path::segments).unwrap_or_default();
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();

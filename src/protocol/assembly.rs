@@ -71,6 +71,7 @@ impl Pending {
             immediate: self.immediate,
             properties: Cow::Owned(self.properties.into()),
             body: Body::Pieces(self.pieces),
+            frames: &[],
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::amqp::{
     AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, MethodId, ReplyCode, basic, channel,
     connection,
-    frame::{END, HEAD},
+    frame::{END, HEAD, OVERHEAD},
     hot, method,
     reader::Reader,
 };
@@ -17,6 +17,10 @@ use crate::amqp::{
 /// A frame that cannot be read is passed over up to this many octets; one that claims more is not believed to
 /// come at all, and must not hide the answer to our close.
 const SKIP_MAX: usize = 16 << 20;
+
+/// Where in the frame of a publish its exchange's name begins: behind the head, two numbers, the ticket and the
+/// name's length.
+const EXCHANGE_AT: usize = HEAD + 4 + 2 + 1;
 
 /// A frame whose payload lies in the input.
 #[derive(Debug, Clone, Copy)]
@@ -115,11 +119,10 @@ impl Connection {
                     return Err((0, failure, used + here));
                 }
             };
-            let after = rest.get(size..).unwrap_or_default();
             let before = used;
             used += size;
             let found = match self.phase {
-                Phase::Running => self.running(frame, after, &mut used, out),
+                Phase::Running => self.running(frame, rest, &mut used, out),
                 Phase::Closing { .. } => Ok(self.closing(frame)),
                 _ => self.handshake(frame.kind, frame.channel, frame.payload),
             };
@@ -143,12 +146,12 @@ impl Connection {
     fn running<'a>(
         &mut self,
         frame: Frame<'a>,
-        after: &'a [u8],
+        input: &'a [u8],
         used: &mut usize,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'a>>, Failure> {
         match frame.kind {
-            FrameKind::Method => self.method(frame, after, used, out),
+            FrameKind::Method => self.method(frame, input, used, out),
             FrameKind::Header | FrameKind::Body => self.content(frame),
             FrameKind::Heartbeat => check_heartbeat(frame.channel, frame.payload).map(|()| None),
             FrameKind::Unknown(octet) => {
@@ -162,7 +165,7 @@ impl Connection {
     fn method<'a>(
         &mut self,
         frame: Frame<'a>,
-        after: &'a [u8],
+        input: &'a [u8],
         used: &mut usize,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'a>>, Failure> {
@@ -171,7 +174,8 @@ impl Connection {
                 let publish = hot::publish(frame.payload)
                     .ok_or_else(|| method::cannot_decode(frame.payload).at(MethodId::PUBLISH))?;
                 let limits = (self.tuned.frame_max, self.limits.message_size_max);
-                match whole_content(publish, frame.channel, after, limits) {
+                let size = frame.payload.len() + OVERHEAD;
+                match whole_content(publish, frame.channel, input, size, limits) {
                     Some((content, octets)) => {
                         *used += octets;
                         Ok(Some(Event::Content(frame.channel, content)))
@@ -338,14 +342,18 @@ pub fn check_heartbeat(channel: ChannelId, payload: &[u8]) -> Result<(), Failure
 }
 
 /// The commonest case by far: content header and body follow the publish in the same read, in one body
-/// frame. Nothing is copied then. `None` when it is any other case.
+/// frame. Nothing is copied then. `None` when it is any other case. `input` begins with the publish's frame, which
+/// has `method_size` octets.
 #[inline]
 fn whole_content<'a>(
     publish: hot::Publish<'a>,
     channel: ChannelId,
     input: &'a [u8],
+    method_size: usize,
     (frame_max, size_max): (u32, u64),
 ) -> Option<(Content<'a>, usize)> {
+    let frames = input;
+    let input = input.get(method_size..)?;
     let Ok(Some((header_frame, header_size))) = split_frame(input, frame_max) else { return None };
     if header_frame.kind != FrameKind::Header || header_frame.channel != channel {
         return None;
@@ -370,6 +378,7 @@ fn whole_content<'a>(
         immediate: publish.immediate,
         properties: Cow::Borrowed(header.properties),
         body: Body::Whole(body),
+        frames: frames.get(EXCHANGE_AT..method_size + octets - 1).unwrap_or_default(),
     };
     Some((content, octets))
 }

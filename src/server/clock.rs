@@ -13,8 +13,7 @@ pub struct Clock {
 
 impl Clock {
     pub fn start() -> Clock {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Clock { started: Instant::now(), wall_at_start: millis(wall) }
+        Clock { started: Instant::now(), wall_at_start: wall() }
     }
 
     /// Milliseconds since 1970, as of the start of the process plus what has passed.
@@ -30,6 +29,11 @@ impl Clock {
         let capped = from_start.min(self.started.elapsed() + Duration::from_secs(3600));
         tokio::time::Instant::from_std(self.started + capped)
     }
+}
+
+/// Milliseconds since 1970 as the machine has them, for what is only shown.
+pub fn wall() -> Millis {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn millis(duration: Duration) -> Millis {

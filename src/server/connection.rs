@@ -7,13 +7,14 @@ use std::{
     cell::RefCell,
     future::Future,
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::BufMut;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::Sleep,
 };
@@ -38,6 +39,12 @@ const LINGER_MAX: usize = 16 << 20;
 
 /// Octets of one read of small frames: they, their messages and the output stay in a core's cache together.
 const READ_SMALL: usize = 64 << 10;
+/// A frame from this many octets on is read into a place of its own, where it is used: no part of it is moved.
+const LARGE_FRAME: usize = 16 << 10;
+/// Octets of the read between two large frames: enough for what stands between, and little of the second.
+const READ_BETWEEN: usize = 4 << 10;
+/// A large frame gets so many times the room of what has arrived of it, in case the rest never comes.
+const ROOM_FACTOR: usize = 32;
 /// A quiet connection gives memory back after so many milliseconds.
 const RELEASE_AFTER: Millis = 2_000;
 
@@ -55,6 +62,8 @@ pub struct Driver {
     clock: Clock,
     /// Received but not used up: the start of a frame, or what must wait.
     rest: Vec<u8>,
+    /// The last frame was a large one, so that the next may be, too.
+    between: bool,
     /// The session held input back, so that `rest` may hold complete frames.
     held: bool,
     /// Input waits because the peer does not read.
@@ -103,6 +112,7 @@ impl Driver {
             place,
             clock,
             rest: Vec::new(),
+            between: false,
             held: false,
             choked: false,
             searched: 0,
@@ -239,9 +249,12 @@ impl Driver {
                 self.note_login();
                 return Ok(true);
             }
+            let missing = self.missing_of_frame();
+            if LARGE_FRAME <= kept + missing && missing != 0 && !self.session.is_unauthenticated() {
+                return self.read_large(missing, context, now);
+            }
             let Some((head, space)) = buffer.split_at_mut_checked(kept) else { return Ok(false) };
-            // The rest of a large frame comes in one read; small frames in portions.
-            let portion = if kept < READ_SMALL { READ_SMALL } else { space.len() };
+            let portion = if self.between { READ_BETWEEN } else { READ_SMALL };
             let space = space.get_mut(..portion).unwrap_or_default();
             let mut space = ReadBuf::new(space);
             match Pin::new(&mut self.stream).poll_read(context, &mut space) {
@@ -254,7 +267,8 @@ impl Driver {
                 return Err(End::Lost(None));
             }
             self.session.received(now);
-            if self.is_in_mid_frame(kept + read) {
+            self.between = false;
+            if read < missing {
                 // A frame that trickles in is not copied back and forth at every read.
                 self.rest.extend_from_slice(space.filled());
                 return Ok(true);
@@ -269,14 +283,37 @@ impl Driver {
         })
     }
 
-    /// Whether what was kept begins a frame that is longer than `octets`; too long a frame is the session's
-    /// to refuse.
-    fn is_in_mid_frame(&self, octets: usize) -> bool {
-        let head = FrameHead::parse(&self.rest);
-        head.is_some_and(|head| {
-            let known = !matches!(head.kind, FrameKind::Unknown(_));
-            known && octets < head.frame_size() && head.frame_size() <= self.read_size / 2
-        })
+    /// How much is missing of the frame that what was kept begins; 0 when that is not known, or when the frame is
+    /// so long that it is the session's to refuse.
+    fn missing_of_frame(&self) -> usize {
+        let Some(head) = FrameHead::parse(&self.rest) else { return 0 };
+        let known = !matches!(head.kind, FrameKind::Unknown(_)) && head.frame_size() <= self.read_size / 2;
+        if known { head.frame_size().saturating_sub(self.rest.len()) } else { 0 }
+    }
+
+    /// Reads more of a large frame behind what has come of it, and acts on it once it is complete. One that
+    /// trickles in is looked at no more often than it grows.
+    fn read_large(&mut self, missing: usize, context: &mut Context<'_>, now: Millis) -> Result<bool, End> {
+        let room = missing.min(self.rest.len() * ROOM_FACTOR);
+        self.rest.reserve_exact(room);
+        let mut space = (&mut self.rest).limit(room);
+        let read = match pin!(self.stream.read_buf(&mut space)).poll(context) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(error)) => return Err(End::Lost(Some(error))),
+            Poll::Ready(Ok(0)) => return Err(End::Lost(None)),
+            Poll::Ready(Ok(read)) => read,
+        };
+        self.session.received(now);
+        if read == missing {
+            let mut input = std::mem::take(&mut self.rest);
+            let used = self.session.receive(&input, now);
+            input.drain(..used);
+            self.rest = input;
+            self.note_kept();
+            self.note_login();
+            self.between = true;
+        }
+        Ok(true)
     }
 
     /// Says once that the peer is not read because it does not read either.
@@ -298,6 +335,11 @@ impl Driver {
     fn keep(&mut self, rest: &[u8]) {
         self.rest.clear();
         self.rest.extend_from_slice(rest);
+        self.note_kept();
+    }
+
+    /// What is kept begins with a frame, complete or not.
+    fn note_kept(&mut self) {
         self.searched = 0;
         self.held = self.session.hold() != Hold::No;
     }

@@ -15,7 +15,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::config::{ConfigError, Log, LogFormat};
+use super::{
+    config::{ConfigError, Log, LogFormat},
+    recent::Keep,
+};
 
 /// Longest client-supplied text in a log line, in bytes.
 const PRINTABLE_MAX: usize = 512;
@@ -36,7 +39,7 @@ where
     let filter: Targets =
         log.level.parse().map_err(|_| ConfigError(format!("log.level cannot be '{}'", log.level)))?;
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(Keep);
     Ok(match log.format {
         LogFormat::Pretty => Box::new(registry.with(layer.event_format(Line))),
         LogFormat::Json => Box::new(

@@ -11,6 +11,7 @@ pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
+mod recent;
 mod sampler;
 #[cfg(test)]
 mod simulation;

@@ -13,7 +13,7 @@ use super::{
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
-    sampler,
+    recent, sampler,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
 };
 use crate::{
@@ -364,6 +364,7 @@ fn http_settings(
         prometheus: prometheus.to_vec(),
         metrics_per_object: config.prometheus.per_object,
         started_at: clock.now(),
+        log: Box::new(recent::after),
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),

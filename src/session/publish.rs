@@ -77,6 +77,9 @@ impl Core {
             account: self.node.alarms.account(),
         };
         let message = match content.body {
+            Body::Whole(body) if matches!(octets, Cow::Borrowed(_)) => {
+                Message::of_frames(&parts, body, content.frames, &mut self.batch.scratch)
+            }
             Body::Whole(body) => Message::new(&parts, body, &mut self.batch.scratch),
             Body::Pieces(pieces) => match pieces.as_slice() {
                 [] => Message::new(&parts, &[], &mut self.batch.scratch),

@@ -141,3 +141,43 @@ async fn interleaved_bodies_of_many_channels_arrive_whole() {
         assert_eq!(peer.frame().await.unwrap().payload, expected);
     }
 }
+
+/// Bodies around the sizes at which frames are read in other ways, large beside small, cut wherever the network
+/// likes: what is got is what was published, in its order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_all_sizes_arrive_whole_however_they_are_cut() {
+    const SIZES: [usize; 12] =
+        [65_536, 65_536, 10, 16_375, 16_376, 16_377, 0, 131_064, 65_528, 300_000, 1, 4_096];
+    let target = Target::start().await;
+    let mut dice = Dice::new(7);
+    for cut in [usize::MAX, 65_536, 4_096, 1_000, 0] {
+        let mut peer = Attacker::with_channel(target.address()).await;
+        peer.declare("cut", EXCLUSIVE).await;
+        let contents: Vec<Vec<u8>> = SIZES.iter().map(|size| dice.octets(*size)).collect();
+        let mut octets = Vec::new();
+        for content in &contents {
+            octets.extend([publish(1, "", "cut", false), content_header(1, content.len() as u64)].concat());
+            content.chunks(131_064).for_each(|part| octets.extend(body(1, part)));
+        }
+        let mut rest = &octets[..];
+        while !rest.is_empty() {
+            // A cut of zero stands for cuts of any size.
+            let wanted = if cut == 0 { 1 + dice.roll() as usize % 40_000 } else { cut };
+            let (part, after) = rest.split_at(wanted.min(rest.len()));
+            peer.send(part).await;
+            tokio::task::yield_now().await;
+            rest = after;
+        }
+        for content in &contents {
+            peer.send(&get(1, "cut", true)).await;
+            peer.expect((60, 71)).await;
+            peer.frame().await.unwrap();
+            let mut got = Vec::new();
+            while got.len() < content.len() {
+                got.extend(peer.frame().await.unwrap().payload);
+            }
+            assert!(got == *content, "a body of {} octets in cuts of {cut}", content.len());
+        }
+        peer.close().await;
+    }
+}

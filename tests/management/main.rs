@@ -7,6 +7,7 @@ mod http;
 mod messages;
 mod metrics;
 mod node;
+mod pages;
 mod permissions;
 mod policies;
 mod settings;

@@ -70,6 +70,23 @@ impl Lane {
         }
     }
 
+    /// Adds clones from place `offset` on, up to `count` in all; `offset` is less what was skipped.
+    pub fn look(&self, offset: &mut usize, count: usize, found: &mut Vec<Entry>) {
+        for (length, entries) in [
+            (self.returned.len(), &mut self.returned.values() as &mut dyn Iterator<Item = &Entry>),
+            (self.head.len(), &mut self.head.iter()),
+        ] {
+            let skipped = (*offset).min(length);
+            *offset -= skipped;
+            found.extend(entries.skip(skipped).take(count.saturating_sub(found.len())).cloned());
+        }
+    }
+
+    /// Whether anything follows its head.
+    pub fn has_more_behind(&self) -> bool {
+        self.behind.is_some()
+    }
+
     /// The next to leave, if it is at the head; one behind it is on its way there.
     pub fn peek(&self) -> Option<&Entry> {
         self.returned.first_key_value().map(|(_, entry)| entry).or_else(|| self.head.front())

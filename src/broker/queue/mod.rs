@@ -408,6 +408,11 @@ impl<O: Outlet> Queue<O> {
         self.take_all(effects)
     }
 
+    /// What is ready from some place on, which stays there; true when more follows that is not in memory.
+    pub fn look(&self, offset: usize, count: usize) -> (Vec<Entry>, bool) {
+        self.ready.look(offset, count)
+    }
+
     /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the
     /// queue as a whole.
     pub fn delete(&mut self, effects: &mut Effects) -> Ready {

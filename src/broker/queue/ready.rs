@@ -85,6 +85,22 @@ impl Ready {
         self.lanes.get(self.highest()?)?.peek()
     }
 
+    /// Clones of the messages from some place in the order of leaving on; true when it ended before something
+    /// that is not in memory.
+    pub fn look(&self, mut offset: usize, count: usize) -> (Vec<Entry>, bool) {
+        let mut found = Vec::new();
+        for lane in self.lanes.iter().rev() {
+            lane.look(&mut offset, count, &mut found);
+            if lane.has_more_behind() {
+                return (found, true);
+            }
+            if count <= found.len() {
+                break;
+            }
+        }
+        (found, false)
+    }
+
     /// The lane of a message: its priority, at most the queue's highest (PRI-01).
     #[inline]
     fn lane_of(&self, entry: &Entry) -> usize {
