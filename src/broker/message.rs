@@ -158,6 +158,13 @@ impl Message {
         self.rebuild(parts, Secrets { has_deaths, hidden_keys: self.hidden_keys() }, scratch)
     }
 
+    /// The message with other properties.
+    pub fn with_properties(&self, properties: &[u8], scratch: &mut Vec<u8>) -> Message {
+        let parts = Parts { properties, ..self.parts() };
+        let secrets = Secrets { has_deaths: self.has_deaths(), hidden_keys: self.hidden_keys() };
+        self.rebuild(&parts, secrets, scratch)
+    }
+
     /// The message with routing keys that its readers must not see, such as those of BCC (BAS-07).
     pub fn with_hidden_keys<'a>(
         &self,
@@ -172,7 +179,12 @@ impl Message {
                 hidden_keys.extend_from_slice(key);
             }
         }
-        let parts = Parts {
+        let secrets = Secrets { has_deaths: self.has_deaths(), hidden_keys: &hidden_keys };
+        self.rebuild(&self.parts(), secrets, scratch)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
             exchange: self.exchange(),
             routing_key: self.routing_key(),
             properties: self.properties(),
@@ -180,9 +192,7 @@ impl Message {
             priority: self.priority(),
             expiration: self.expiration(),
             account: self.head().account,
-        };
-        let secrets = Secrets { has_deaths: self.has_deaths(), hidden_keys: &hidden_keys };
-        self.rebuild(&parts, secrets, scratch)
+        }
     }
 
     /// A body in pieces is shared with the original, an inline one copied.

@@ -6,6 +6,8 @@
 pub mod arguments;
 pub mod consumer_arguments;
 pub mod death;
+pub mod delay;
+pub mod identity;
 pub mod memory;
 pub mod message;
 pub mod pattern;

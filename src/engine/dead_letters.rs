@@ -7,7 +7,7 @@ use std::{collections::VecDeque, mem::take};
 
 use smallvec::smallvec;
 
-use super::{Node, QueueRef, Vhost, add_kept, add_notes};
+use super::{Node, QueueRef, Vhost, add_identities, add_kept, add_notes};
 use crate::{
     broker::{
         Message, Millis,
@@ -53,7 +53,7 @@ pub fn bury(node: &Node, queue: &QueueRef, dead: Vec<(Entry, Death)>, now: Milli
         let mut dead = dead.into_iter().peekable();
         while dead.peek().is_some() {
             let batch = dead.by_ref().take(BATCH_MAX);
-            for (target, messages) in route(&vhost, &source, batch, now, &mut scratch) {
+            for (target, messages) in route(node, &vhost, &source, batch, now, (&mut scratch, ops)).0 {
                 arrivals_left = arrivals_left.saturating_sub(messages.len());
                 let (dead_again, _refused) = arrive(node, &target, messages, now, ops);
                 if dead_again.is_empty() {
@@ -79,27 +79,32 @@ fn forget(ops: &mut Vec<Op>, queue: &QueueRef, dead: &[(Entry, Death)]) {
     }
 }
 
-/// Finds the targets of dead messages, except those that a message went round through already (DLX-30).
+/// Finds the targets of dead messages, except those that a message went round through already (DLX-30). Says, too,
+/// whether any waits in a delayed exchange.
 fn route(
+    node: &Node,
     vhost: &Vhost,
     source: &QueueRef,
     dead: impl Iterator<Item = (Entry, Death)>,
     now: Millis,
-    scratch: &mut Vec<u8>,
-) -> Arrivals {
+    (scratch, ops): (&mut Vec<u8>, &mut Vec<Op>),
+) -> (Arrivals, bool) {
     let rules = source.rules();
-    let Some(exchange) = rules.dead_letter_exchange.as_deref() else { return Arrivals::new() };
+    let Some(exchange) = rules.dead_letter_exchange.as_deref() else { return (Arrivals::new(), false) };
+    let mut waits = false;
     let to = DeadLetters { exchange, routing_key: rules.dead_letter_routing_key.as_deref() };
     let mut arrivals = Arrivals::new();
     for (entry, reason) in dead {
         let message = dead_letter(&entry.message, &Demise { queue: &source.name, reason, now }, &to, scratch);
-        for target in vhost.route_message(exchange, &message, now) {
+        let routed = vhost.route_message(exchange, &message, now);
+        waits |= !routed.held.is_empty();
+        for target in node.accept(routed, &message, ops) {
             if !is_cycle(&message, reason, &target.name) {
                 add(&mut arrivals, target, message.clone());
             }
         }
     }
-    arrivals
+    (arrivals, waits)
 }
 
 /// Adds the next message for a queue.
@@ -133,6 +138,9 @@ pub(super) fn arrive(
         node.timers.arm(&target.0, deadline);
     }
     node.request_pages(target, &mut effects, ops);
+    if effects.log.identities.is_some() {
+        add_identities(ops, target.properties.identities, &mut effects.log);
+    }
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     (effects.dead, refused)
@@ -159,8 +167,9 @@ fn bury_for_sure(
 ) -> Vec<(QueueRef, Vec<(Entry, Death)>)> {
     let (mut scratch, mut died_again, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
     for (mut entry, reason) in dead {
-        let arrivals = route(vhost, source, std::iter::once((entry.clone(), reason)), now, &mut scratch);
-        let mut is_stuck = arrivals.is_empty() && !source.state.lock().is_deleted();
+        let one = std::iter::once((entry.clone(), reason));
+        let (arrivals, waits) = route(node, vhost, source, one, now, (&mut scratch, ops));
+        let mut is_stuck = arrivals.is_empty() && !waits && !source.state.lock().is_deleted();
         for (target, messages) in arrivals {
             let (dead_again, refused) = arrive(node, &target, messages, now, ops);
             is_stuck |= refused;

@@ -1,6 +1,6 @@
 //! Exchanges, queues and bindings as the log keeps them, and back.
 
-use super::QueueRef;
+use super::{Delays, Duplicates, QueueRef};
 use crate::{
     amqp::{
         FieldTable,
@@ -43,8 +43,17 @@ impl End<'_> {
     }
 }
 
-fn exchange_definition(exchange: &Exchange) -> ExchangeDefinition {
+/// Where exchanges keep messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Keepers<'a> {
+    pub delays: &'a Delays,
+    pub duplicates: &'a Duplicates,
+}
+
+fn exchange_definition(exchange: &Exchange, keepers: Keepers<'_>) -> ExchangeDefinition {
     ExchangeDefinition {
+        delay: keepers.delays.of(exchange.name()).map(|delay| delay.number),
+        cache: keepers.duplicates.number_of(exchange.name()),
         name: exchange.name().to_owned(),
         kind: exchange.kind().name().to_owned(),
         auto_delete: exchange.auto_delete(),
@@ -53,8 +62,9 @@ fn exchange_definition(exchange: &Exchange) -> ExchangeDefinition {
     }
 }
 
-pub fn declare_exchange(vhost: &str, exchange: &Exchange) -> Definition {
-    Definition::DeclareExchange { vhost: vhost.to_owned(), exchange: exchange_definition(exchange) }
+pub fn declare_exchange(vhost: &str, exchange: &Exchange, keepers: Keepers<'_>) -> Definition {
+    let exchange = exchange_definition(exchange, keepers);
+    Definition::DeclareExchange { vhost: vhost.to_owned(), exchange }
 }
 
 /// Deletions by name; of what was not durable the log knows nothing, and ignores it.
@@ -71,23 +81,28 @@ pub fn declare_queue(queue: &QueueRef) -> Definition {
         id: queue.number,
         auto_delete: queue.properties.auto_delete,
         arguments: field_table_bytes(&queue.properties.arguments.raw),
+        identities: queue.properties.identities,
     };
     Definition::DeclareQueue { vhost: queue.vhost.to_string(), queue: definition }
 }
 
-pub fn delete_queue(queue: &QueueRef) -> Definition {
-    Definition::DeleteQueue { vhost: queue.vhost.to_string(), name: queue.name.to_string(), id: queue.number }
+/// With what it kept beside its messages.
+pub fn delete_queue(queue: &QueueRef) -> impl Iterator<Item = Definition> {
+    let vhost = || queue.vhost.to_string();
+    let kept = queue.properties.identities.map(|id| Definition::DeleteKept { vhost: vhost(), id });
+    let name = queue.name.to_string();
+    kept.into_iter().chain([Definition::DeleteQueue { vhost: vhost(), name, id: queue.number }])
 }
 
 /// Everything durable in a vhost, in an order in which it can be declared again.
-pub fn all(vhost: &str, topology: &Topology<QueueRef>) -> Vec<Definition> {
+pub fn all(vhost: &str, topology: &Topology<QueueRef>, keepers: Keepers<'_>) -> Vec<Definition> {
     let name = || vhost.to_owned();
     let mut definitions = vec![Definition::Reset { vhost: name() }];
     let declared = |exchange: &&Exchange| {
         exchange.durable() && !exchange.name().is_empty() && !exchange.name().starts_with(PREDECLARED_PREFIX)
     };
-    definitions
-        .extend(topology.exchanges().filter(declared).map(|exchange| declare_exchange(vhost, exchange)));
+    let exchanges = topology.exchanges().filter(declared);
+    definitions.extend(exchanges.map(|exchange| declare_exchange(vhost, exchange, keepers)));
     let durable = topology.queues().filter(|(_, queue)| queue.is_durable());
     definitions.extend(durable.map(|(_, queue)| declare_queue(queue)));
     for binding in topology.bindings().filter(|binding| binding.durable && !binding.source.is_empty()) {

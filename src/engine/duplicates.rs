@@ -1,108 +1,87 @@
 //! What deduplication exchanges have seen: which messages pass, which came before (EXC-91).
 //!
-//! Kept in memory only: after a restart every message is new.
+//! What a durable exchange has seen outlives the process: to the log such an exchange is a queue, in which for each
+//! identity there is an empty message that has it as its routing key. It is noted in one go with the message that
+//! passed, so that no crash leaves one without the other.
 
-use std::{collections::VecDeque, hash::BuildHasher, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
-use foldhash::{fast::RandomState, quality};
+use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use smallvec::smallvec;
 
 use crate::{
-    amqp::table::{FieldRef, TableRef},
-    broker::{Millis, topology::Exchange},
+    amqp::table::TableRef,
+    broker::{
+        Message, Millis, Parts,
+        identity::{Identity, identity, whole},
+        memory::Account,
+        topology::Exchange,
+    },
+    store::{Op, Place, QueueId, RecoveredQueue},
 };
 
-/// The header that says which message it is.
-const IDENTITY: &[u8] = b"x-deduplication-header";
 /// The header that says for how many milliseconds it is to be kept in mind.
 const TTL: &[u8] = b"x-cache-ttl";
-/// Octets of an identity that are kept; a longer one is kept as a hash, so that a cache of a certain size costs
-/// bounded memory.
-const IDENTITY_MAX: usize = 128;
 /// A list of this many more entries than twice the live ones is swept.
 const SLACK: usize = 16;
 /// Identities that one cache keeps at most, whatever its x-cache-size says: some 200 MiB.
 const CACHE_MAX: u64 = 1_000_000;
 
-type Identity = Arc<[u8]>;
-
 /// The caches of a vhost by exchange. Its lock is held for moments, under that of the topology.
 #[derive(Debug, Default)]
 pub struct Duplicates {
     caches: Mutex<HashMap<Arc<str>, Cache, RandomState>>,
-    hashing: [quality::RandomState; 2],
 }
 
 impl Duplicates {
     /// Whether an exchange lets a message with these headers pass. If so, and if it is a deduplication exchange, the
-    /// next one with the same identity will not.
-    pub fn pass(&self, exchange: &Exchange, headers: Option<TableRef<'_>>, now: Millis) -> bool {
+    /// next one with the same identity will not. What the log must learn of that is added to `ops`.
+    pub fn pass(
+        &self,
+        exchange: &Exchange,
+        headers: Option<TableRef<'_>>,
+        now: Millis,
+        ops: &mut Vec<Op>,
+    ) -> bool {
         let (Some(settings), Some(headers)) = (exchange.cache(), headers) else { return true };
-        let Some(identity) = headers.find(IDENTITY).and_then(|field| self.identity(field)) else {
+        let Some(identity) = identity(headers) else {
             return true;
         };
-        let own_ttl = headers.find(TTL).and_then(integer).and_then(|ttl| u64::try_from(ttl).ok());
+        let own_ttl = headers.find(TTL).and_then(whole).and_then(|ttl| u64::try_from(ttl).ok());
         let deadline = own_ttl.or(settings.ttl).map(|ttl| now.saturating_add(ttl));
         let mut caches = self.caches.lock();
         let cache = match caches.get_mut(exchange.name()) {
             Some(cache) => cache,
             None => caches.entry(exchange.name().into()).or_default(),
         };
-        cache.admit(identity, deadline, settings.size, now)
+        cache.admit(identity, deadline, settings.size, now, ops)
     }
 
-    /// Forgets what deleted exchanges saw.
-    pub fn forget<'a>(&self, exchanges: impl Iterator<Item = &'a str>) {
-        let mut caches = self.caches.lock();
-        exchanges.for_each(|exchange| drop(caches.remove(exchange)));
+    /// What an exchange sees is to be noted in the log under this number.
+    pub fn give_number(&self, exchange: &str, number: QueueId) {
+        self.caches.lock().entry(exchange.into()).or_default().number = Some(number);
     }
 
-    /// Octets that are equal for equal values; none for no value.
-    fn identity(&self, field: FieldRef<'_>) -> Option<Identity> {
-        let number;
-        let (kind, octets) = match field {
-            FieldRef::Void => return None,
-            FieldRef::LongStr(octets) | FieldRef::Bytes(octets) => (b's', octets),
-            FieldRef::Array(array) => (b'a', array.as_bytes()),
-            FieldRef::Table(table) => (b'f', table.as_bytes()),
-            other => {
-                let (kind, value) = match other {
-                    FieldRef::Bool(value) => (b't', i64::from(value)),
-                    FieldRef::F32(value) => (b'd', f64::from(value).to_bits() as i64),
-                    FieldRef::F64(value) => (b'd', value.to_bits() as i64),
-                    FieldRef::Decimal { scale, value } => (b'D', (i64::from(scale) << 32) | i64::from(value)),
-                    FieldRef::Timestamp(seconds) => (b'i', seconds as i64),
-                    other => (b'i', integer(other)?),
-                };
-                number = value.to_be_bytes();
-                (kind, &number[..])
+    /// The number under which an exchange has what it saw in the log.
+    pub fn number_of(&self, exchange: &str) -> Option<QueueId> {
+        self.caches.lock().get(exchange)?.number
+    }
+
+    /// Fills new caches with what the log knows.
+    pub fn restore(&self, mut recovered: impl FnMut(QueueId) -> RecoveredQueue) {
+        for cache in self.caches.lock().values_mut() {
+            if let Some(number) = cache.number {
+                cache.restore(recovered(number));
             }
-        };
-        let mut identity = vec![kind];
-        if octets.len() <= IDENTITY_MAX {
-            identity.extend_from_slice(octets);
-        } else {
-            identity.extend_from_slice(&octets.len().to_be_bytes());
-            let hashes = self.hashing.iter().map(|hashing| hashing.hash_one(octets).to_be_bytes());
-            identity.extend(hashes.flatten());
-            // No shorter identity looks like this one.
-            identity.resize(IDENTITY_MAX + 2, 0);
         }
-        Some(identity.into())
     }
-}
 
-fn integer(field: FieldRef<'_>) -> Option<i64> {
-    match field {
-        FieldRef::I8(value) => Some(value.into()),
-        FieldRef::U8(value) => Some(value.into()),
-        FieldRef::I16(value) => Some(value.into()),
-        FieldRef::U16(value) => Some(value.into()),
-        FieldRef::I32(value) => Some(value.into()),
-        FieldRef::U32(value) => Some(value.into()),
-        FieldRef::I64(value) => Some(value),
-        _ => None,
+    /// Forgets what deleted exchanges saw; returns the numbers that the log has it under.
+    pub fn forget<'a>(&self, exchanges: impl Iterator<Item = &'a str>) -> Vec<QueueId> {
+        let mut caches = self.caches.lock();
+        exchanges.filter_map(|exchange| caches.remove(exchange)?.number).collect()
     }
 }
 
@@ -113,6 +92,8 @@ struct Cache {
     /// In the order they were seen, also some that are not in `seen` any more under that number.
     order: VecDeque<(u64, Identity)>,
     next: u64,
+    /// The number that the log knows it under, if it is to be kept there.
+    number: Option<QueueId>,
 }
 
 #[derive(Debug)]
@@ -123,21 +104,61 @@ struct Seen {
 
 impl Cache {
     /// Whether an identity is new; from now on it is not, until its deadline or until `size` others are.
-    fn admit(&mut self, identity: Identity, deadline: Option<Millis>, size: u64, now: Millis) -> bool {
+    fn admit(
+        &mut self,
+        identity: Identity,
+        deadline: Option<Millis>,
+        size: u64,
+        now: Millis,
+        ops: &mut Vec<Op>,
+    ) -> bool {
+        let mut forgotten = Vec::new();
         if let Some(seen) = self.seen.get(&identity) {
             if seen.deadline.is_none_or(|deadline| now < deadline) {
+                // Nothing to write, but whoever is told that this was taken care of must wait until what it is a
+                // duplicate of is in the log.
+                self.note_forgotten(forgotten, ops);
                 return false;
             }
+            forgotten.push(seen.number);
             self.seen.remove(&identity);
         }
         while size.min(CACHE_MAX) <= self.seen.len() as u64 {
             let Some((number, oldest)) = self.order.pop_front() else { break };
             if self.seen.get(&oldest).is_some_and(|seen| seen.number == number) {
                 self.seen.remove(&oldest);
+                forgotten.push(number);
             }
+        }
+        if !forgotten.is_empty() {
+            self.note_forgotten(forgotten, ops);
         }
         let number = self.next;
         self.next += 1;
+        if let Some(queue) = self.number {
+            let place =
+                Place { queue, sequence: number, deadline: deadline.unwrap_or(Millis::MAX), returns: 0 };
+            ops.push(Op::Message { message: stand_in(&identity), places: smallvec![place] });
+        }
+        self.insert(identity, number, deadline);
+        true
+    }
+
+    fn note_forgotten(&self, sequences: Vec<u64>, ops: &mut Vec<Op>) {
+        if let Some(queue) = self.number {
+            ops.push(Op::Settled { queue, sequences });
+        }
+    }
+
+    fn restore(&mut self, recovered: RecoveredQueue) {
+        for (number, seen) in recovered.messages {
+            let deadline = Some(seen.deadline).filter(|deadline| *deadline != Millis::MAX);
+            self.insert(seen.message.routing_key().into(), number, deadline);
+        }
+        self.next = self.next.max(recovered.next_sequence);
+    }
+
+    fn insert(&mut self, identity: Identity, number: u64, deadline: Option<Millis>) {
         self.order.push_back((number, identity.clone()));
         self.seen.insert(identity, Seen { number, deadline });
         if 2 * self.seen.len() + SLACK < self.order.len() {
@@ -145,8 +166,21 @@ impl Cache {
             self.order
                 .retain(|(number, identity)| seen.get(identity).is_some_and(|seen| seen.number == *number));
         }
-        true
     }
+}
+
+/// An empty message that an identity is the routing key of.
+pub fn stand_in(identity: &[u8]) -> Message {
+    let parts = Parts {
+        exchange: &[],
+        routing_key: identity,
+        properties: &[0, 0],
+        persistent: true,
+        priority: 0,
+        expiration: None,
+        account: Account::UNCOUNTED,
+    };
+    Message::new(&parts, &[], &mut Vec::new())
 }
 
 #[cfg(test)]
@@ -154,7 +188,7 @@ mod tests {
     use super::*;
 
     fn admit(cache: &mut Cache, identity: &str, deadline: Option<Millis>, now: Millis) -> bool {
-        cache.admit(identity.as_bytes().into(), deadline, 3, now)
+        cache.admit(identity.as_bytes().into(), deadline, 3, now, &mut Vec::new())
     }
 
     #[test]
@@ -181,21 +215,5 @@ mod tests {
         }
         assert!(!admit(&mut cache, "for ever", None, 10_000));
         assert!(cache.order.len() <= 2 * cache.seen.len() + SLACK, "{}", cache.order.len());
-    }
-
-    #[test]
-    fn exc_91_equal_values_are_one_identity() {
-        let duplicates = Duplicates::default();
-        let identity = |field| duplicates.identity(field);
-        assert_eq!(identity(FieldRef::I8(5)), identity(FieldRef::I64(5)));
-        assert_eq!(identity(FieldRef::LongStr(b"5")), identity(FieldRef::Bytes(b"5")));
-        assert_ne!(identity(FieldRef::LongStr(b"5")), identity(FieldRef::I8(5)));
-        assert_ne!(identity(FieldRef::Bool(true)), identity(FieldRef::I8(1)));
-        assert_eq!(identity(FieldRef::Void), None);
-        let long = |last: u8| [vec![b'x'; 100_000], vec![last]].concat();
-        let (one, same, other) = (long(1), long(1), long(2));
-        assert_eq!(identity(FieldRef::LongStr(&one)), identity(FieldRef::LongStr(&same)));
-        assert_ne!(identity(FieldRef::LongStr(&one)), identity(FieldRef::LongStr(&other)));
-        assert!(identity(FieldRef::LongStr(&one)).is_some_and(|kept| kept.len() <= IDENTITY_MAX + 2));
     }
 }

@@ -22,8 +22,8 @@ impl Node {
     pub fn hand_in(&self, vhost: &Vhost, message: &Message, now: Millis) -> Result<HandedIn, Refused> {
         let exchange = String::from_utf8_lossy(message.exchange());
         vhost.check_publishable(&exchange)?;
-        let queues = vhost.route_message(&exchange, message, now);
         let mut ops = Vec::new();
+        let queues = self.accept(vhost.route_message(&exchange, message, now), message, &mut ops);
         let mut refused = false;
         for queue in &queues {
             let published = [message.clone()];

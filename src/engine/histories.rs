@@ -91,19 +91,19 @@ impl Node {
     /// replayed was fixed together with the binding.
     pub fn replay(&self, replay: Replay, now: Millis) {
         let Some((bound, messages)) = replay.0 else { return };
-        let mut arrivals = Vec::new();
+        let (mut arrivals, mut ops) = (Vec::new(), Vec::new());
         match bound {
             Bound::Queue(queue) => arrivals.push((queue, messages)),
             Bound::Exchange { vhost, name } => {
                 let Some(vhost) = self.vhost(&vhost) else { return };
                 for message in messages {
-                    for queue in vhost.route_message(&name, &message, now) {
+                    let routed = vhost.route_message(&name, &message, now);
+                    for queue in self.accept(routed, &message, &mut ops) {
                         dead_letters::add(&mut arrivals, queue, message.clone());
                     }
                 }
             }
         }
-        let mut ops = Vec::new();
         for (queue, messages) in arrivals {
             let (dead, _refused) = dead_letters::arrive(self, &queue, messages, now, &mut ops);
             if !dead.is_empty() {

@@ -11,6 +11,7 @@ use std::{
 
 use smallvec::smallvec;
 
+use super::duplicates::stand_in;
 use crate::{
     broker::{
         Message,
@@ -112,6 +113,18 @@ pub fn add_notes(ops: &mut Vec<Op>, queue: QueueId, notes: &mut Notes) {
     if !notes.gone.is_empty() {
         ops.push(Op::Settled { queue, sequences: take(&mut notes.gone) });
     }
+}
+
+/// Adds what a deduplicating queue noted of its messages' identities, which are in the log under this number.
+#[cold]
+pub fn add_identities(ops: &mut Vec<Op>, number: Option<QueueId>, notes: &mut Notes) {
+    let (Some(queue), Some(notes)) = (number, notes.identities.take()) else { return };
+    for (identity, sequence, deadline) in notes.seen {
+        let place = Place { queue, sequence, deadline, returns: 0 };
+        ops.push(Op::Message { message: stand_in(&identity), places: smallvec![place] });
+    }
+    // Also if there are none: then this is for the confirm of a duplicate to wait for.
+    ops.push(Op::Settled { queue, sequences: notes.forgotten });
 }
 
 /// Adds messages that a queue kept of a published batch.

@@ -9,9 +9,9 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Inbox, Journal, LoginGuard,
-    Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal, Timers,
-    Vhost, add_notes, dead_letters,
+    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
+    LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
+    Timers, Vhost, add_identities, add_notes, dead_letters,
     stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
@@ -96,8 +96,10 @@ impl Node {
 
     /// The vhost with this name, which is made if it is not there.
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
+        let account = self.alarms.account();
         let new = || {
-            let vhost = Vhost::new(name, self.journal.clone(), self.paging.clone(), self.stats.clone());
+            let (journal, paging) = (self.journal.clone(), self.paging.clone());
+            let vhost = Vhost::new(name, journal, paging, account, self.stats.clone());
             vhost.rules.adopt_policies(self.access.policies_of(name));
             vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
             vhost.govern_predeclared();
@@ -235,6 +237,9 @@ impl Node {
             self.timers.arm(&queue.0, deadline);
         }
         if !effects.log.is_empty() {
+            if effects.log.identities.is_some() {
+                add_identities(ops, queue.properties.identities, &mut effects.log);
+            }
             add_notes(ops, queue.number, &mut effects.log);
         }
         if !effects.dead.is_empty() {
@@ -251,8 +256,9 @@ impl Node {
             let queue = queue.number;
             ops.extend(dropped.map(|page| Op::PageDropped { queue, page: page.0, live: Vec::new() }));
         }
-        let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(queue.clone(), page));
-        let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(queue.clone(), page));
+        let holder = || Holder::Queue(queue.clone());
+        let fetch = effects.fetch.drain(..).map(|page| PageRequest::Fetch(holder(), page));
+        let dropped = effects.dropped_pages.drain(..).map(|page| PageRequest::Drop(holder(), page));
         self.paging.request(fetch.chain(dropped));
     }
 

@@ -1,8 +1,9 @@
-//! What waits for the pager: long queues, pages that are wanted, pages that nobody needs.
+//! What waits for the pager: long queues and delays, pages that are wanted, pages that nobody needs.
 //!
 //! Queues and connections only leave requests here; the pager takes them all at once, on a thread of its own.
 
 use std::{
+    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -12,19 +13,32 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{QueueRef, SharedQueue};
-use crate::broker::queue::PageId;
+use super::{DelayRef, Holder, QueueRef, SharedDelay, SharedQueue};
+use crate::broker::queue::{Entry, PageId};
 
 /// Octets of resident messages from which on a queue is worth looking at.
 pub const LONG: u64 = 256 << 10;
 
-/// Something to do for a queue.
+/// Something to do for who holds messages.
 #[derive(Debug)]
 pub enum PageRequest {
     /// Read a page.
-    Fetch(QueueRef, PageId),
+    Fetch(Holder, PageId),
     /// A page is not needed any more, and its messages are gone, as the log knows.
-    Drop(QueueRef, PageId),
+    Drop(Holder, PageId),
+    /// Tell what is in a page from before a restart.
+    Index(DelayRef, PageId),
+    /// Somebody wants to look into a page.
+    Look(DelayRef, PageId, Reader),
+}
+
+/// Gets what is in a page; nothing if it is not there any more.
+pub struct Reader(pub Box<dyn FnOnce(Vec<Entry>) + Send>);
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
 }
 
 /// Requests for the pager.
@@ -40,6 +54,7 @@ pub struct Paging {
 struct State {
     requests: Vec<PageRequest>,
     long: Vec<Weak<SharedQueue>>,
+    long_delays: Vec<Weak<SharedDelay>>,
     closing: bool,
 }
 
@@ -64,15 +79,30 @@ impl Paging {
         }
     }
 
-    /// Takes the queues that have become long since the last time.
-    pub fn take_long(&self) -> Vec<QueueRef> {
-        let long = std::mem::take(&mut self.state.lock().long);
-        long.iter().filter_map(Weak::upgrade).map(QueueRef).collect()
+    /// Notes that many messages wait.
+    pub fn note_delay(&self, delay: &DelayRef, resident: u64) {
+        if self.is_on && LONG < resident && !delay.is_long.0.swap(true, Relaxed) {
+            self.state.lock().long_delays.push(Arc::downgrade(&delay.0));
+        }
     }
 
-    /// A queue is short again; it will be noted anew when it is not.
-    pub fn forget_long(&self, queue: &QueueRef) {
-        queue.is_long.0.store(false, Relaxed);
+    /// Takes those that have become long since the last time.
+    pub fn take_long(&self) -> Vec<Holder> {
+        let mut state = self.state.lock();
+        let (queues, delays) = (std::mem::take(&mut state.long), std::mem::take(&mut state.long_delays));
+        drop(state);
+        let queues = queues.iter().filter_map(Weak::upgrade).map(|queue| Holder::Queue(QueueRef(queue)));
+        let delays = delays.iter().filter_map(Weak::upgrade).map(|delay| Holder::Delay(DelayRef(delay)));
+        queues.chain(delays).collect()
+    }
+
+    /// One is short again; it will be noted anew when it is not.
+    pub fn forget_long(&self, holder: &Holder) {
+        let is_long = match holder {
+            Holder::Queue(queue) => &queue.is_long,
+            Holder::Delay(delay) => &delay.is_long,
+        };
+        is_long.0.store(false, Relaxed);
     }
 
     pub fn request(&self, requests: impl IntoIterator<Item = PageRequest>) {
@@ -116,10 +146,11 @@ mod tests {
             auto_delete: false,
             owner: None,
             arguments: crate::broker::queue_arguments::QueueArguments::default(),
+            identities: None,
         };
         let vhost: Arc<str> = "/".into();
         let queue = SharedQueue::new(1, "q", &vhost, properties, Default::default(), 0);
-        paging.request([PageRequest::Drop(QueueRef(Arc::new(queue)), PageId(7))]);
+        paging.request([PageRequest::Drop(Holder::Queue(QueueRef(Arc::new(queue))), PageId(7))]);
         paging.close();
         let taken = paging.wait(Duration::ZERO).unwrap();
         assert!(matches!(&taken[..], [PageRequest::Drop(_, PageId(7))]), "{taken:?}");

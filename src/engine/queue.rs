@@ -35,6 +35,8 @@ pub struct QueueProperties {
     /// The only connection that may use it (QUE-10).
     pub owner: Option<ConnectionId>,
     pub arguments: QueueArguments,
+    /// The number under which the log has the identities of its messages, if it deduplicates.
+    pub identities: Option<u64>,
 }
 
 /// The policies that a queue goes by, as of a version of those of its vhost.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::{Node, QueueRef};
+use super::{DelayRef, Node, QueueRef};
 use crate::{
     broker::{
         Millis,
@@ -52,18 +52,45 @@ impl Node {
             if self.vhost(&vhost).is_none() && definitions == Definitions::default() {
                 continue;
             }
-            for queue in self.add_vhost(&vhost).restore(definitions, now) {
+            let vhost = self.add_vhost(&vhost);
+            for queue in vhost.restore(definitions, now) {
                 count += 1;
                 let recovered = queues.remove(&queue.number).unwrap_or_default();
                 let paged = recovered.pages.iter().flat_map(|page| &page.live).map(|(_, length)| length);
                 messages += recovered.messages.len() as u64 + paged.sum::<u64>();
-                self.fill(&queue, recovered, was_clean, now);
+                let identities =
+                    queue.properties.identities.and_then(|number| queues.remove(&number)).unwrap_or_default();
+                self.fill(&queue, recovered, identities, (was_clean, now));
             }
+            for delay in vhost.delays.all() {
+                self.fill_delay(&delay, queues.remove(&delay.number).unwrap_or_default());
+            }
+            vhost.duplicates.restore(|number| queues.remove(&number).unwrap_or_default());
         }
         (count, messages)
     }
 
-    fn fill(&self, queue: &QueueRef, recovered: RecoveredQueue, was_clean: bool, now: Millis) {
+    /// What became due meanwhile goes at the first look, which this arms the timer for.
+    fn fill_delay(&self, delay: &DelayRef, recovered: RecoveredQueue) {
+        let entry = |(sequence, recovered): (u64, RecoveredMessage)| {
+            let RecoveredMessage { message, deadline, .. } = recovered;
+            Entry { message, sequence, deadline, returns: 0, redelivered: false, logged: true }
+        };
+        let unread = self.with_delay(delay, &mut Vec::new(), |delay, _| {
+            delay.restore_pages(recovered.pages.iter().filter_map(summary));
+            delay.restore(recovered.messages.into_iter().map(entry), recovered.next_sequence);
+            delay.unread_page()
+        });
+        self.index_next(delay, unread);
+    }
+
+    fn fill(
+        &self,
+        queue: &QueueRef,
+        recovered: RecoveredQueue,
+        identities: RecoveredQueue,
+        (was_clean, now): (bool, Millis),
+    ) {
         let entry = |(sequence, message): (u64, RecoveredMessage)| {
             let RecoveredMessage { message, deadline, returns } = message;
             let redelivered = !was_clean || returns != 0;
@@ -74,6 +101,10 @@ impl Node {
         self.with_queue(queue, now, |queue, _| {
             queue.restore_pages(recovered.pages.iter().filter_map(summary));
             queue.restore(entries, recovered.next_sequence);
+            let identity = |(sequence, kept): (u64, RecoveredMessage)| {
+                (kept.message.routing_key().into(), sequence, kept.deadline)
+            };
+            queue.restore_identities(identities.messages.into_iter().map(identity));
         });
     }
 }

@@ -8,15 +8,16 @@ use std::sync::{
 use parking_lot::RwLock;
 
 use super::{
-    ConnectionId, Duplicates, Histories, Journal, PageRequest, Paging, QueueProperties, QueueRef, Refused,
-    Replay, SharedQueue, Signal, VhostRules,
-    definitions::{self, End},
+    ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging, QueueProperties,
+    QueueRef, Refused, Replay, SharedQueue, Signal, VhostRules,
+    definitions::{self, End, Keepers},
     stats::{ConnectionMeter, Event, NodeStats, VhostStats},
 };
 use crate::{
     amqp::{FieldTable, table::parse_field_table},
     broker::{
         Millis,
+        memory::Account,
         queue::{Effects, QueueSettings},
         queue_arguments::{
             Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence,
@@ -56,11 +57,14 @@ pub struct Vhost {
     pub(super) histories: Histories,
     /// What deduplication exchanges have seen.
     pub(super) duplicates: Duplicates,
+    /// What waits in delayed exchanges.
+    pub(super) delays: Delays,
     /// Moves on with every change that a cached route might miss.
     generation: AtomicU64,
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
-    journal: Arc<Journal>,
-    paging: Arc<Paging>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) paging: Arc<Paging>,
+    pub(super) account: Account,
     /// What operators set for it.
     pub rules: VhostRules,
     node_stats: Arc<NodeStats>,
@@ -70,16 +74,24 @@ pub struct Vhost {
 }
 
 impl Vhost {
-    pub fn new(name: &str, journal: Arc<Journal>, paging: Arc<Paging>, node_stats: Arc<NodeStats>) -> Vhost {
+    pub fn new(
+        name: &str,
+        journal: Arc<Journal>,
+        paging: Arc<Paging>,
+        account: Account,
+        node_stats: Arc<NodeStats>,
+    ) -> Vhost {
         let topology = RwLock::new(Topology::new(name));
         Vhost {
             name: name.into(),
             topology,
             histories: Histories::default(),
             duplicates: Duplicates::default(),
+            delays: Delays::default(),
             generation: AtomicU64::new(1),
             journal,
             paging,
+            account,
             rules: VhostRules::default(),
             node_stats,
             stats: VhostStats::default(),
@@ -91,6 +103,8 @@ impl Vhost {
     pub(super) fn retire(&self) -> Vec<QueueRef> {
         let topology = self.topology.write();
         self.retired.store(true, Ordering::Release);
+        let names: Vec<&str> = topology.exchanges().map(Exchange::name).collect();
+        self.journal.define(self.forget_exchanges(names.into_iter()));
         topology.queues().map(|(_, queue)| queue.clone()).collect()
     }
 
@@ -170,7 +184,9 @@ impl Vhost {
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let queue_type = arguments.queue_type;
         let owner = exclusive.then_some(connection);
-        let properties = QueueProperties { durable, auto_delete, owner, arguments };
+        let survives = durable && !exclusive && self.journal.is_on();
+        let identities = (arguments.deduplicates && survives).then(|| self.journal.next_queue());
+        let properties = QueueProperties { durable, auto_delete, owner, arguments, identities };
         let queue = self.new_queue(self.journal.next_queue(), name, properties, now);
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
@@ -277,14 +293,15 @@ impl Vhost {
         self.node_stats.note(Event::QueueDeleted);
         self.routes_changed();
         let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
-        self.forget_exchanges(auto_deleted.clone());
+        let kept = self.forget_exchanges(auto_deleted.clone());
         let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
-        self.journal
-            .define(deletion.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
+        let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
+        self.journal.define(deletion.into_iter().flatten().chain(kept).chain(exchanges));
         drop(topology);
         effects.wake_all();
         let dropped = effects.dropped_pages.drain(..);
-        self.paging.request(dropped.map(|page| PageRequest::Drop(queue.clone(), page)));
+        let holder = || Holder::Queue(queue.clone());
+        self.paging.request(dropped.map(|page| PageRequest::Drop(holder(), page)));
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
@@ -304,13 +321,15 @@ impl Vhost {
 
     pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
         self.change(|topology| {
-            let durable = declare.durable;
             let declared = topology.declare_exchange(name, declare)?;
-            if durable
-                && declared == Declared::Created
+            if declared == Declared::Created
                 && let Some(exchange) = topology.exchange(name)
             {
-                self.journal.define([definitions::declare_exchange(&self.name, exchange)]);
+                self.give_memory(exchange);
+                if exchange.durable() {
+                    let keepers = self.keepers();
+                    self.journal.define([definitions::declare_exchange(&self.name, exchange, keepers)]);
+                }
             }
             if declared == Declared::Created {
                 self.govern_exchange(topology, name);
@@ -328,8 +347,8 @@ impl Vhost {
             let deleted = topology.delete_exchange(name, if_unused)?;
             if deleted.existed {
                 let names = std::iter::once(name).chain(deleted.auto_deleted.iter().map(String::as_str));
-                self.forget_exchanges(names.clone());
-                self.journal.define(definitions::delete_exchanges(&self.name, names));
+                let kept = self.forget_exchanges(names.clone());
+                self.journal.define(kept.into_iter().chain(definitions::delete_exchanges(&self.name, names)));
             }
             Ok(())
         })
@@ -410,17 +429,21 @@ impl Vhost {
             let unbinding =
                 definition.filter(|_| unbound.existed).map(|binding| Definition::Unbind { vhost, binding });
             let auto_deleted = unbound.auto_deleted.iter().map(String::as_str);
-            self.forget_exchanges(auto_deleted.clone());
-            self.journal
-                .define(unbinding.into_iter().chain(definitions::delete_exchanges(&self.name, auto_deleted)));
+            let kept = self.forget_exchanges(auto_deleted.clone());
+            let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
+            self.journal.define(unbinding.into_iter().chain(kept).chain(exchanges));
             Ok(())
         })
+    }
+
+    pub(super) fn keepers(&self) -> Keepers<'_> {
+        Keepers { delays: &self.delays, duplicates: &self.duplicates }
     }
 
     /// Appends everything durable in the vhost to the log, so that older definitions are not needed.
     pub fn log_definitions(&self) {
         let topology = self.topology.read();
-        self.journal.define(definitions::all(&self.name, &topology));
+        self.journal.define(definitions::all(&self.name, &topology, self.keepers()));
     }
 
     /// Declares what a restart found. What cannot be declared is reported and left out: the rest is worth it.
@@ -434,6 +457,8 @@ impl Vhost {
                     exchange.name,
                     self.name
                 );
+            } else if let Some(declared) = topology.exchange(&exchange.name) {
+                self.restore_memory(declared, exchange);
             }
             self.govern_exchange(&mut topology, &exchange.name);
         }
@@ -450,8 +475,13 @@ impl Vhost {
                 }
             };
             let queue_type = arguments.queue_type;
-            let properties =
-                QueueProperties { durable: true, auto_delete: queue.auto_delete, owner: None, arguments };
+            let properties = QueueProperties {
+                durable: true,
+                auto_delete: queue.auto_delete,
+                owner: None,
+                arguments,
+                identities: queue.identities,
+            };
             let queue = self.new_queue(queue.id, &queue.name, properties, now);
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
                 queues.push(queue);
@@ -506,5 +536,6 @@ pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettin
         max_priority: arguments.max_priority.unwrap_or(0),
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),
+        deduplicates: arguments.deduplicates,
     }
 }

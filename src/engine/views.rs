@@ -1,6 +1,6 @@
 //! What a vhost holds, copied out for listings: its lock is held to copy, never to serialise.
 
-use super::{QueueRef, Vhost};
+use super::{DelayRef, Delays, QueueRef, Vhost};
 use crate::{
     amqp::FieldTable,
     broker::topology::{BindingView, DestinationView, Exchange, ExchangeKind, TopologyError},
@@ -15,10 +15,13 @@ pub struct ExchangeSummary {
     pub auto_delete: bool,
     pub internal: bool,
     pub arguments: FieldTable,
+    /// How many messages wait in it, if messages can.
+    pub messages_delayed: Option<u64>,
 }
 
 impl ExchangeSummary {
-    fn of(exchange: &Exchange) -> ExchangeSummary {
+    fn of(exchange: &Exchange, delays: &Delays) -> ExchangeSummary {
+        let delay = if exchange.is_delayed() { delays.of(exchange.name()) } else { None };
         ExchangeSummary {
             name: exchange.name().to_owned(),
             kind: exchange.kind().name(),
@@ -26,6 +29,7 @@ impl ExchangeSummary {
             auto_delete: exchange.auto_delete(),
             internal: exchange.internal(),
             arguments: exchange.arguments().clone(),
+            messages_delayed: delay.map(|delay| delay.waiting().messages),
         }
     }
 }
@@ -90,11 +94,17 @@ impl Vhost {
 
     /// Its exchanges, in no particular order, the default one included.
     pub fn exchanges(&self) -> Vec<ExchangeSummary> {
-        self.topology.read().exchanges().map(ExchangeSummary::of).collect()
+        let of = |exchange: &Exchange| ExchangeSummary::of(exchange, &self.delays);
+        self.topology.read().exchanges().map(of).collect()
     }
 
     pub fn exchange(&self, name: &str) -> Option<ExchangeSummary> {
-        self.topology.read().exchange(name).map(ExchangeSummary::of)
+        self.topology.read().exchange(name).map(|exchange| ExchangeSummary::of(exchange, &self.delays))
+    }
+
+    /// What waits in an exchange, if messages can.
+    pub fn delayed_exchange(&self, name: &str) -> Option<DelayRef> {
+        self.delays.of(name)
     }
 
     /// Whether an exchange is a topic exchange, so that rights on topics count for it.

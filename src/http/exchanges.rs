@@ -40,6 +40,9 @@ fn view(call: &Call, rates: &Rates, (vhost, exchange): &Item, figures: [u64; 2])
         "arguments": of_table(&exchange.arguments),
         "policy": policy,
     });
+    if let (Some(delayed), Value::Object(fields)) = (exchange.messages_delayed, &mut view) {
+        fields.insert("messages_delayed".to_owned(), delayed.into());
+    }
     if let (Value::Object(fields), Some(vhost)) = (&mut view, found)
         && figures != [0, 0]
     {

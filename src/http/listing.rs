@@ -25,13 +25,17 @@ pub struct Listing<T, Key, Render> {
 }
 
 /// Which page is wanted.
-struct Page {
-    number: usize,
-    size: usize,
+pub struct Page {
+    /// From one on.
+    pub number: usize,
+    pub size: usize,
 }
 
 impl Page {
-    fn of(query: &Query) -> Result<Option<Page>, Refusal> {
+    pub const FIRST: Page = Page { number: 1, size: PAGE_SIZE };
+
+    /// `None` when all is wanted.
+    pub fn of(query: &Query) -> Result<Option<Page>, Refusal> {
         let Some(number) = query.get("page") else { return Ok(None) };
         let invalid = || Refusal::page("bad_request", "Pagination parameters are invalid");
         let number: usize = number.parse().map_err(|_| invalid())?;

@@ -19,6 +19,7 @@ mod channels;
 mod compress;
 mod connections;
 mod definitions;
+mod delayed;
 mod dispatch;
 mod exchanges;
 mod features;

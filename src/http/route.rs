@@ -80,6 +80,15 @@ pub enum Endpoint {
         vhost: String,
         name: String,
     },
+    Delayed {
+        vhost: String,
+        name: String,
+    },
+    DelayedMessage {
+        vhost: String,
+        name: String,
+        id: String,
+    },
     Queues(Option<String>),
     Queue {
         vhost: String,
@@ -108,6 +117,14 @@ pub enum Endpoint {
     Channel(String),
     Consumers(Option<String>),
     Definitions(Option<String>),
+    /// The last lines of the log.
+    Log,
+    /// What only this broker has.
+    Own {
+        vhost: String,
+        name: String,
+        own: Own,
+    },
     Policies(Owner, Option<String>),
     Policy {
         owner: Owner,
@@ -142,14 +159,6 @@ pub enum Endpoint {
     FeatureFlag(String),
     Rebalance,
     HashPassword(String),
-    /// The last lines of the log.
-    Log,
-    /// What only this broker has.
-    Own {
-        vhost: String,
-        name: String,
-        own: Own,
-    },
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
 }
@@ -283,6 +292,10 @@ fn topology(segments: &[&str]) -> Option<Found> {
             (E::ExchangeBindings { vhost, name: name(exchange), side: Side::Destination }, GET)
         }
         ("exchanges", [exchange, "publish"]) => (E::Publish { vhost, name: name(exchange) }, POST),
+        ("exchanges", [exchange, "delayed"]) => (E::Delayed { vhost, name: name(exchange) }, GET_DELETE),
+        ("exchanges", [exchange, "delayed", id]) => {
+            (E::DelayedMessage { vhost, name: name(exchange), id: name(id) }, DELETE)
+        }
         ("queues", []) => (E::Queues(Some(vhost)), GET),
         ("queues", [queue]) => (E::Queue { vhost, name: name(queue) }, ITEM),
         ("queues", [queue, "bindings"]) => (E::QueueBindings { vhost, name: name(queue) }, GET),

@@ -266,6 +266,9 @@ impl Driver {
             if read == 0 {
                 return Err(End::Lost(None));
             }
+            // What was just read may have been sent after this poll began, and must not be taken for older: from
+            // now on it waits for its delay.
+            let now = self.clock.now();
             self.session.received(now);
             self.between = false;
             if read < missing {

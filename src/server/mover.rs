@@ -1,8 +1,8 @@
-//! Moves parts of long queues to files and back.
+//! Moves parts of long queues, and of what waits in delayed exchanges, to files and back.
 //!
-//! Queues decide what goes and what they want; the log learns of a page under its queue's lock, so that nothing
-//! that happens to the page later can be logged before it. Time is an argument, so that a simulation can drive
-//! this, too.
+//! Their holders decide what goes and what they want; the log learns of a page under its holder's lock, so that
+//! nothing that happens to the page later can be logged before it. Time is an argument, so that a simulation can
+//! drive this, too.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::{
         memory::Account,
         queue::{Entry, PageId, PageOut},
     },
-    engine::{LONG, Node, PageRequest, QueueRef, Restored},
+    engine::{DelayRef, Holder, LONG, Node, PageRequest, Restored},
     store::{Op, PageFiles, PageLocation, PageRange, PageRecord, QueueId, disk::Disk, runs},
 };
 
@@ -49,8 +49,8 @@ pub struct Mover {
     settings: MoverSettings,
     files: PageFiles,
     pages: HashMap<(QueueId, PageId), Located, FixedState>,
-    /// Queues that were long when they were last looked at.
-    long: Vec<QueueRef>,
+    /// Those that were long when they were last looked at.
+    long: Vec<Holder>,
     /// Pages could not be written; said once.
     has_complained: bool,
 }
@@ -134,8 +134,13 @@ impl Mover {
     pub fn serve(&mut self, requests: Vec<PageRequest>, now: Millis) {
         for request in requests {
             match request {
-                PageRequest::Fetch(queue, page) => self.fetch(&queue, page, now),
-                PageRequest::Drop(queue, page) => self.drop_page(&queue, page),
+                PageRequest::Fetch(holder, page) => self.fetch(&holder, page, now),
+                PageRequest::Drop(holder, page) => self.drop_page(&holder, page),
+                PageRequest::Index(delay, page) => self.index(&delay, page, now),
+                PageRequest::Look(delay, page, reader) => {
+                    let entries = self.read(&Holder::Delay(delay), page).and_then(Result::ok);
+                    (reader.0)(entries.unwrap_or_default());
+                }
             }
         }
         while let Ok(ranges) = self.settings.freed.try_recv() {
@@ -158,41 +163,40 @@ impl Mover {
         if !is_possible || self.settings.account.held_bytes() <= max {
             return;
         }
-        let mut by_size: Vec<(u64, QueueRef)> = Vec::with_capacity(self.long.len());
-        for queue in self.long.drain(..) {
-            let resident = self.node.with_queue(&queue, now, |queue, _| queue.resident_cost());
+        let mut by_size: Vec<(u64, Holder)> = Vec::with_capacity(self.long.len());
+        for holder in self.long.drain(..) {
+            let resident = self.node.resident_cost(&holder, now);
             if resident <= LONG / 2 {
-                self.node.paging.forget_long(&queue);
+                self.node.paging.forget_long(&holder);
             } else {
-                by_size.push((resident, queue));
+                by_size.push((resident, holder));
             }
         }
         by_size.sort_by_key(|(resident, _)| std::cmp::Reverse(*resident));
         let keep = (max / 4 / (by_size.len() as u64).max(1)).clamp(KEEP_MIN, KEEP_MAX);
         let mut excess = self.settings.account.held_bytes().saturating_sub(max / 100 * STOP_PERCENT);
-        for (_, queue) in &by_size {
+        for (_, holder) in &by_size {
             if excess == 0 {
                 break;
             }
-            excess = excess.saturating_sub(self.page_out(queue, keep, excess, PAGE, now));
+            excess = excess.saturating_sub(self.page_out(holder, keep, excess, PAGE, now));
         }
-        self.long.extend(by_size.into_iter().map(|(_, queue)| queue));
+        self.long.extend(by_size.into_iter().map(|(_, holder)| holder));
     }
 
-    /// Moves messages of a queue to disk; returns about how many octets of memory that saves.
-    pub fn page_out(&mut self, queue: &QueueRef, keep: u64, wanted: u64, size: PageSize, now: Millis) -> u64 {
+    /// Moves messages to disk; returns about how many octets of memory that saves.
+    pub fn page_out(&mut self, holder: &Holder, keep: u64, wanted: u64, size: PageSize, now: Millis) -> u64 {
         let (mut saved, mut written) = (0, Vec::new());
         while saved < wanted.min(ROUND_BYTES) {
-            let page =
-                self.node.with_queue(queue, now, |queue, _| queue.page_out(keep, size.bytes, size.messages));
+            let page = self.node.page_out(holder, now, (keep, size.bytes, size.messages));
             let Some(page) = page else { break };
-            match self.files.write(queue.number, page.page.0, &page.entries) {
+            match self.files.write(holder.number(), page.page.0, &page.entries) {
                 Ok(location) => {
                     saved += location.length.max(1);
                     written.push((page, location));
                 }
                 Err(error) => {
-                    self.page_out_failed(queue, &page, &error, now);
+                    self.page_out_failed(holder, &page, &error, now);
                     break;
                 }
             }
@@ -204,92 +208,91 @@ impl Mover {
         };
         for (page, location) in written {
             match &synced {
-                Ok(()) => self.paged_out(queue, &page, location, now),
-                Err(error) => self.page_out_failed(queue, &page, error, now),
+                Ok(()) => self.paged_out(holder, &page, location, now),
+                Err(error) => self.page_out_failed(holder, &page, error, now),
             }
         }
         saved
     }
 
     /// A page is on disk: its messages leave memory, unless they are needed already.
-    fn paged_out(&mut self, queue: &QueueRef, page: &PageOut, location: PageLocation, now: Millis) {
-        let record = page_record(queue, page, location);
+    fn paged_out(&mut self, holder: &Holder, page: &PageOut, location: PageLocation, now: Millis) {
+        let record = page_record(holder.number(), page, location);
         let logged = !record.live.is_empty();
-        let id = page.page;
-        let journal = self.node.journal.clone();
-        let is_out = self.node.with_queue(queue, now, |state, _| {
-            let is_out = state.paged_out(id);
-            if is_out && logged {
-                journal.append(&mut vec![Op::Page(record)], false);
-            }
-            is_out
-        });
-        if is_out {
-            self.pages.insert((queue.number, id), Located { location, logged, remembered: None });
+        if self.node.paged_out(holder, now, record) {
+            self.pages.insert((holder.number(), page.page), Located { location, logged, remembered: None });
         } else {
-            self.free(range(queue, location));
+            self.free(range(holder.number(), location));
         }
     }
 
-    fn page_out_failed(&mut self, queue: &QueueRef, page: &PageOut, error: &io::Error, now: Millis) {
+    fn page_out_failed(&mut self, holder: &Holder, page: &PageOut, error: &io::Error, now: Millis) {
         if !std::mem::replace(&mut self.has_complained, true) {
             tracing::error!("messages cannot be moved to disk and stay in memory: {error}");
         }
-        self.node.with_queue(queue, now, |queue, _| queue.page_out_failed(page.page));
+        self.node.page_out_failed(holder, page.page, now);
     }
 
-    /// Reads a page that a queue wants.
-    fn fetch(&mut self, queue: &QueueRef, page: PageId, now: Millis) {
-        let Some(located) = self.pages.get(&(queue.number, page)) else {
-            self.node.with_queue(queue, now, |queue, effects| queue.page_lost(page, now, effects));
-            return;
-        };
-        match self.files.read(queue.number, page.0, located.location, self.settings.account) {
-            Ok((mut entries, unreadable)) => {
-                if let Some(remembered) = &located.remembered {
-                    remembered.apply(&mut entries);
-                }
-                if unreadable != 0 {
-                    tracing::error!(
-                        "{unreadable} messages of queue '{}' in vhost '{}' are damaged on disk and lost",
-                        queue.name,
-                        queue.vhost
-                    );
-                }
-                let is_in = self
-                    .node
-                    .with_queue(queue, now, |queue, effects| queue.paged_in(page, entries, now, effects));
-                if is_in {
-                    self.release(queue, page);
+    /// Reads a page that is wanted.
+    fn fetch(&mut self, holder: &Holder, page: PageId, now: Millis) {
+        match self.read(holder, page) {
+            None => drop(self.node.page_lost(holder, page, now)),
+            Some(Ok(entries)) => {
+                if self.node.paged_in(holder, page, entries, now) {
+                    self.release(holder, page);
                 }
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 // Its place is kept: perhaps somebody can still read it after a restart.
-                let lost =
-                    self.node.with_queue(queue, now, |queue, effects| queue.page_lost(page, now, effects));
-                tracing::error!(
-                    "a page of queue '{}' in vhost '{}' cannot be read, {lost} messages are missing: {error}",
-                    queue.name,
-                    queue.vhost
-                );
+                let lost = self.node.page_lost(holder, page, now);
+                tracing::error!("a page of {holder} cannot be read, {lost} messages are missing: {error}");
             }
         }
     }
 
+    /// Tells what is in a page from before the last start; it stays where it is.
+    fn index(&mut self, delay: &DelayRef, page: PageId, now: Millis) {
+        let holder = Holder::Delay(delay.clone());
+        match self.read(&holder, page) {
+            None => drop(self.node.page_lost(&holder, page, now)),
+            Some(Ok(entries)) => self.node.indexed(delay, page, &entries, now),
+            Some(Err(error)) => {
+                let lost = self.node.page_lost(&holder, page, now);
+                tracing::error!("a page of {holder} cannot be read, {lost} messages are missing: {error}");
+            }
+        }
+    }
+
+    /// What is in a page, if there is one.
+    fn read(&self, holder: &Holder, page: PageId) -> Option<io::Result<Vec<Entry>>> {
+        let located = self.pages.get(&(holder.number(), page))?;
+        let read = self.files.read(holder.number(), page.0, located.location, self.settings.account);
+        Some(read.map(|(mut entries, unreadable)| {
+            if let Some(remembered) = &located.remembered {
+                remembered.apply(&mut entries);
+            }
+            if unreadable != 0 {
+                tracing::error!("{unreadable} messages of {holder} are damaged on disk and lost");
+            }
+            entries
+        }))
+    }
+
     /// A page's messages are in memory again.
-    fn release(&mut self, queue: &QueueRef, page: PageId) {
-        let Some(located) = self.pages.remove(&(queue.number, page)) else { return };
+    fn release(&mut self, holder: &Holder, page: PageId) {
+        let queue = holder.number();
+        let Some(located) = self.pages.remove(&(queue, page)) else { return };
         if located.logged {
-            let op = Op::PageReleased { queue: queue.number, page: page.0 };
-            self.node.journal.append(&mut vec![op], false);
+            self.node.journal.append(&mut vec![Op::PageReleased { queue, page: page.0 }], false);
         } else {
             self.free(range(queue, located.location));
         }
     }
 
     /// A page's messages are gone. If the log knows the page it was told already, and says when its place is free.
-    fn drop_page(&mut self, queue: &QueueRef, page: PageId) {
-        if let Some(located) = self.pages.remove(&(queue.number, page))
+    fn drop_page(&mut self, holder: &Holder, page: PageId) {
+        let queue = holder.number();
+        if let Some(located) = self.pages.remove(&(queue, page))
             && !located.logged
         {
             self.free(range(queue, located.location));
@@ -321,16 +324,19 @@ impl Remembered {
     }
 }
 
-fn range(queue: &QueueRef, location: PageLocation) -> PageRange {
+fn range(queue: QueueId, location: PageLocation) -> PageRange {
     let PageLocation { file, offset, length } = location;
-    PageRange { queue: queue.number, file, offset, length }
+    PageRange { queue, file, offset, length }
 }
 
-fn page_record(queue: &QueueRef, page: &PageOut, location: PageLocation) -> PageRecord {
+fn page_record(queue: QueueId, page: &PageOut, location: PageLocation) -> PageRecord {
     let logged = || page.entries.iter().filter(|entry| entry.logged);
     let PageLocation { file, offset, length } = location;
+    let mut sequences: Vec<u64> = logged().map(|entry| entry.sequence).collect();
+    // Messages that wait for a time are in its order.
+    sequences.sort_unstable();
     PageRecord {
-        queue: queue.number,
+        queue,
         page: page.page.0,
         file,
         offset,
@@ -338,7 +344,7 @@ fn page_record(queue: &QueueRef, page: &PageOut, location: PageLocation) -> Page
         lane: page.lane,
         bytes: logged().map(|entry| entry.message.body_length()).sum(),
         first_deadline: logged().next().map_or(u64::MAX, |entry| entry.deadline),
-        live: runs(logged().map(|entry| entry.sequence)),
+        live: runs(sequences.into_iter()),
         // The log knows.
         returns: Vec::new(),
     }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::{Millis, memory::Account},
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, QueueRef},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy},
     http::{self, DiskSpace, LimitState, Management, Served},
     protocol,
     session::SessionSettings,
@@ -474,20 +474,31 @@ fn descriptor_limit() -> usize {
     usize::try_from(limit - limit / DESCRIPTOR_RESERVE).unwrap_or(usize::MAX)
 }
 
-/// Ticks queues whose deadline has come.
+/// Looks at queues and delayed exchanges whose deadline has come.
 async fn run_timers(node: Arc<Node>, clock: Clock) {
+    /// Looks at the timers in a row.
+    const ROUNDS: u32 = 16;
+    let mut rounds = 0;
     let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
     std::future::poll_fn(move |context| {
         loop {
             let now = clock.now();
             let (due, next) = node.timers.take_due(now, context.waker());
             let any = !due.is_empty();
-            for queue in due {
-                node.tick(&QueueRef(queue), now);
+            for holder in &due {
+                node.look(holder, now);
+            }
+            rounds += 1;
+            if any && ROUNDS <= rounds {
+                // Very many messages are due at once: others on this thread get a turn.
+                rounds = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if any {
                 continue;
             }
+            rounds = 0;
             let Some(at) = next else { return Poll::<()>::Pending };
             sleep.as_mut().reset(clock.instant(at));
             if Pin::new(&mut sleep).poll(context).is_pending() {

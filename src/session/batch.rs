@@ -8,10 +8,10 @@ use super::{Core, Output, channel::Mode};
 use crate::{
     amqp::ChannelId,
     broker::{
-        Message,
+        Message, Millis,
         queue::{Accepted, Effects, Kept},
     },
-    engine::QueueRef,
+    engine::{DelayRef, Held, QueueRef},
     store::{Op, Place, Position},
 };
 
@@ -29,6 +29,10 @@ pub struct Batch {
     /// The first so many buckets are in use.
     used: usize,
     messages: usize,
+    /// What is to wait in delayed exchanges; mostly nothing.
+    delayed: Vec<Delayed>,
+    /// What exchanges remember of these messages, to be logged in one go with them.
+    pub notes: Vec<Op>,
     /// Reused memory for building messages.
     pub scratch: Vec<u8>,
     /// What a queue with a log gets, once more: for the log.
@@ -46,7 +50,18 @@ struct Bucket {
     confirms: Vec<Option<(ChannelId, u64)>>,
 }
 
+/// What one delayed exchange gets, with the time that each message waits for.
+#[derive(Debug)]
+struct Delayed {
+    delay: DelayRef,
+    messages: Vec<(Message, Millis)>,
+}
+
 impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.used == 0 && self.delayed.is_empty() && self.notes.is_empty()
+    }
+
     pub fn is_full(&self) -> bool {
         BATCH_MAX <= self.messages || BUCKETS_MAX <= self.used
     }
@@ -62,6 +77,18 @@ impl Batch {
             self.add(queue, message.clone(), confirm, is_wide);
         }
         self.add(first, message, confirm, is_wide);
+    }
+
+    /// Adds a message for each delayed exchange that it waits in.
+    pub fn add_held(&mut self, held: Held, message: &Message) {
+        for (delay, at) in held {
+            self.messages += 1;
+            let entry = (message.clone(), at);
+            match self.delayed.iter_mut().find(|known| known.delay == delay) {
+                Some(known) => known.messages.push(entry),
+                None => self.delayed.push(Delayed { delay, messages: vec![entry] }),
+            }
+        }
     }
 
     #[inline]
@@ -100,7 +127,7 @@ impl Core {
     /// confirm waits until the message is durable.
     #[inline]
     pub(super) fn flush(&mut self, out: &mut Output) {
-        if self.batch.used != 0 {
+        if !self.batch.is_empty() {
             let refused = self.flush_batch();
             self.note_refused(&refused);
         }
@@ -116,7 +143,8 @@ impl Core {
         let mut refused = Vec::new();
         let (node, now) = (&self.node, self.now);
         let logs = node.journal.is_on();
-        let mut content = Contents::new(self.batch.used);
+        self.ops.append(&mut self.batch.notes);
+        let mut content = Contents::new(self.batch.used + self.batch.delayed.len());
         for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
             let Bucket { queue, may_refuse, messages, confirms } = bucket;
             let copies = &mut self.batch.copies;
@@ -145,6 +173,11 @@ impl Core {
             }
             messages.clear();
             confirms.clear();
+        }
+        for Delayed { delay, messages } in std::mem::take(&mut self.batch.delayed) {
+            let copies: Vec<Message> = messages.iter().map(|(message, _)| message.clone()).collect();
+            let kept = node.hold(&delay, messages);
+            content.add(&mut self.ops, delay.number, &kept, &copies);
         }
         self.batch.used = 0;
         self.batch.messages = 0;
@@ -183,7 +216,7 @@ impl Core {
 
     /// Lets go of what an idle connection does not need.
     pub(super) fn release_batch(&mut self) {
-        if self.batch.used == 0 {
+        if self.batch.is_empty() {
             self.batch = Batch::default();
         }
         if self.ops.is_empty() {

@@ -32,6 +32,8 @@ pub struct Origin {
     pub settled_bytes: u64,
     /// Those of them that the log knows, by sequence.
     pub settled_logged: Vec<u64>,
+    /// All of them, if the queue deduplicates.
+    pub settled_identified: Option<Vec<u64>>,
     /// Whether a consumer still delivers through this origin.
     pub live: bool,
     /// How long the consumer may take for a delivery, if it says so itself (BAS-71).
@@ -126,6 +128,7 @@ impl Channel {
         timeout: Option<Millis>,
     ) -> OriginIndex {
         let live = consumer.is_some();
+        let settled_identified = queue.properties.arguments.deduplicates.then(Vec::new);
         let origin = Origin {
             queue,
             consumer,
@@ -133,6 +136,7 @@ impl Channel {
             settled: 0,
             settled_bytes: 0,
             settled_logged: Vec::new(),
+            settled_identified,
             live,
             timeout,
         };
@@ -209,6 +213,9 @@ impl Channel {
         if let Some(Some(origin)) = self.origins.get_mut(index as usize) {
             if unacked.entry.logged {
                 origin.settled_logged.push(unacked.entry.sequence);
+            }
+            if let Some(identified) = &mut origin.settled_identified {
+                identified.push(unacked.entry.sequence);
             }
             origin.outstanding = origin.outstanding.saturating_sub(1);
             if origin.settled == 0 {

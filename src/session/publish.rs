@@ -15,7 +15,7 @@ use crate::{
         Message, Millis, Parts,
         topology::{RoutingKeys, Traits},
     },
-    engine::{Queues, REPLY_TO, Replies, Resource, Right, Vhost, stats::ExchangeMeter},
+    engine::{Held, Queues, REPLY_TO, Replies, Resource, Right, Routed, Vhost, stats::ExchangeMeter},
     protocol::{Body, Content},
 };
 
@@ -130,7 +130,7 @@ impl Core {
             self.routes.insert(exchange, routing_key, Arc::new(route));
             return Ok(None);
         }
-        Ok(Some(Found { queues, reply: false, remembered: info.is_remembered }))
+        Ok(Some(Found { queues, remembered: info.is_remembered, ..Found::default() }))
     }
 
     /// user-id and expiration (CH-67, CH-68); the time to live in milliseconds.
@@ -171,11 +171,11 @@ impl Core {
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
         let remembered = found.as_ref().is_some_and(|found| found.remembered);
         if remembered && !matches!(channel.mode, Mode::Transaction(_)) {
-            found = Some(Found {
-                queues: remember(self.vhost.as_deref(), &message, self.now),
-                ..Found::default()
-            });
+            let Routed { queues, held, mut notes } = remember(self.vhost.as_deref(), &message, self.now);
+            self.batch.notes.append(&mut notes);
+            found = Some(Found { queues, held, ..Found::default() });
         }
+        let held = found.as_mut().map(|found| std::mem::take(&mut found.held)).unwrap_or_default();
         let current = || self.routes.current().map(|route| route.queues.as_slice()).unwrap_or_default();
         let queues = found.as_ref().map_or_else(current, |found| found.queues.as_slice());
         let reply = found.as_ref().is_some_and(|found| found.reply);
@@ -204,6 +204,9 @@ impl Core {
         };
         meter.taken.add(1);
         meter.given.add(queues.len() as u64);
+        if !held.is_empty() {
+            self.batch.add_held(held, &message);
+        }
         if !queues.is_empty() {
             self.batch.add_all(queues, message, confirm);
         } else {
@@ -253,9 +256,13 @@ impl Core {
     }
 
     /// Lets exchanges remember a committed publish that they asked to; that decides on its queues.
-    pub(super) fn remember_committed(&self, publish: &mut Publish) {
+    pub(super) fn remember_committed(&mut self, publish: &mut Publish) {
         if publish.remembered {
-            publish.queues = remember(self.vhost.as_deref(), &publish.message, self.now);
+            let Routed { queues, held, mut notes } =
+                remember(self.vhost.as_deref(), &publish.message, self.now);
+            self.batch.notes.append(&mut notes);
+            self.batch.add_held(held, &publish.message);
+            publish.queues = queues;
         }
     }
 
@@ -279,10 +286,12 @@ pub struct Found {
     reply: bool,
     /// Exchanges remember the message, which decides on its queues.
     remembered: bool,
+    /// Where it waits.
+    held: Held,
 }
 
-/// The queues of a message that exchanges remember from now on.
-fn remember(vhost: Option<&Vhost>, message: &Message, now: Millis) -> Queues {
+/// What becomes of a message that exchanges remember from now on.
+fn remember(vhost: Option<&Vhost>, message: &Message, now: Millis) -> Routed {
     let exchange = String::from_utf8_lossy(message.exchange());
     vhost.map(|vhost| vhost.route_message(&exchange, message, now)).unwrap_or_default()
 }

@@ -151,8 +151,10 @@ impl Core {
             if consumer.is_some() {
                 freed += settled;
             }
+            let identified = origin.settled_identified.as_mut().map(std::mem::take).unwrap_or_default();
             self.node.with_queue_logging(&origin.queue, now, &mut self.ops, |queue, effects| {
                 queue.settle_bytes(bytes);
+                queue.forget_settled(&identified, effects);
                 queue.settle(consumer, settled, now, effects);
             });
             channel.drop_if_unused(index);

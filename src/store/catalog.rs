@@ -136,7 +136,9 @@ impl Catalog {
             Definition::Unbind { binding, .. } => {
                 vhost.bindings.remove(&binding);
             }
-            Definition::PutUser(_)
+            // Its exchange or queue goes with the next definition.
+            Definition::DeleteKept { .. }
+            | Definition::PutUser(_)
             | Definition::DeleteUser { .. }
             | Definition::PutVhost(_)
             | Definition::DeleteVhost { .. }
@@ -177,9 +179,10 @@ impl Catalog {
 }
 
 impl Definitions {
-    /// The ids of its queues.
+    /// The ids of its queues, and those under which they and exchanges keep messages.
     pub fn queue_ids(&self) -> impl Iterator<Item = QueueId> {
-        self.queues.iter().map(|queue| queue.id)
+        let queues = self.queues.iter().flat_map(QueueDefinition::ids);
+        queues.chain(self.exchanges.iter().flat_map(ExchangeDefinition::kept))
     }
 }
 
@@ -188,7 +191,13 @@ mod tests {
     use super::*;
 
     fn queue(name: &str, id: QueueId) -> Definition {
-        let queue = QueueDefinition { name: name.into(), id, auto_delete: false, arguments: Vec::new() };
+        let queue = QueueDefinition {
+            name: name.into(),
+            id,
+            auto_delete: false,
+            arguments: Vec::new(),
+            identities: None,
+        };
         Definition::DeclareQueue { vhost: "/".into(), queue }
     }
 

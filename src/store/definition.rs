@@ -40,6 +40,11 @@ pub enum Definition {
         vhost: String,
         binding: BindingDefinition,
     },
+    /// What an exchange or queue kept beside its messages goes with it.
+    DeleteKept {
+        vhost: String,
+        id: QueueId,
+    },
     PutUser(UserDefinition),
     DeleteUser {
         name: String,
@@ -93,6 +98,10 @@ pub struct ExchangeDefinition {
     pub auto_delete: bool,
     pub internal: bool,
     pub arguments: Vec<u8>,
+    /// Where the messages are that wait in it: as if in a queue of this number.
+    pub delay: Option<QueueId>,
+    /// Where the messages are kept that stand for those that it has seen.
+    pub cache: Option<QueueId>,
 }
 
 /// A durable queue.
@@ -102,6 +111,8 @@ pub struct QueueDefinition {
     pub id: QueueId,
     pub auto_delete: bool,
     pub arguments: Vec<u8>,
+    /// Where the messages are kept that stand for the identities of those in it.
+    pub identities: Option<QueueId>,
 }
 
 /// A binding between durable things.
@@ -127,6 +138,7 @@ const PUT_VHOST: u8 = 9;
 const DELETE_VHOST: u8 = 10;
 const PUT_PERMISSION: u8 = 11;
 const CLEAR_PERMISSION: u8 = 12;
+const DELETE_KEPT: u8 = 13;
 /// Settings have kinds of their own.
 const SET: u8 = 32;
 
@@ -135,7 +147,24 @@ pub const NODE: &str = "";
 
 const AUTO_DELETE: u8 = 1;
 const INTERNAL: u8 = 2;
+const DELAYS: u8 = 4;
+const REMEMBERS: u8 = 8;
+const IDENTIFIES: u8 = 2;
 const TO_QUEUE: u8 = 1;
+
+impl ExchangeDefinition {
+    /// The numbers under which it keeps messages.
+    pub fn kept(&self) -> impl Iterator<Item = QueueId> {
+        [self.delay, self.cache].into_iter().flatten()
+    }
+}
+
+impl QueueDefinition {
+    /// Its own number, and that of what it keeps beside its messages.
+    pub fn ids(&self) -> impl Iterator<Item = QueueId> {
+        std::iter::once(self.id).chain(self.identities)
+    }
+}
 
 impl Definition {
     /// The vhost it belongs to; [`NODE`] for users, vhosts, permissions and settings, which a reset of that name voids.
@@ -146,6 +175,7 @@ impl Definition {
             | Definition::DeleteExchange { vhost, .. }
             | Definition::DeclareQueue { vhost, .. }
             | Definition::DeleteQueue { vhost, .. }
+            | Definition::DeleteKept { vhost, .. }
             | Definition::Bind { vhost, .. }
             | Definition::Unbind { vhost, .. } => vhost,
             Definition::PutUser(_)
@@ -165,6 +195,7 @@ impl Definition {
             Definition::DeleteExchange { .. } => DELETE_EXCHANGE,
             Definition::DeclareQueue { .. } => DECLARE_QUEUE,
             Definition::DeleteQueue { .. } => DELETE_QUEUE,
+            Definition::DeleteKept { .. } => DELETE_KEPT,
             Definition::Bind { .. } => BIND,
             Definition::Unbind { .. } => UNBIND,
             Definition::PutUser(_) => PUT_USER,
@@ -183,24 +214,34 @@ impl Definition {
         match self {
             Definition::Reset { .. } => {}
             Definition::DeclareExchange { exchange, .. } => {
-                let flags = if exchange.auto_delete { AUTO_DELETE } else { 0 }
-                    | if exchange.internal { INTERNAL } else { 0 };
-                out.push(flags);
+                let flags = [
+                    (AUTO_DELETE, exchange.auto_delete),
+                    (INTERNAL, exchange.internal),
+                    (DELAYS, exchange.delay.is_some()),
+                    (REMEMBERS, exchange.cache.is_some()),
+                ];
+                out.push(flags.iter().map(|(flag, set)| if *set { *flag } else { 0 }).sum());
                 put_octets(out, exchange.name.as_bytes());
                 put_octets(out, exchange.kind.as_bytes());
                 put_octets(out, &exchange.arguments);
+                exchange.kept().for_each(|id| put_number(out, id));
             }
             Definition::DeleteExchange { name, .. } => put_octets(out, name.as_bytes()),
             Definition::DeclareQueue { queue, .. } => {
-                out.push(if queue.auto_delete { AUTO_DELETE } else { 0 });
+                let identifies = if queue.identities.is_some() { IDENTIFIES } else { 0 };
+                out.push(if queue.auto_delete { AUTO_DELETE } else { 0 } | identifies);
                 put_number(out, queue.id);
                 put_octets(out, queue.name.as_bytes());
                 put_octets(out, &queue.arguments);
+                if let Some(id) = queue.identities {
+                    put_number(out, id);
+                }
             }
             Definition::DeleteQueue { name, id, .. } => {
                 put_number(out, *id);
                 put_octets(out, name.as_bytes());
             }
+            Definition::DeleteKept { id, .. } => put_number(out, *id),
             Definition::Bind { binding, .. } | Definition::Unbind { binding, .. } => {
                 out.push(if binding.to_queue { TO_QUEUE } else { 0 });
                 for text in [&binding.source, &binding.destination, &binding.routing_key] {
@@ -248,16 +289,20 @@ impl Definition {
                     name: reader.string()?,
                     kind: reader.string()?,
                     arguments: reader.octets()?.to_vec(),
+                    delay: if flags & DELAYS != 0 { Some(reader.number()?) } else { None },
+                    cache: if flags & REMEMBERS != 0 { Some(reader.number()?) } else { None },
                 };
                 Definition::DeclareExchange { vhost, exchange }
             }
             DELETE_EXCHANGE => Definition::DeleteExchange { vhost, name: reader.string()? },
             DECLARE_QUEUE => {
+                let flags = reader.octet()?;
                 let queue = QueueDefinition {
-                    auto_delete: reader.octet()? & AUTO_DELETE != 0,
+                    auto_delete: flags & AUTO_DELETE != 0,
                     id: reader.number()?,
                     name: reader.string()?,
                     arguments: reader.octets()?.to_vec(),
+                    identities: if flags & IDENTIFIES != 0 { Some(reader.number()?) } else { None },
                 };
                 Definition::DeclareQueue { vhost, queue }
             }
@@ -265,6 +310,7 @@ impl Definition {
                 let id = reader.number()?;
                 Definition::DeleteQueue { vhost, name: reader.string()?, id }
             }
+            DELETE_KEPT => Definition::DeleteKept { vhost, id: reader.number()? },
             BIND => Definition::Bind { vhost, binding: binding(reader)? },
             UNBIND => Definition::Unbind { vhost, binding: binding(reader)? },
             PUT_USER => Definition::PutUser(UserDefinition {

@@ -2,7 +2,7 @@
 //!
 //! A lane's sequences are divided into parts, each of one page. A page that is written anew takes its part from
 //! those that had it, so that pages which were read back and partly written once more stay apart from their
-//! successors.
+//! successors, and pages of messages that wait for a time, in whose order sequences are mixed, from each other.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -62,8 +62,10 @@ impl Homes {
         let Some((mut first, length)) = parts.next() else { return };
         let mut end = first.saturating_add(length);
         for (next, length) in parts {
-            // Another page between two runs keeps its place.
-            if self.beginnings.range((lane, end)..(lane, next)).next().is_some() {
+            // Another page between two runs, or around them, keeps its place.
+            let begins = self.beginnings.range((lane, end)..(lane, next)).next().is_some();
+            let reaches = self.part(lane, end).is_some_and(|(_, part)| end < part.end && part.page != page);
+            if begins || reaches {
                 self.take(page, lane, first, end);
                 first = next;
             }
@@ -107,7 +109,7 @@ impl Homes {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::sequences::runs, *};
 
     fn homes(pages: &[(u64, &[(u64, u64)])]) -> Homes {
         let mut homes = Homes::default();
@@ -171,6 +173,24 @@ mod tests {
     }
 
     proptest! {
+        /// Pages whose sequences are mixed, as of messages that wait for a time.
+        #[test]
+        fn mixed_pages_keep_what_is_theirs(owners in proptest::collection::vec(proptest::option::of(0..6u64), 0..200)) {
+            let mut homes = Homes::default();
+            let sequences = |page| {
+                let owned = (0..).zip(&owners).filter(move |(_, owner)| **owner == Some(page));
+                runs(owned.map(|(sequence, _)| sequence))
+            };
+            (0..6).for_each(|page| homes.add(page, 0, &sequences(page)));
+            for (sequence, owner) in (0..).zip(&owners) {
+                if let Some(page) = owner {
+                    prop_assert_eq!(of(&homes, sequence), vec![*page]);
+                }
+            }
+            (0..6).for_each(|page| homes.forget(page, 0, &sequences(page)));
+            prop_assert!(homes.beginnings.is_empty());
+        }
+
         /// Pages of intervals, each taking from those before it, against a map of every sequence.
         #[test]
         fn owns_what_it_took_last(pages in proptest::collection::vec((0..200u64, 1..60u64), 1..20)) {

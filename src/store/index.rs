@@ -267,9 +267,18 @@ impl Index {
     pub fn define(&mut self, definition: &Definition, segment: u64, freed: &mut Vec<PageRange>) {
         match definition {
             Definition::DeclareQueue { queue, .. } => {
-                self.queues.entry(queue.id).or_default();
+                for id in queue.ids() {
+                    self.queues.entry(id).or_default();
+                }
             }
-            Definition::DeleteQueue { id, .. } => self.delete_queue(*id, freed),
+            Definition::DeclareExchange { exchange, .. } => {
+                for id in exchange.kept() {
+                    self.queues.entry(id).or_default();
+                }
+            }
+            Definition::DeleteQueue { id, .. } | Definition::DeleteKept { id, .. } => {
+                self.delete_queue(*id, freed);
+            }
             _ => {}
         }
         match definition {

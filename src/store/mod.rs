@@ -68,9 +68,9 @@
 //! | definition | after kind and vhost |
 //! |---|---|
 //! | 0 reset | - |
-//! | 1 declare exchange | flags (1 auto-delete, 2 internal), name, type, arguments (*octets*) |
+//! | 1 declare exchange | flags (1 auto-delete, 2 internal, 4 delays, 8 remembers), name, type, arguments (*octets*); if flagged, the ids *n* under which it keeps messages: those that wait, those that stand for what it saw |
 //! | 2 delete exchange | name |
-//! | 3 declare queue | flags (1 auto-delete), id *n*, name, arguments |
+//! | 3 declare queue | flags (1 auto-delete, 2 deduplicates), id *n*, name, arguments; if flagged, the id *n* under which it keeps messages that stand for identities |
 //! | 4 delete queue | id *n*, name |
 //! | 5 bind, 6 unbind | flags (1 to a queue), source, destination, routing key, arguments |
 //! | 7 put user | name, salt and digest (*octets*), algorithm, count of tags *n*, tags |
@@ -78,6 +78,7 @@
 //! | 9 put vhost | name, description, count of tags *n*, tags |
 //! | 11 put permission | vhost, user, configure, write, read |
 //! | 12 clear permission | vhost, user |
+//! | 13 delete kept | id *n* |
 //! | 32 set | kind octet and what [`setting`] says for it, all *octets* |
 //!
 //! | setting | |
@@ -88,7 +89,7 @@
 //! | 3 clear topic permission | vhost, user, exchange |
 //! | 4 default queue type | vhost, type |
 //!
-//! Definitions 7 to 32 have an empty vhost in front, as has the reset that makes all of them void.
+//! Definitions 7 to 12 and 32 have an empty vhost in front, as has the reset that makes all of them void.
 //!
 //! # Pages
 //!

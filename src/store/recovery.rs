@@ -422,14 +422,22 @@ impl<M: Clone> Replay<M> {
     }
 
     fn define(&mut self, definition: Definition, segment: u64) {
-        if let Definition::DeleteQueue { id, .. } = &definition {
+        if let Definition::DeleteQueue { id, .. } | Definition::DeleteKept { id, .. } = &definition {
             self.queues.remove(id);
             self.deleted.insert(*id);
             self.next_queue = self.next_queue.max(id.saturating_add(1));
         }
         if let Definition::DeclareQueue { queue, .. } = &definition {
-            self.queues.entry(queue.id).or_default();
-            self.next_queue = self.next_queue.max(queue.id.saturating_add(1));
+            for id in queue.ids() {
+                self.queues.entry(id).or_default();
+                self.next_queue = self.next_queue.max(id.saturating_add(1));
+            }
+        }
+        if let Definition::DeclareExchange { exchange, .. } = &definition {
+            for id in exchange.kept() {
+                self.queues.entry(id).or_default();
+                self.next_queue = self.next_queue.max(id.saturating_add(1));
+            }
         }
         self.index.define(&definition, segment, &mut Vec::new());
         self.catalog.apply(definition);

@@ -15,6 +15,8 @@ mod confirms;
 mod connections;
 mod consumers;
 mod dead_letters;
+mod deduplication;
+mod delayed;
 mod exchanges;
 mod headers_exchange;
 mod load;

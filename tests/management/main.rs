@@ -3,6 +3,7 @@
 mod accounts;
 mod clients;
 mod definitions;
+mod delayed;
 mod http;
 mod messages;
 mod metrics;

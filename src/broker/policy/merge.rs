@@ -104,6 +104,7 @@ impl Effective {
         };
         QueueArguments {
             queue_type: own.queue_type,
+            deduplicates: own.deduplicates,
             message_ttl_ms: least(own.message_ttl_ms, self.message_ttl_ms),
             expires_ms: least(own.expires_ms, self.expires_ms),
             max_length: least(own.max_length, self.max_length),

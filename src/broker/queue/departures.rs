@@ -37,6 +37,7 @@ impl<O: Outlet> Queue<O> {
 
     fn bury(&mut self, mut entry: Entry, death: Death, effects: &mut Effects) {
         self.counting.counters.died(death);
+        self.forget_identity(entry.sequence, effects);
         if !self.settings.dead_letters {
             effects.log.lose(&entry);
             return;

@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::{Entry, PageId};
+use super::{Entry, IdentityNotes, PageId};
 use crate::broker::Millis;
 
 /// Connections to wake once the lock is gone.
@@ -53,6 +53,8 @@ pub struct Notes {
     pub returned: Vec<u64>,
     /// Left for good by the queue's own doing, by sequence number, in no particular order.
     pub gone: Vec<u64>,
+    /// Of a deduplicating queue, when there is anything to say.
+    pub identities: Option<Box<IdentityNotes>>,
 }
 
 /// A published message that stays.
@@ -66,7 +68,7 @@ pub struct Kept {
 
 impl Notes {
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.returned.is_empty() && self.gone.is_empty()
+        self.kept.is_empty() && self.returned.is_empty() && self.gone.is_empty() && self.identities.is_none()
     }
 
     pub(super) fn keep(&mut self, index: usize, entry: &Entry) {

@@ -9,6 +9,7 @@ mod counters;
 mod departures;
 mod effects;
 mod entry;
+mod identities;
 mod lane;
 mod page;
 mod paging;
@@ -30,6 +31,8 @@ pub use counters::QueueCounters;
 pub use effects::{Death, Effects, Kept, Notes, Wakes};
 pub use entry::Entry;
 use entry::NEVER;
+use identities::Identities;
+pub use identities::IdentityNotes;
 pub use page::{PageId, PageOut, PageSummary};
 use pressure::Pressure;
 pub use ready::Ready;
@@ -110,6 +113,8 @@ pub struct Queue<O> {
     ready: Ready,
     consumers: Consumers<O>,
     pressure: Pressure,
+    /// Of a queue that deduplicates.
+    identities: Option<Box<Identities>>,
     /// Whoever waits for a page to be read.
     page_waiters: Vec<Waker>,
     unacknowledged: u64,
@@ -129,6 +134,7 @@ impl<O: Outlet> Queue<O> {
             ready: if settings.quorum { Ready::quorum() } else { Ready::new(settings.max_priority) },
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
+            identities: settings.deduplicates.then(Box::default),
             page_waiters: Vec::new(),
             settings,
             unacknowledged: 0,
@@ -248,9 +254,18 @@ impl<O: Outlet> Queue<O> {
                 self.refuse(message, now, effects);
                 continue;
             }
+            let identity = self.identity(&message);
+            if let Some(identity) = &identity
+                && self.is_duplicate(identity, now, effects)
+            {
+                continue;
+            }
             let entry = self.entry(message, now);
             if entry.logged {
                 effects.log.keep(index, &entry);
+            }
+            if let Some(identity) = identity {
+                self.identify(identity, &entry, effects);
             }
             self.ready.push(entry);
             if limited {
@@ -288,20 +303,25 @@ impl<O: Outlet> Queue<O> {
                 break;
             }
             let ready = &mut self.ready;
-            let (mut logged, mut again, mut bytes) = (None, false, 0);
+            let (mut taken, mut again, mut bytes) = (None, false, 0);
             let handed = self.consumers.hand_over(|| {
                 let entry = ready.pop();
                 if let Some(entry) = &entry {
-                    logged = entry.logged.then_some(entry.sequence);
+                    taken = Some((entry.sequence, entry.logged));
                     again = entry.redelivered;
                     bytes = entry.message.body_length();
                 }
                 entry
             });
+            if handed == Handed::Settled
+                && let Some((sequence, logged)) = taken
+            {
+                effects.log.gone.extend(logged.then_some(sequence));
+                self.forget_identity(sequence, effects);
+            }
             let counters = &mut self.counting.counters;
             match handed {
                 Handed::Settled => {
-                    effects.log.gone.extend(logged);
                     counters.delivered_no_ack += 1;
                 }
                 Handed::Unacknowledged => {
@@ -377,6 +397,7 @@ impl<O: Outlet> Queue<O> {
         } else {
             counters.got_no_ack += 1;
             effects.log.lose(&entry);
+            self.forget_identity(entry.sequence, effects);
         }
         Got::Entry(entry, self.ready.count())
     }
@@ -405,6 +426,7 @@ impl<O: Outlet> Queue<O> {
         if self.settings.durable {
             self.ready.resident().for_each(|entry| effects.log.lose(entry));
         }
+        self.forget_identities(effects);
         self.take_all(effects)
     }
 

@@ -59,8 +59,12 @@ impl<O: Outlet> Queue<O> {
 
     /// A page cannot be read; says how many messages are lost with it.
     pub fn page_lost(&mut self, page: PageId, now: Millis, effects: &mut Effects) -> u64 {
+        let range = self.ready.sequences_of(page);
         let lost = self.ready.page_lost(page);
         if lost != 0 {
+            if let Some((first, last)) = range {
+                self.forget_lost(first, last, effects);
+            }
             self.page_answered(now, effects);
         }
         lost

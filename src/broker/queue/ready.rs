@@ -269,6 +269,11 @@ impl Ready {
         true
     }
 
+    /// The first and the last sequence in a page.
+    pub fn sequences_of(&mut self, id: PageId) -> Option<(u64, u64)> {
+        self.find_page(id).map(|(_, page)| (page.first_sequence, page.last_sequence))
+    }
+
     /// A page cannot be read: its messages are no more; says how many.
     pub fn page_lost(&mut self, id: PageId) -> u64 {
         let Some((lane, page)) = self.find_page(id) else { return 0 };

@@ -21,6 +21,8 @@ pub struct QueueSettings {
     pub quorum: bool,
     /// How often a message may be given back before it dies (QQ-04).
     pub delivery_limit: Option<u32>,
+    /// Whether a message whose identity is there already is dropped (QUE-43).
+    pub deduplicates: bool,
     /// Whether dead messages go anywhere.
     pub dead_letters: bool,
 }

@@ -118,6 +118,8 @@ pub struct QueueArguments {
     pub max_priority: Option<u8>,
     /// Whether one consumer at a time gets everything.
     pub single_active_consumer: bool,
+    /// Whether a message is dropped while another with the same identity is there (QUE-43).
+    pub deduplicates: bool,
     /// Deliveries after which a message is dead-lettered; negative for no limit.
     pub delivery_limit: Option<i64>,
     /// Milliseconds a delivery may stay unacknowledged.
@@ -182,6 +184,7 @@ impl QueueArguments {
                 .unwrap_or_default(),
             max_priority: number("x-max-priority").and_then(|number| number.try_into().ok()),
             single_active_consumer,
+            deduplicates: value("x-message-deduplication") == Some(&AMQPValue::Boolean(true)),
             delivery_limit: value("x-delivery-limit").and_then(integer),
             consumer_timeout_ms: number("x-consumer-timeout"),
             max_age_s: text("x-max-age").and_then(|text| interval_seconds(text.as_bytes())),

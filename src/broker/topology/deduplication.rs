@@ -26,6 +26,8 @@ pub struct CacheSettings {
     pub size: u64,
     /// For how many milliseconds, unless a message says otherwise.
     pub ttl: Option<u64>,
+    /// Whether that outlives the broker's process, as the exchange may.
+    pub survives: bool,
 }
 
 impl Deduplication {
@@ -37,12 +39,12 @@ impl Deduplication {
             None => None,
             Some(value) => Some(positive(value).ok_or(FurtherError::CacheTtl)?),
         };
-        match argument(PERSISTENCE_ARGUMENT).map(value_text).as_deref() {
-            None | Some("memory") => {}
-            Some("disk") => return Err(FurtherError::CacheOnDisk),
+        let survives = match argument(PERSISTENCE_ARGUMENT).map(value_text).as_deref() {
+            None | Some("disk") => true,
+            Some("memory") => false,
             Some(_) => return Err(FurtherError::CachePersistence),
-        }
-        Ok(Self { fanout: Fanout::default(), cache: CacheSettings { size, ttl } })
+        };
+        Ok(Self { fanout: Fanout::default(), cache: CacheSettings { size, ttl, survives } })
     }
 }
 

@@ -161,7 +161,10 @@ pub enum FurtherError {
     /// EXC-91: neither of the two places there are.
     #[error("Invalid argument, 'x-cache-persistence' must be either 'disk' or 'memory'")]
     CachePersistence,
-    /// EXC-91: what is seen is only kept in memory, and nobody should believe otherwise.
-    #[error("Invalid argument, 'x-cache-persistence' must be 'memory' on this broker")]
-    CacheOnDisk,
+    /// EXC-88: what a delayed exchange is to route by is missing.
+    #[error("Invalid argument, 'x-delayed-type' must be an existing exchange type")]
+    DelayedType,
+    /// EXC-88: a delayed exchange within a delayed exchange.
+    #[error("Invalid argument, 'x-delayed-message' can't be used for 'x-delayed-type'")]
+    DelayedTwice,
 }

@@ -118,7 +118,7 @@ impl Exchange {
 
     /// How many messages it remembers for what is bound later; none but a recent-history exchange does (EXC-87).
     pub fn history_length(&self) -> Option<u64> {
-        match &self.router {
+        match self.router.inner() {
             Router::RecentHistory(history) => Some(history.length),
             _ => None,
         }
@@ -126,10 +126,20 @@ impl Exchange {
 
     /// What it keeps in mind to recognise messages it saw; nothing but a deduplication exchange does (EXC-91).
     pub fn cache(&self) -> Option<CacheSettings> {
-        match &self.router {
+        match self.router.inner() {
             Router::Deduplication(deduplication) => Some(deduplication.cache),
             _ => None,
         }
+    }
+
+    /// Whether it keeps anything of the messages that it is given.
+    pub(super) fn has_memory(&self) -> bool {
+        self.is_delayed() || self.history_length().is_some() || self.cache().is_some()
+    }
+
+    /// Whether messages may have to wait before it routes them (EXC-88).
+    pub fn is_delayed(&self) -> bool {
+        matches!(self.router, Router::Delayed(_))
     }
 
     /// Where messages go that it routes nowhere; the argument wins over the policy (EXC-20).

@@ -5,6 +5,7 @@
 use super::binding::{Binding, Destination};
 use super::consistent_hash::ConsistentHash;
 use super::deduplication::Deduplication;
+use super::delayed;
 use super::direct::Direct;
 use super::error::TopologyError;
 use super::fanout::Fanout;
@@ -42,11 +43,13 @@ pub enum ExchangeKind {
     RecentHistory,
     /// Everything bound, each message once.
     Deduplication,
+    /// As another type, when a message's time has come.
+    Delayed,
 }
 
 impl ExchangeKind {
     /// Every type, for listings.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Direct,
         Self::Fanout,
         Self::Topic,
@@ -57,6 +60,7 @@ impl ExchangeKind {
         Self::LocalRandom,
         Self::RecentHistory,
         Self::Deduplication,
+        Self::Delayed,
     ];
 
     /// The type with this name; CH-24 if there is none.
@@ -78,6 +82,7 @@ impl ExchangeKind {
             Self::LocalRandom => "x-local-random",
             Self::RecentHistory => "x-recent-history",
             Self::Deduplication => "x-message-deduplication",
+            Self::Delayed => "x-delayed-message",
         }
     }
 }
@@ -95,6 +100,7 @@ pub(super) enum Router {
     LocalRandom(Random),
     RecentHistory(RecentHistory),
     Deduplication(Deduplication),
+    Delayed(Box<Router>),
 }
 
 /// What routers work with, kept between messages.
@@ -118,6 +124,7 @@ impl Router {
             ExchangeKind::LocalRandom => Self::LocalRandom(Random::default()),
             ExchangeKind::RecentHistory => Self::RecentHistory(RecentHistory::new(arguments)?),
             ExchangeKind::Deduplication => Self::Deduplication(Deduplication::new(arguments)?),
+            ExchangeKind::Delayed => Self::Delayed(Box::new(delayed::inner(arguments)?)),
         })
     }
 
@@ -133,6 +140,15 @@ impl Router {
             Self::LocalRandom(_) => ExchangeKind::LocalRandom,
             Self::RecentHistory(_) => ExchangeKind::RecentHistory,
             Self::Deduplication(_) => ExchangeKind::Deduplication,
+            Self::Delayed(_) => ExchangeKind::Delayed,
+        }
+    }
+
+    /// Itself, or what a delayed exchange routes by.
+    pub(super) fn inner(&self) -> &Router {
+        match self {
+            Self::Delayed(inner) => inner,
+            other => other,
         }
     }
 
@@ -143,7 +159,7 @@ impl Router {
             Self::Direct(_) | Self::Fanout(_) | Self::Topic(_) | Self::ModulusHash(_) => true,
             Self::ConsistentHash(ring) => ring.is_by_keys(),
             Self::Headers(_) | Self::Random(_) | Self::LocalRandom(_) => false,
-            Self::RecentHistory(_) | Self::Deduplication(_) => false,
+            Self::RecentHistory(_) | Self::Deduplication(_) | Self::Delayed(_) => false,
         }
     }
 
@@ -157,6 +173,7 @@ impl Router {
             Self::Headers(_) => binding.arguments().map_or(Ok(()), Headers::validate),
             Self::ConsistentHash(_) => Ok(ConsistentHash::validate(binding)?),
             Self::LocalRandom(_) => Ok(local_random::validate(binding, queue_type)?),
+            Self::Delayed(inner) => inner.validate(binding, queue_type),
             Self::Direct(_)
             | Self::Fanout(_)
             | Self::Topic(_)
@@ -179,6 +196,7 @@ impl Router {
             Self::Random(random) | Self::LocalRandom(random) => random.insert(binding),
             Self::RecentHistory(history) => history.fanout.insert(binding),
             Self::Deduplication(deduplication) => deduplication.fanout.insert(binding),
+            Self::Delayed(inner) => inner.insert(binding, name),
         }
     }
 
@@ -194,6 +212,7 @@ impl Router {
             Self::Random(random) | Self::LocalRandom(random) => random.remove(binding),
             Self::RecentHistory(history) => history.fanout.remove(binding),
             Self::Deduplication(deduplication) => deduplication.fanout.remove(binding),
+            Self::Delayed(inner) => inner.remove(binding, name),
         }
     }
 
@@ -216,6 +235,7 @@ impl Router {
             Self::Random(random) | Self::LocalRandom(random) => random.route(&mut scratch.dice, found),
             Self::RecentHistory(history) => history.fanout.route(found),
             Self::Deduplication(deduplication) => deduplication.fanout.route(found),
+            Self::Delayed(inner) => inner.route(message, scratch, found),
         }
     }
 }

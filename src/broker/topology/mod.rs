@@ -3,7 +3,7 @@
 //! [`Topology`] knows exchanges and queues by name and the bindings between them, indexed in both directions, so
 //! that no operation costs more than the bindings it touches. Each exchange type keeps its bindings in the form
 //! it matches by (`direct`, `fanout`, `topic`, `headers`, and RabbitMQ's further types `consistent_hash`,
-//! `modulus_hash`, `random`, `local_random`, `recent_history`, `deduplication`); `route` walks from exchange to exchange.
+//! `modulus_hash`, `random`, `local_random`, `recent_history`, `deduplication`, `delayed`); `route` walks from exchange to exchange.
 //!
 //! | file | job |
 //! |---|---|
@@ -19,6 +19,7 @@ mod binding;
 mod consistent_hash;
 mod declare;
 mod deduplication;
+mod delayed;
 mod direct;
 mod error;
 mod exchange;
@@ -47,7 +48,7 @@ pub use exchange::{Exchange, ExchangeDeclare};
 pub use kind::ExchangeKind;
 pub use list::{BindingView, DestinationView};
 pub use queues::RemovedQueue;
-pub use route::{RouteInfo, RoutingKeys, Scratch, Traits};
+pub use route::{Passage, RouteInfo, RoutingKeys, Scratch, Traits};
 
 use binding::{Bindings, ExchangeId, QueueId};
 use exchange::{PREDECLARED, TRACE_EXCHANGE};

@@ -53,6 +53,17 @@ pub struct RouteInfo {
     pub is_remembered: bool,
 }
 
+/// What becomes of a message at an exchange that must be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes where the bindings say.
+    Through,
+    /// The bindings match nothing; it may go to the alternate exchange.
+    Stopped,
+    /// It waits there, and goes nowhere from there now (EXC-90).
+    Held,
+}
+
 /// Space to route in, kept between messages so that routing does not allocate.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
@@ -97,11 +108,11 @@ impl<Q: Clone> Topology<Q> {
         out: &mut Vec<Q>,
         scratch: &mut Scratch,
     ) -> Result<RouteInfo, TopologyError> {
-        self.route_through(exchange, keys, traits, out, scratch, &mut |_| true)
+        self.route_through(exchange, keys, traits, out, scratch, &mut |_| Passage::Through)
     }
 
-    /// As [`Topology::route`], but the bindings of an exchange for which `passes` says false match nothing. It is
-    /// asked once for each exchange on the way.
+    /// As [`Topology::route`], but `passes` decides which exchanges the message passes. It is asked once for each
+    /// exchange on the way.
     pub fn route_through(
         &self,
         exchange: &str,
@@ -109,7 +120,7 @@ impl<Q: Clone> Topology<Q> {
         traits: &Traits<'_>,
         out: &mut Vec<Q>,
         scratch: &mut Scratch,
-        passes: &mut dyn FnMut(&Exchange) -> bool,
+        passes: &mut dyn FnMut(&Exchange) -> Passage,
     ) -> Result<RouteInfo, TopologyError> {
         scratch.queues.clear();
         scratch.exchanges.clear();
@@ -127,7 +138,7 @@ impl<Q: Clone> Topology<Q> {
             walked += 1;
             let exchange = &self.exchanges[id];
             info.by_keys_alone &= exchange.router.is_by_keys();
-            info.is_remembered |= exchange.history_length().is_some() || exchange.cache().is_some();
+            info.is_remembered |= exchange.has_memory();
             self.expand(exchange, message, passes(exchange), out, scratch);
         }
         Ok(info)
@@ -150,17 +161,20 @@ impl<Q: Clone> Topology<Q> {
         }
     }
 
-    /// Follows the bindings of one exchange that match, unless the message must not pass.
+    /// Follows the bindings of one exchange that match, if the message passes.
     fn expand(
         &self,
         exchange: &Exchange,
         message: Message<'_>,
-        passes: bool,
+        passes: Passage,
         out: &mut Vec<Q>,
         scratch: &mut Scratch,
     ) {
+        if passes == Passage::Held {
+            return;
+        }
         let mut found = std::mem::take(&mut scratch.found);
-        if passes {
+        if passes == Passage::Through {
             exchange.router.route(message, &mut scratch.router, &mut found);
         }
         if found.is_empty() {

@@ -202,6 +202,8 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
                 ("auto_delete", json!(exchange.auto_delete)),
                 ("internal", json!(exchange.internal)),
                 ("arguments", arguments(&exchange.arguments)),
+                ("delay_id", json!(exchange.delay)),
+                ("cache_id", json!(exchange.cache)),
             ]);
             "declare-exchange"
         }
@@ -215,12 +217,17 @@ fn definition(definition: &Definition) -> (&'static str, Fields) {
                 ("id", json!(queue.id)),
                 ("auto_delete", json!(queue.auto_delete)),
                 ("arguments", arguments(&queue.arguments)),
+                ("identities_id", json!(queue.identities)),
             ]);
             "declare-queue"
         }
         Definition::DeleteQueue { name, id, .. } => {
             fields.extend([("name", json!(name)), ("id", json!(id))]);
             "delete-queue"
+        }
+        Definition::DeleteKept { id, .. } => {
+            fields.push(("id", json!(id)));
+            "delete-kept"
         }
         Definition::Bind { binding, .. } => {
             fields.extend(binding_fields(binding));

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     broker::{Millis, memory::Account},
-    engine::{Journal, Node, QueueRef, Restored},
+    engine::{Holder, Journal, Node, QueueRef, Restored},
     server::{
         Config, Memory,
         mover::{KnownPages, Mover, MoverSettings, PageSize},
@@ -277,7 +277,7 @@ impl World {
     fn pass_time(&mut self, life: &mut Life) {
         self.now += 1 + self.random.below(60);
         let (due, _) = life.node.timers.take_due(self.now, Waker::noop());
-        due.into_iter().for_each(|queue| life.node.tick(&QueueRef(queue), self.now));
+        due.iter().for_each(|holder| life.node.look(holder, self.now));
     }
 
     /// The pager does what queues have asked for, or moves a part of one to disk.
@@ -294,7 +294,13 @@ impl World {
             let keep = *self.random.pick(&[0, 500, 5000]);
             let size =
                 PageSize { bytes: 1 + self.random.below(5000), messages: 1 + self.random.below(20) as u32 };
-            let saved = life.mover.page_out(&queue, keep, 1 + self.random.below(20_000), size, self.now);
+            let saved = life.mover.page_out(
+                &Holder::Queue(queue.clone()),
+                keep,
+                1 + self.random.below(20_000),
+                size,
+                self.now,
+            );
             tell!("paged {saved} octets of {} out", queue.name);
             self.paged += saved;
         }

@@ -16,8 +16,13 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let mut bench = Bench { index: Index::default(), freed: Vec::new() };
-        let queue =
-            QueueDefinition { name: "q".to_owned(), id: QUEUE, auto_delete: false, arguments: Vec::new() };
+        let queue = QueueDefinition {
+            name: "q".to_owned(),
+            id: QUEUE,
+            auto_delete: false,
+            arguments: Vec::new(),
+            identities: None,
+        };
         let declare = Definition::DeclareQueue { vhost: "/".to_owned(), queue };
         bench.index.define(&declare, 1, &mut bench.freed);
         bench

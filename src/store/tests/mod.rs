@@ -45,7 +45,13 @@ fn give_back(queue: QueueId, sequences: &[u64]) -> Op {
 }
 
 fn declare(id: QueueId) -> Definition {
-    let queue = QueueDefinition { name: format!("q{id}"), id, auto_delete: false, arguments: Vec::new() };
+    let queue = QueueDefinition {
+        name: format!("q{id}"),
+        id,
+        auto_delete: false,
+        arguments: Vec::new(),
+        identities: None,
+    };
     Definition::DeclareQueue { vhost: "/".into(), queue }
 }
 

@@ -22,16 +22,19 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn definition() -> impl Strategy<Value = Definition> {
-    let exchange = (name(), name(), name(), any::<[bool; 2]>(), any::<Vec<u8>>());
-    let exchange = exchange.prop_map(|(vhost, name, kind, [auto_delete, internal], arguments)| {
-        let exchange = ExchangeDefinition { name, kind, auto_delete, internal, arguments };
+    let kept = any::<[Option<u64>; 2]>();
+    let exchange = (name(), name(), name(), any::<[bool; 2]>(), any::<Vec<u8>>(), kept);
+    let exchange = exchange.prop_map(|(vhost, name, kind, [auto_delete, internal], arguments, kept)| {
+        let [delay, cache] = kept;
+        let exchange = ExchangeDefinition { name, kind, auto_delete, internal, arguments, delay, cache };
         Definition::DeclareExchange { vhost, exchange }
     });
-    let queue = (name(), name(), any::<u64>(), any::<bool>(), any::<Vec<u8>>());
-    let queue = queue.prop_map(|(vhost, name, id, auto_delete, arguments)| Definition::DeclareQueue {
-        vhost,
-        queue: QueueDefinition { name, id, auto_delete, arguments },
-    });
+    let queue = (name(), name(), any::<u64>(), any::<bool>(), any::<Vec<u8>>(), any::<Option<u64>>());
+    let queue =
+        queue.prop_map(|(vhost, name, id, auto_delete, arguments, identities)| Definition::DeclareQueue {
+            vhost,
+            queue: QueueDefinition { name, id, auto_delete, arguments, identities },
+        });
     let binding = (any::<[bool; 2]>(), [name(), name(), name(), name()], any::<Vec<u8>>());
     let binding =
         binding.prop_map(|([bind, to_queue], [vhost, source, destination, routing_key], arguments)| {
@@ -46,6 +49,7 @@ fn definition() -> impl Strategy<Value = Definition> {
             name,
             id
         }),
+        (name(), any::<u64>()).prop_map(|(vhost, id)| Definition::DeleteKept { vhost, id }),
         exchange,
         queue,
         binding,

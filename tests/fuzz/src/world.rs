@@ -381,8 +381,8 @@ impl World {
     pub fn wait(&mut self, millis: u64) {
         self.now += millis;
         let (due, _) = self.node.timers.take_due(self.now, std::task::Waker::noop());
-        for queue in due {
-            self.node.tick(&QueueRef(queue), self.now);
+        for holder in &due {
+            self.node.look(holder, self.now);
         }
         for client in &mut self.clients {
             client.wire.session.handle_timeout(self.now);

@@ -144,7 +144,7 @@ fn changed_log(input: &[u8]) -> MemoryDisk {
 fn real_log() -> MemoryDisk {
     let disk = MemoryDisk::new();
     let Recovered { log, mut writer, .. } = start(&disk, false).expect("an empty log");
-    let queue = QueueDefinition { name: "q".into(), id: 1, auto_delete: false, arguments: Vec::new() };
+    let queue = QueueDefinition { name: "q".into(), id: 1, auto_delete: false, arguments: Vec::new(), identities: None };
     let page = PageRecord {
         queue: 1,
         page: 1,

@@ -112,6 +112,7 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
                 overflow,
                 max_priority,
                 single_active_consumer: single,
+                deduplicates: false,
                 dead_letters: dead,
             }
         },

@@ -5,6 +5,7 @@ mod agreement;
 mod consumers;
 mod disk;
 mod expiry;
+mod identities;
 mod limits;
 mod model;
 mod notes;
