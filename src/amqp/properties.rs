@@ -278,20 +278,41 @@ pub fn rewrite(octets: &[u8], change: Change<'_>) -> Vec<u8> {
 }
 
 /// The header that counts the deliveries of a quorum queue's message before this one.
-const DELIVERY_COUNT: &[u8] = b"x-delivery-count";
+pub const DELIVERY_COUNT: &[u8] = b"x-delivery-count";
+/// The header with a message's place in its stream.
+pub const STREAM_OFFSET: &[u8] = b"x-stream-offset";
 
-/// Checked property octets with this `x-delivery-count` among the headers, in place of one that is there.
-pub fn with_delivery_count(octets: &[u8], count: u32) -> Vec<u8> {
-    // Octets that were checked when they came in.
-    let scanned = Properties::scan(octets, usize::from(u16::MAX)).unwrap_or_default();
-    let headers = scanned.headers().unwrap_or_default();
-    let mut body = Vec::with_capacity(headers.as_bytes().len() + DELIVERY_COUNT.len() + 10);
-    headers.copy_fields(&mut body, |name| name != DELIVERY_COUNT);
-    body.push(DELIVERY_COUNT.len() as u8);
-    body.extend_from_slice(DELIVERY_COUNT);
-    body.push(b'l');
-    body.extend_from_slice(&i64::from(count).to_be_bytes());
-    rewrite(octets, Change::Headers(&body))
+/// Writes checked property octets with this number as the last of the headers, in place of one that is there;
+/// everything else keeps its octets. `out` is emptied first and keeps its memory.
+pub fn put_with_header(octets: &[u8], name: &[u8], value: i64, out: &mut Vec<u8>) {
+    out.clear();
+    let flags = octets.first_chunk().map_or(0, |flags| u16::from_be_bytes(*flags));
+    // Only content type and encoding come before the headers.
+    let mut reader = Reader::new(octets.get(2..).unwrap_or_default());
+    for (bit, _) in ORDER.iter().take_while(|(bit, _)| *bit != HEADERS) {
+        if flags & bit != 0 {
+            // Octets that were checked when they came in.
+            let _ = reader.short();
+        }
+    }
+    let before = octets.len() - reader.rest().len();
+    out.extend_from_slice(&(flags | HEADERS).to_be_bytes());
+    out.extend_from_slice(octets.get(2..before).unwrap_or_default());
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    if flags & HEADERS != 0 {
+        let headers = TableRef::new(reader.long().unwrap_or_default());
+        headers.copy_fields(out, |known| known != name);
+    }
+    out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(name);
+    out.push(b'l');
+    out.extend_from_slice(&value.to_be_bytes());
+    let length = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
+    if let Some(place) = out.get_mut(start..start + 4) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+    out.extend_from_slice(reader.rest());
 }
 
 #[cfg(test)]

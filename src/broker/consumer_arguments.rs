@@ -11,6 +11,10 @@ const TIMEOUT: &str = "x-consumer-timeout";
 const OFFSET: &str = "x-stream-offset";
 const FILTER: &str = "x-stream-filter";
 const MATCH_UNFILTERED: &str = "x-stream-match-unfiltered";
+const OFFSET_NAME: &str = "x-stream-offset-name";
+const SINGLE_ACTIVE: &str = "x-single-active-consumer";
+/// Octets of a name at most.
+const NAME_MAX: usize = 255;
 
 /// A consumer's arguments, checked and typed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +29,10 @@ pub struct ConsumerArguments {
     pub filters: Vec<Vec<u8>>,
     /// Whether messages without a filter value pass a filter.
     pub match_unfiltered: bool,
+    /// Under which name a stream remembers how far this consumer read.
+    pub offset_name: Option<Vec<u8>>,
+    /// Of the stream's consumers with this name only one reads.
+    pub single_active: bool,
 }
 
 /// Where a stream consumer starts.
@@ -35,8 +43,12 @@ pub enum StreamOffset {
     /// At the last message written, or the last chunk.
     Last,
     /// At what is written from now on.
-    #[default]
     Next,
+    /// Where its name has read to, else at the oldest message kept.
+    Stored,
+    /// Not said: where its name has read to, else as [`StreamOffset::Next`].
+    #[default]
+    Unspecified,
     /// At this offset; below the oldest kept message, at that.
     At(i64),
     /// At the first message not older than these seconds since 1970.
@@ -92,6 +104,11 @@ impl ConsumerArguments {
             arguments.filters = filter_values(value);
         }
         arguments.match_unfiltered = raw.inner().get(MATCH_UNFILTERED) == Some(&AMQPValue::Boolean(true));
+        arguments.offset_name = offset_name(queue, raw)?;
+        arguments.single_active = single_active(queue, raw, arguments.offset_name.is_some())?;
+        if arguments.offset == StreamOffset::Stored && arguments.offset_name.is_none() {
+            return Err(ArgumentError::invalid(queue, OFFSET, NO_NAME.to_owned()));
+        }
         refuse_foreign(queue, QueueType::Stream, raw, &[PRIORITY])?;
         Ok(arguments)
     }
@@ -105,10 +122,40 @@ impl StreamOffset {
                 b"first" => Some(Self::First),
                 b"last" => Some(Self::Last),
                 b"next" => Some(Self::Next),
+                b"stored" => Some(Self::Stored),
                 interval => interval_seconds(interval).map(Self::SecondsAgo),
             },
             other => integer(other).map(Self::At),
         }
+    }
+}
+
+/// The detail for what only means something together with a name.
+const NO_NAME: &str = "\"x-stream-offset-name is missing\"";
+
+/// The name under which the stream remembers how far the consumer read.
+fn offset_name(queue: QueueIdentity<'_>, raw: &FieldTable) -> Result<Option<Vec<u8>>, ArgumentError> {
+    let invalid = |detail: String| Err(ArgumentError::invalid(queue, OFFSET_NAME, detail));
+    match raw.inner().get(OFFSET_NAME) {
+        None => Ok(None),
+        Some(AMQPValue::LongString(name)) => match name.as_bytes().len() {
+            1..=NAME_MAX => Ok(Some(name.as_bytes().to_vec())),
+            0 => invalid("\"empty name\"".to_owned()),
+            length => invalid(format!("{{max_value_exceeded,{length}}}")),
+        },
+        Some(other) => invalid(rules::unacceptable_type(other)),
+    }
+}
+
+/// Whether the consumer takes turns with others of its name.
+fn single_active(queue: QueueIdentity<'_>, raw: &FieldTable, has_name: bool) -> Result<bool, ArgumentError> {
+    match raw.inner().get(SINGLE_ACTIVE) {
+        None | Some(AMQPValue::Boolean(false)) => Ok(false),
+        Some(AMQPValue::Boolean(true)) if has_name => Ok(true),
+        Some(AMQPValue::Boolean(true)) => {
+            Err(ArgumentError::invalid(queue, SINGLE_ACTIVE, NO_NAME.to_owned()))
+        }
+        Some(other) => Err(ArgumentError::invalid(queue, SINGLE_ACTIVE, rules::unacceptable_type(other))),
     }
 }
 
@@ -222,7 +269,7 @@ mod tests {
         for (value, offset) in starts {
             assert_eq!(parse(QueueType::Stream, &[(OFFSET, value)]).expect("a start").offset, offset);
         }
-        assert_eq!(parse(QueueType::Stream, &[]).expect("nothing wrong").offset, StreamOffset::Next);
+        assert_eq!(parse(QueueType::Stream, &[]).expect("nothing wrong").offset, StreamOffset::Unspecified);
         let refused = parse(QueueType::Stream, &[(OFFSET, string("3"))]).expect_err("no start");
         let text = "invalid arg 'x-stream-offset' for queue 'q' in vhost '/': ";
         assert_eq!(refused, format!("{text}{{invalid_stream_offset_arg,{{longstr,<<\"3\">>}}}}"));

@@ -141,6 +141,9 @@ pub(super) fn arrive(
     if effects.log.identities.is_some() {
         add_identities(ops, target.properties.identities, &mut effects.log);
     }
+    if let Some(work) = effects.stream.take() {
+        node.streams.pass_on(target, *work);
+    }
     add_kept(ops, target.number, &take(&mut effects.log.kept), &copies);
     add_notes(ops, target.number, &mut effects.log);
     (effects.dead, refused)

@@ -107,6 +107,9 @@ impl Journal {
 
 /// Adds what a queue noted of itself, but for what it kept: that goes with its messages.
 pub fn add_notes(ops: &mut Vec<Op>, queue: QueueId, notes: &mut Notes) {
+    if let Some(appended) = notes.appended.take() {
+        ops.push(Op::Appended { queue, appended });
+    }
     if !notes.returned.is_empty() {
         ops.push(Op::Returned { queue, sequences: take(&mut notes.returned) });
     }

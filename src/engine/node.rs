@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
     LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
-    Timers, Vhost, add_identities, add_notes, dead_letters,
+    Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
     stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
@@ -53,6 +53,7 @@ pub struct Node {
     pub replies: Replies,
     pub journal: Arc<Journal>,
     pub paging: Arc<Paging>,
+    pub streams: Arc<Streams>,
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
     pub stats: Arc<NodeStats>,
@@ -75,6 +76,7 @@ impl Node {
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
             paging: Arc::new(Paging::new(journal.is_on())),
+            streams: Arc::default(),
             journal,
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
@@ -98,8 +100,8 @@ impl Node {
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let account = self.alarms.account();
         let new = || {
-            let (journal, paging) = (self.journal.clone(), self.paging.clone());
-            let vhost = Vhost::new(name, journal, paging, account, self.stats.clone());
+            let shared = (self.journal.clone(), self.paging.clone(), self.streams.clone());
+            let vhost = Vhost::new(name, shared, account, self.stats.clone());
             vhost.rules.adopt_policies(self.access.policies_of(name));
             vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
             vhost.govern_predeclared();
@@ -232,6 +234,9 @@ impl Node {
         effects.wake_all();
         if !effects.fetch.is_empty() || !effects.dropped_pages.is_empty() {
             self.request_pages(queue, &mut effects, ops);
+        }
+        if let Some(work) = effects.stream.take() {
+            self.streams.pass_on(queue, *work);
         }
         if let Some(deadline) = deadline {
             self.timers.arm(&queue.0, deadline);

@@ -22,6 +22,7 @@ use crate::broker::{
     policy::Applied,
     queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings},
     queue_arguments::{Overflow, QueueArguments},
+    queue_type::QueueType,
 };
 
 /// Names a connection of this node.
@@ -193,6 +194,19 @@ impl SharedQueue {
         (history.rate(now, &figures.0, interval, with_room) / 1000.0).clamp(0.0, 1.0)
     }
 
+    #[inline]
+    pub fn is_stream(&self) -> bool {
+        self.properties.arguments.queue_type == QueueType::Stream
+    }
+
+    /// How it stands, if it is a stream.
+    pub fn stream_status(&self) -> Option<StreamStatus> {
+        let mut state = self.state.lock();
+        let stream = state.stream()?;
+        let (segments, committed_offset) = (stream.segment_count(), stream.committed_offset());
+        Some(StreamStatus { segments, committed_offset })
+    }
+
     /// Whether it survives a restart (RST-01 to RST-03).
     #[inline]
     pub fn is_durable(&self) -> bool {
@@ -203,6 +217,14 @@ impl SharedQueue {
     pub fn is_locked_for(&self, connection: ConnectionId) -> bool {
         self.properties.owner.is_some_and(|owner| owner != connection)
     }
+}
+
+/// What operators want to know of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamStatus {
+    pub segments: usize,
+    /// The last offset that consumers may see.
+    pub committed_offset: Option<u64>,
 }
 
 /// A handle on a shared queue; two are equal when they mean the same queue.

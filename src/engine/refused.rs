@@ -24,11 +24,6 @@ pub enum Refused {
     /// QUE-20 to QUE-67.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
-    /// A queue type of RabbitMQ's that this version does not have; the text is that of QUE-31.
-    #[error(
-        "invalid arg 'x-queue-type' for queue '{name}' in vhost '{vhost}': \"unsupported queue type '{kind}'\""
-    )]
-    QueueType { name: String, vhost: String, kind: &'static str },
     /// CH-49.
     #[error("queue '{name}' in vhost '{vhost}' in use")]
     InUse { name: String, vhost: String },
@@ -38,6 +33,15 @@ pub enum Refused {
     /// CH-53.
     #[error("cannot declare queue '{name}': queue limit in vhost '{vhost}' ({max}) is reached")]
     QueueLimit { name: String, vhost: String, max: u64 },
+    /// What streams do not do (BAS-43, BAS-52, STR-04).
+    #[error("{what} queue '{name}' in vhost '{vhost}'")]
+    NotOfStreams { what: &'static str, name: String, vhost: String },
+    /// STR-03.
+    #[error("consumer prefetch count is not set for stream queue '{name}' in vhost '{vhost}'")]
+    NoPrefetch { name: String, vhost: String },
+    /// BAS-43.
+    #[error("queue '{name}' in vhost '{vhost}' does not support global qos")]
+    SharedPrefetch { name: String, vhost: String },
     /// CH-61.
     #[error("queue '{name}' in vhost '{vhost}' in exclusive use")]
     ExclusiveUse { name: String, vhost: String },

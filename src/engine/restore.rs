@@ -9,7 +9,7 @@ use super::{DelayRef, Node, QueueRef};
 use crate::{
     broker::{
         Millis,
-        queue::{Entry, PageId, PageSummary},
+        queue::{Entry, PageId, PageSummary, stream::RestoredStream},
     },
     store::{AccessDefinitions, Definitions, PageRecord, QueueId, RecoveredMessage, RecoveredQueue},
 };
@@ -20,6 +20,8 @@ pub struct Restored {
     pub access: AccessDefinitions,
     pub definitions: BTreeMap<String, Definitions>,
     pub queues: HashMap<QueueId, RecoveredQueue, FixedState>,
+    /// What the files of streams hold.
+    pub streams: BTreeMap<QueueId, RestoredStream>,
     /// Greater than the id of every queue that the log mentions.
     pub next_queue: QueueId,
     /// Without a clean stop every message may have been delivered before (RST-15).
@@ -45,7 +47,7 @@ impl Node {
     /// Declares what was found and fills the queues; nobody is connected yet. Returns the numbers of queues
     /// and messages.
     pub fn restore(&self, restored: Restored, now: Millis) -> (usize, u64) {
-        let Restored { definitions, mut queues, was_clean, .. } = restored;
+        let Restored { definitions, mut queues, mut streams, was_clean, .. } = restored;
         let (mut count, mut messages) = (0, 0);
         for (vhost, definitions) in definitions {
             // Of a deleted vhost a name is left, and nothing behind it.
@@ -60,7 +62,10 @@ impl Node {
                 messages += recovered.messages.len() as u64 + paged.sum::<u64>();
                 let identities =
                     queue.properties.identities.and_then(|number| queues.remove(&number)).unwrap_or_default();
-                self.fill(&queue, recovered, identities, (was_clean, now));
+                let found = streams.remove(&queue.number).unwrap_or_default();
+                let in_files = found.segments.iter().map(|segment| segment.end - segment.first);
+                messages += in_files.sum::<u64>();
+                self.fill(&queue, (recovered, identities), found, (was_clean, now));
             }
             for delay in vhost.delays.all() {
                 self.fill_delay(&delay, queues.remove(&delay.number).unwrap_or_default());
@@ -84,11 +89,26 @@ impl Node {
         self.index_next(delay, unread);
     }
 
+    fn fill_stream(
+        &self,
+        queue: &QueueRef,
+        found: RestoredStream,
+        (entries, next): (Vec<Entry>, u64),
+        now: Millis,
+    ) {
+        let mut ops = Vec::new();
+        self.with_queue_logging(queue, now, &mut ops, |queue, effects| {
+            let Some(stream) = queue.stream() else { return };
+            effects.log.gone = stream.restore(found, entries, next, now, effects);
+        });
+        self.journal.append(&mut ops, false);
+    }
+
     fn fill(
         &self,
         queue: &QueueRef,
-        recovered: RecoveredQueue,
-        identities: RecoveredQueue,
+        (recovered, identities): (RecoveredQueue, RecoveredQueue),
+        found: RestoredStream,
         (was_clean, now): (bool, Millis),
     ) {
         let entry = |(sequence, message): (u64, RecoveredMessage)| {
@@ -96,7 +116,10 @@ impl Node {
             let redelivered = !was_clean || returns != 0;
             Entry { message, sequence, deadline, returns, redelivered, logged: true }
         };
-        let entries = recovered.messages.into_iter().map(entry).collect();
+        let entries: Vec<Entry> = recovered.messages.into_iter().map(entry).collect();
+        if queue.is_stream() {
+            return self.fill_stream(queue, found, (entries, recovered.next_sequence), now);
+        }
         // What expired meanwhile goes at the first look, which this arms the timer for (RST-17).
         self.with_queue(queue, now, |queue, _| {
             queue.restore_pages(recovered.pages.iter().filter_map(summary));

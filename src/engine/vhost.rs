@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::{
     ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging, QueueProperties,
-    QueueRef, Refused, Replay, SharedQueue, Signal, VhostRules,
+    QueueRef, Refused, Replay, SharedQueue, Signal, Streams, VhostRules,
     definitions::{self, End, Keepers},
     stats::{ConnectionMeter, Event, NodeStats, VhostStats},
 };
@@ -18,7 +18,7 @@ use crate::{
     broker::{
         Millis,
         memory::Account,
-        queue::{Effects, QueueSettings},
+        queue::{Effects, QueueSettings, stream::StreamSettings},
         queue_arguments::{
             Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence,
             refuse_server_named,
@@ -64,6 +64,7 @@ pub struct Vhost {
     /// Told of every change under the lock of `topology`, so that it learns of them in their order.
     pub(super) journal: Arc<Journal>,
     pub(super) paging: Arc<Paging>,
+    streams: Arc<Streams>,
     pub(super) account: Account,
     /// What operators set for it.
     pub rules: VhostRules,
@@ -76,8 +77,7 @@ pub struct Vhost {
 impl Vhost {
     pub fn new(
         name: &str,
-        journal: Arc<Journal>,
-        paging: Arc<Paging>,
+        (journal, paging, streams): (Arc<Journal>, Arc<Paging>, Arc<Streams>),
         account: Account,
         node_stats: Arc<NodeStats>,
     ) -> Vhost {
@@ -91,6 +91,7 @@ impl Vhost {
             generation: AtomicU64::new(1),
             journal,
             paging,
+            streams,
             account,
             rules: VhostRules::default(),
             node_stats,
@@ -177,10 +178,6 @@ impl Vhost {
             // The default may be one of those that are not named by the server.
             refuse_server_named(&arguments.raw)?;
         }
-        if arguments.queue_type == QueueType::Stream {
-            let (name, vhost, kind) = (name.to_owned(), self.name.to_string(), arguments.queue_type.name());
-            return Err(Refused::QueueType { name, vhost, kind });
-        }
         let (durable, auto_delete, exclusive) = (flags.durable, flags.auto_delete, flags.exclusive);
         let queue_type = arguments.queue_type;
         let owner = exclusive.then_some(connection);
@@ -194,6 +191,9 @@ impl Vhost {
         self.node_stats.note(Event::QueueCreated);
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
+        }
+        if queue_type == QueueType::Stream {
+            self.streams.add(&queue);
         }
         Ok((queue, true))
     }
@@ -249,7 +249,12 @@ impl Vhost {
 
     /// Deletes a queue; says how many messages were ready (QUE-15). Consumers are told.
     pub fn delete_queue(&self, queue: &QueueRef, if_unused: bool, if_empty: bool) -> Result<u64, Refused> {
+        let is_stream = queue.is_stream();
         self.delete_when(queue, |counts_consumers, counts_ready| {
+            // QUE-54.
+            if is_stream {
+                return Ok(());
+            }
             let (name, vhost) = (queue.name.to_string(), self.name.to_string());
             if if_unused && counts_consumers != 0 {
                 return Err(Refused::InUse { name, vhost });
@@ -302,6 +307,9 @@ impl Vhost {
         let dropped = effects.dropped_pages.drain(..);
         let holder = || Holder::Queue(queue.clone());
         self.paging.request(dropped.map(|page| PageRequest::Drop(holder(), page)));
+        if queue.is_stream() {
+            self.streams.remove(queue.number);
+        }
         for outlet in outlets {
             outlet.inbox.signal(Signal::Cancelled(outlet.consumer));
         }
@@ -484,6 +492,9 @@ impl Vhost {
             };
             let queue = self.new_queue(queue.id, &queue.name, properties, now);
             if topology.insert_queue(&queue.name, queue.clone(), queue_type, true) {
+                if queue_type == QueueType::Stream {
+                    self.streams.add(&queue);
+                }
                 queues.push(queue);
             }
         }
@@ -537,5 +548,14 @@ pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettin
         single_active_consumer: arguments.single_active_consumer,
         dead_letters: arguments.dead_letter_exchange.is_some(),
         deduplicates: arguments.deduplicates,
+        stream: (arguments.queue_type == QueueType::Stream).then(|| {
+            StreamSettings::new(
+                arguments.segment_bytes,
+                arguments.max_length_bytes,
+                arguments.max_age_s.map(|seconds| seconds.saturating_mul(1000)),
+                arguments.filter_bytes,
+                durable,
+            )
+        }),
     }
 }

@@ -149,7 +149,9 @@ impl From<Refused> for Refusal {
             Refused::Locked { .. }
             | Refused::ExclusiveUse { .. }
             | Refused::Argument(_)
-            | Refused::QueueType { .. }
+            | Refused::NotOfStreams { .. }
+            | Refused::NoPrefetch { .. }
+            | Refused::SharedPrefetch { .. }
             | Refused::InUse { .. }
             | Refused::QueueLimit { .. }
             | Refused::NotEmpty { .. } => Refusal::bad_request(refused.to_string()),

@@ -200,6 +200,7 @@ pub async fn get(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal
     }
     call.demand(&vhost, Right::Read, Resource::Queue(name))?;
     let queue = vhost.queue_for(name, NOBODY)?;
+    super::queues::refuse_stream(&queue, "540 basic.get not supported by stream queues")?;
     let mut held = Held::new(call, queue, mode);
     let (mut shown, mut bytes) = (Vec::new(), 0);
     while (shown.len() as u64) < count && bytes < GET_BYTES_MAX {

@@ -14,7 +14,7 @@ use super::{
     stats::Rates,
 };
 use crate::broker::policy::Policy;
-use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Resource, Right, Vhost};
+use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Refused, Resource, Right, Vhost};
 
 /// Stands for the interface where a queue asks which connection wants it; connections count from 1.
 pub const NOBODY: ConnectionId = 0;
@@ -55,6 +55,11 @@ fn view(call: &Call, rates: &Rates, queue: &QueueRef) -> Value {
     put("effective_policy_definition", Value::Object(definition.unwrap_or_default()));
     put("exclusive_consumer_tag", Value::Null);
     put("recoverable_slaves", Value::Null);
+    if let Some(stream) = queue.stream_status() {
+        put("segments", json!(stream.segments));
+        put("committed_offset", json!(stream.committed_offset));
+        put("readers", json!({ (call.management.name.as_str()): queue.counts().consumers }));
+    }
     if let Some(owner) = queue.properties.owner.and_then(|owner| call.node().connection(owner)) {
         let info = &owner.info;
         let details = json!({
@@ -141,6 +146,16 @@ pub fn purge(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
     call.demand(&vhost, Right::Read, Resource::Queue(name))?;
     let queue = vhost.queue_for(name, NOBODY)?;
+    refuse_stream(&queue, "queue.purge not supported by stream queues")?;
     call.node().with_queue(&queue, call.now(), |queue, effects| queue.purge(effects));
     Ok(Answer::done())
+}
+
+/// What streams do not do.
+pub fn refuse_stream(queue: &QueueRef, what: &'static str) -> Result<(), Refusal> {
+    if !queue.is_stream() {
+        return Ok(());
+    }
+    let (name, vhost) = (queue.name.to_string(), queue.vhost.to_string());
+    Err(Refused::NotOfStreams { what, name, vhost }.into())
 }

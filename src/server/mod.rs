@@ -17,6 +17,7 @@ mod sampler;
 mod simulation;
 mod start;
 mod storage;
+mod streams;
 
 pub use config::{
     Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,

@@ -15,6 +15,7 @@ use super::{
     pager::Pager,
     recent, sampler,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
+    streams::StreamKeeper,
 };
 use crate::{
     amqp::{Failure, ReplyCode},
@@ -42,6 +43,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("reading the data directory ended in a panic; please report what the log says")]
     Panicked,
+    #[error("a thread cannot be started: {0}")]
+    Thread(io::Error),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -61,6 +64,7 @@ pub struct Broker {
     limits: Arc<Limits>,
     /// Ends before the storage does.
     pager: Option<Pager>,
+    streams: Option<StreamKeeper>,
     storage: Option<Storage>,
 }
 
@@ -147,8 +151,8 @@ impl Broker {
         self.node.close_connections(&Failure::connection(ReplyCode::ConnectionForced, text));
         let all_gone = tokio::time::timeout(SHUTDOWN_GRACE, self.alive.recv()).await.is_ok();
         // Joins its thread: pages that are being written are given up.
-        let pager = self.pager.take();
-        let _ended = tokio::task::spawn_blocking(move || drop(pager)).await;
+        let keepers = (self.pager.take(), self.streams.take());
+        let _ended = tokio::task::spawn_blocking(move || drop(keepers)).await;
         if let Some(mut storage) = self.storage.take() {
             // While connections are left, what they hold has not been given back.
             if all_gone {
@@ -217,15 +221,16 @@ impl BrokerBuilder {
         config.validate()?;
         let clock = Clock::start();
         let account = Account::open();
-        let (storage, mut restored, freed) = match config.storage.data_dir.clone() {
-            None => (None, None, None),
+        let (storage, mut restored, freed, stream_files) = match config.storage.data_dir.clone() {
+            None => (None, None, None, None),
             Some(path) => {
                 let settings = config.storage.clone();
                 // Reading a long log takes a while, and no worker of the runtime should be kept by it.
                 let open = move || Storage::open(&settings, &path, account, clock, &replay, random);
                 let opened = tokio::task::spawn_blocking(open).await;
-                let Opened { storage, restored, freed } = opened.map_err(|_| StartError::Panicked)??;
-                (Some(storage), Some(restored), Some(freed))
+                let Opened { storage, restored, freed, streams, appended } =
+                    opened.map_err(|_| StartError::Panicked)??;
+                (Some(storage), Some(restored), Some(freed), Some((streams, appended)))
             }
         };
         let log = storage.as_ref().map(|storage| storage.log().clone());
@@ -246,6 +251,8 @@ impl BrokerBuilder {
             }
             _ => None,
         };
+        let streams =
+            StreamKeeper::start(node.clone(), stream_files, account, clock).map_err(StartError::Thread)?;
         if let Some(restored) = restored {
             let (queues, messages) = node.restore(restored, clock.now());
             if queues != 0 {
@@ -307,6 +314,7 @@ impl BrokerBuilder {
             alive: gone,
             limits,
             pager,
+            streams: Some(streams),
             storage,
         })
     }

@@ -1,6 +1,7 @@
 //! The data directory in use: its log, the thread that writes it, and what a start finds in it.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
@@ -8,18 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use tokio::sync::watch;
 
 use super::{
     clock::Clock,
     config,
     data_dir::{DataDir, DataDirError},
+    streams::{AppendedReceiver, AppendedSender},
 };
 use crate::{
     broker::memory::Account,
     engine::Restored,
     store::{
-        Committed, Log, LogSettings, Op, PageRange, Recovered, RecoveryError, RecoveryOptions, Writer,
+        Committed, Definitions, Log, LogSettings, Op, OpenedStreams, PageRange, QueueId, Recovered,
+        RecoveredQueue, RecoveryError, RecoveryOptions, StreamFiles, Writer,
         disk::{Disk, RealDisk},
         recover,
     },
@@ -58,6 +63,8 @@ pub enum StorageError {
     Thread { path: PathBuf, error: io::Error },
     #[error("data directory {path}: the files of long queues cannot be opened: {error}")]
     Pages { path: PathBuf, error: io::Error },
+    #[error("data directory {path}: the files of streams cannot be opened: {error}")]
+    Streams { path: PathBuf, error: io::Error },
 }
 
 /// An open data directory.
@@ -78,6 +85,9 @@ pub struct Opened {
     pub restored: Restored,
     /// Gets ranges of page files that the log needs no more.
     pub freed: mpsc::Receiver<Vec<PageRange>>,
+    pub streams: StreamFiles,
+    /// Gets what streams took in once it is durable.
+    pub appended: AppendedReceiver,
 }
 
 impl Storage {
@@ -120,17 +130,26 @@ impl Storage {
             let millis = began.elapsed().as_millis();
             tracing::info!("replayed {} records, {} octets, in {millis} ms", report.records, report.bytes);
         }
+        let known = known_queues(&definitions, &queues);
+        let opened = StreamFiles::open(disk.clone(), &known, random() as u64);
+        let OpenedStreams { files, streams, damage, torn_bytes } =
+            opened.map_err(|error| StorageError::Streams { path: path.to_owned(), error })?;
+        damage.iter().for_each(|damage| tracing::error!("a stream is damaged: {damage}"));
+        if torn_bytes != 0 {
+            tracing::info!("cut {torn_bytes} octets off streams that were being written; the log has them");
+        }
         let (tell, failed) = watch::channel(None);
         let (free, freed) = mpsc::channel();
+        let (show, appended) = mpsc::channel();
         let thread = {
             let log = log.clone();
-            let write = move || write(writer, &log, clock, &tell, &free);
+            let write = move || write(writer, &log, clock, &tell, (&free, &show));
             std::thread::Builder::new().name("leveret-log".to_owned()).spawn(write)
         };
         let writer = Some(thread.map_err(|error| StorageError::Thread { path: path.to_owned(), error })?);
         let storage = Storage { log, disk, writer, failed, _data_dir: data_dir };
-        let restored = Restored { access, definitions, queues, next_queue, was_clean };
-        Ok(Opened { storage, restored, freed })
+        let restored = Restored { access, definitions, queues, streams, next_queue, was_clean };
+        Ok(Opened { storage, restored, freed, streams: files, appended })
     }
 
     pub fn log(&self) -> &Arc<Log> {
@@ -193,6 +212,16 @@ impl FreeSpace {
     }
 }
 
+/// Every queue that is defined, with the first sequence that the log has of it.
+fn known_queues(
+    definitions: &BTreeMap<String, Definitions>,
+    queues: &HashMap<QueueId, RecoveredQueue, FixedState>,
+) -> BTreeMap<QueueId, Option<u64>> {
+    let defined = definitions.values().flat_map(|definitions| &definitions.queues);
+    let first = |id: &QueueId| Some(*queues.get(id)?.messages.first_key_value()?.0);
+    defined.map(|queue| (queue.id, first(&queue.id))).collect()
+}
+
 fn log_settings(disk: &dyn Disk, settings: &config::Storage, mark: u64) -> LogSettings {
     let total = disk.space().map_or(u64::MAX, |space| space.total);
     let fitting = (total / SEGMENT_SHARE).clamp(SEGMENT_MIN, SEGMENT_MAX);
@@ -206,7 +235,7 @@ fn write(
     log: &Log,
     clock: Clock,
     failed: &watch::Sender<Option<Arc<str>>>,
-    freed: &mpsc::Sender<Vec<PageRange>>,
+    (freed, appended): (&mpsc::Sender<Vec<PageRange>>, &AppendedSender),
 ) {
     let mut was_full = false;
     loop {
@@ -214,7 +243,12 @@ fn write(
         if !ranges.is_empty() {
             let _nobody_pages = freed.send(ranges);
         }
-        match writer.commit(Some(PATIENCE), clock.now()) {
+        let committed = writer.commit(Some(PATIENCE), clock.now());
+        let batches = writer.take_appended();
+        if !batches.is_empty() {
+            let _nobody_reads = appended.send(batches);
+        }
+        match committed {
             Ok(Committed::Closed) => break,
             Ok(Committed::Done) => {
                 if std::mem::take(&mut was_full) {

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, task::Waker};
 
 use super::{
     Core, Output,
-    channel::{Confirms, Mode},
-    deliver::{Source, counted, note_unacked},
+    channel::{Channel, Confirms, Mode},
+    deliver::{Source, marked, note_unacked},
     errors,
     queues::generated_name,
     unacked::Unacked,
@@ -14,9 +14,8 @@ use crate::{
     amqp::{ChannelId, Failure, Limit, ReplyCode, basic, confirm, encode, table::field_table_bytes},
     broker::{
         consumer_arguments::ConsumerArguments,
-        queue::{Acknowledges, ConsumeError, ConsumerSettings, Entry, Got},
+        queue::{Acknowledges, ConsumeError, ConsumerSettings, Entry, Got, stream::StreamRead},
         queue_arguments::QueueIdentity,
-        queue_type::QueueType,
     },
     engine::{ConsumerId, ConsumerOutlet, QueueRef, REPLY_TO, Refused, Resource, Right, Signal},
 };
@@ -117,6 +116,10 @@ impl Core {
         } else {
             Acknowledges::Each { prefetch: channel.prefetch }
         };
+        let is_stream = queue.is_stream();
+        if is_stream {
+            check_stream_consumer(consume.no_ack, channel, &name, &vhost.name).map_err(errors::of_queue)?;
+        }
         let settings = ConsumerSettings {
             acknowledges,
             priority: arguments.priority,
@@ -126,8 +129,15 @@ impl Core {
         let consumer = self.consumers.add(id, tag.as_bytes(), Source::Pending);
         let outlet = ConsumerOutlet { inbox: self.inbox.clone(), consumer };
         let now = self.now;
-        let added =
-            self.node.with_queue(&queue, now, |queue, effects| queue.consume(outlet, settings, now, effects));
+        let prefetch = channel.prefetch;
+        let own_timeout = arguments.timeout_ms;
+        let added = self.node.with_queue(&queue, now, |queue, effects| {
+            if is_stream {
+                queue.consume_stream(outlet, stream_read(prefetch, arguments), now, effects)
+            } else {
+                queue.consume(outlet, settings, now, effects)
+            }
+        });
         let key = match added {
             Ok(key) => key,
             Err(error) => {
@@ -139,8 +149,6 @@ impl Core {
                 }));
             }
         };
-        let prefetch = channel.prefetch;
-        let own_timeout = arguments.timeout_ms;
         let origin = (!consume.no_ack).then(|| channel.add_origin(queue.clone(), Some(key), own_timeout));
         channel.consumers.insert(tag.as_bytes().into(), consumer);
         if origin.is_some() {
@@ -254,6 +262,11 @@ impl Core {
         let name = self.named_queue(id, get.queue.as_str()).map_err(errors::of_queue)?;
         self.demand(Right::Read, Resource::Queue(&name)).map_err(errors::of_queue)?;
         let queue = vhost.queue_for(&name, self.id).map_err(errors::of_queue)?;
+        if queue.is_stream() {
+            let what = "basic.get not supported by stream queues";
+            let refused = Refused::NotOfStreams { what, name, vhost: vhost.name.to_string() };
+            return Err(errors::of_queue(refused));
+        }
         self.try_get(PendingGet { channel: id, queue, no_ack: get.no_ack }, None, out);
         Ok(())
     }
@@ -302,12 +315,10 @@ impl Core {
             message_count: u32::try_from(left).unwrap_or(u32::MAX),
         };
         encode::get_ok(out.buffer(), get.channel, &get_ok);
-        let counts = get.queue.properties.arguments.queue_type == QueueType::Quorum;
-        match counted(&entry, counts) {
-            None => out.content(get.channel, &entry.message, self.tuned_frame_max),
-            Some(properties) => {
-                out.content_with(get.channel, &entry.message, &properties, self.tuned_frame_max);
-            }
+        if marked(&entry, get.queue.properties.arguments.queue_type, &mut self.properties) {
+            out.content_with(get.channel, &entry.message, &self.properties, self.tuned_frame_max);
+        } else {
+            out.content(get.channel, &entry.message, self.tuned_frame_max);
         }
         if !get.no_ack {
             let origin = channel.origin_of_gets(&get.queue);
@@ -336,4 +347,26 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// What streams ask of their consumers (STR-03, STR-04, BAS-43).
+fn check_stream_consumer(no_ack: bool, channel: &Channel, name: &str, vhost: &str) -> Result<(), Refused> {
+    let (name, vhost) = (name.to_owned(), vhost.to_owned());
+    if channel.prefetch == 0 {
+        return Err(Refused::NoPrefetch { name, vhost });
+    }
+    if no_ack {
+        let what = "automatic acknowledgement not supported by stream";
+        return Err(Refused::NotOfStreams { what, name, vhost });
+    }
+    if channel.shared_prefetch.limit() != 0 {
+        return Err(Refused::SharedPrefetch { name, vhost });
+    }
+    Ok(())
+}
+
+fn stream_read(prefetch: u16, arguments: ConsumerArguments) -> StreamRead {
+    let ConsumerArguments { offset, filters, match_unfiltered, offset_name: name, single_active, .. } =
+        arguments;
+    StreamRead { prefetch, offset, filters, match_unfiltered, name, single_active }
 }

@@ -8,7 +8,10 @@ use super::{
     unacked::{OriginIndex, Unacked},
 };
 use crate::{
-    amqp::{ChannelId, Failure, basic, encode, properties::with_delivery_count},
+    amqp::{
+        ChannelId, Failure, basic, encode,
+        properties::{DELIVERY_COUNT, STREAM_OFFSET, put_with_header},
+    },
     broker::{
         Message,
         queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
@@ -153,7 +156,7 @@ impl Core {
             deliveries.pop_front();
             return;
         };
-        let counts = queue.properties.arguments.queue_type == QueueType::Quorum;
+        let queue_type = queue.properties.arguments.queue_type;
         let (mut messages, mut bytes, mut again) = (0, 0, 0);
         while out.len() < limit {
             let Some(Delivery { entry, .. }) = pop_of(deliveries, id) else { break };
@@ -167,9 +170,10 @@ impl Core {
                 routing_key: message.routing_key(),
             };
             encode::deliver(out.buffer(), consumer.channel, &deliver);
-            match counted(&entry, counts) {
-                None => out.content(consumer.channel, message, frame_max),
-                Some(properties) => out.content_with(consumer.channel, message, &properties, frame_max),
+            if marked(&entry, queue_type, &mut self.properties) {
+                out.content_with(consumer.channel, message, &self.properties, frame_max);
+            } else {
+                out.content(consumer.channel, message, frame_max);
             }
             messages += 1;
             again += u64::from(entry.redelivered);
@@ -228,9 +232,18 @@ impl Core {
     }
 }
 
-/// The properties of a message that a quorum queue delivers once more: with `x-delivery-count` (QQ-02).
-pub fn counted(entry: &Entry, counts: bool) -> Option<Vec<u8>> {
-    (counts && entry.returns != 0).then(|| with_delivery_count(entry.message.properties(), entry.returns))
+/// Writes the properties that a delivery has in place of its message's own, if it has: a quorum queue that
+/// delivers once more counts (QQ-02), a stream says where the message is (STR-06).
+#[inline]
+pub fn marked(entry: &Entry, queue_type: QueueType, properties: &mut Vec<u8>) -> bool {
+    let (header, value) = match queue_type {
+        QueueType::Classic => return false,
+        QueueType::Quorum if entry.returns == 0 => return false,
+        QueueType::Quorum => (DELIVERY_COUNT, i64::from(entry.returns)),
+        QueueType::Stream => (STREAM_OFFSET, i64::try_from(entry.sequence).unwrap_or(i64::MAX)),
+    };
+    put_with_header(entry.message.properties(), header, value, properties);
+    true
 }
 
 /// The next delivery, if it is this consumer's.

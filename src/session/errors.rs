@@ -39,8 +39,11 @@ pub fn of_queue(error: Refused) -> Failure {
             return Failure::connection(ReplyCode::InternalError, error.to_string());
         }
         Refused::Locked { .. } => ReplyCode::ResourceLocked,
+        Refused::NotOfStreams { .. } | Refused::SharedPrefetch { .. } => {
+            return Failure::connection(ReplyCode::NotImplemented, error.to_string());
+        }
         Refused::Argument(_)
-        | Refused::QueueType { .. }
+        | Refused::NoPrefetch { .. }
         | Refused::InUse { .. }
         | Refused::QueueLimit { .. }
         | Refused::NotEmpty { .. } => ReplyCode::PreconditionFailed,

@@ -157,6 +157,8 @@ struct Core {
     check_settlements_at: Option<Millis>,
     /// The shortest time that any delivery may stay unsettled, as far as is known (BAS-71).
     shortest_timeout: Option<Millis>,
+    /// Reused memory for properties that are not their message's own.
+    properties: Vec<u8>,
     /// Negotiated; known to everything that encodes contents.
     tuned_frame_max: u32,
     now: Millis,
@@ -200,6 +202,7 @@ impl Session {
             pending_get: None,
             check_settlements_at: None,
             shortest_timeout,
+            properties: Vec::new(),
             tuned_frame_max: frame_max,
             now,
         };

@@ -102,7 +102,10 @@ impl Core {
         if !nowait {
             self.promise_definitions(out);
             let counts = self.node.with_queue(&queue, self.now, |queue, _| queue.counts());
-            self.declare_ok(id, &queue.name, counts.ready, counts.consumers, out);
+            // STR-09.
+            let is_stream = queue.is_stream();
+            let consumers = if is_stream { 0 } else { counts.consumers };
+            self.declare_ok(id, &queue.name, counts.ready, consumers, out);
         }
         Ok(())
     }
@@ -195,6 +198,10 @@ impl Core {
         let name = self.named_queue(id, purge.queue.as_str())?;
         self.demand(Right::Read, Resource::Queue(&name))?;
         let queue = vhost.queue_for(&name, self.id)?;
+        if queue.is_stream() {
+            let what = "queue.purge not supported by stream queues";
+            return Err(Refused::NotOfStreams { what, name, vhost: vhost.name.to_string() });
+        }
         let purged = self.node.with_queue(&queue, self.now, |queue, effects| queue.purge(effects));
         if !purge.nowait {
             let message_count = u32::try_from(purged.count()).unwrap_or(u32::MAX);

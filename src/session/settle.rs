@@ -144,6 +144,18 @@ impl Core {
             let Some(origin) = channel.origin_mut(index) else { continue };
             let (consumer, settled) = (origin.consumer, std::mem::take(&mut origin.settled));
             let bytes = std::mem::take(&mut origin.settled_bytes);
+            if let Some(consumer) = consumer
+                && origin.queue.is_stream()
+            {
+                // Reading takes nothing away that the log would have to know.
+                let offsets = std::mem::take(&mut origin.settled_logged);
+                self.node.with_queue_logging(&origin.queue, now, &mut self.ops, |queue, effects| {
+                    queue.settle_offsets(consumer, settled, &offsets, effects);
+                });
+                freed += settled;
+                channel.drop_if_unused(index);
+                continue;
+            }
             if !origin.settled_logged.is_empty() {
                 let sequences = std::mem::take(&mut origin.settled_logged);
                 self.ops.push(Op::Settled { queue: origin.queue.number, sequences });

@@ -207,6 +207,21 @@ pub fn read_records(
     Ok(fill(file, octets, from)? && octets.len() as u64 == header.length)
 }
 
+/// Reads the body of the first record behind a header; `None` when it is damaged.
+pub fn read_first(file: &dyn DiskFile, offset: u64, header: &Header) -> io::Result<Option<Vec<u8>>> {
+    let (mut head, from) = ([0; RECORD_HEADER], offset + HEADER as u64);
+    if header.length < RECORD_HEADER as u64 || !fill(file, &mut head, from)? {
+        return Ok(None);
+    }
+    let (length, crc) = (u32::from_le_bytes([head[0], head[1], head[2], head[3]]), &head[4..]);
+    if header.length - (RECORD_HEADER as u64) < u64::from(length) {
+        return Ok(None);
+    }
+    let mut body = vec![0; length as usize];
+    let is_there = fill(file, &mut body, from + RECORD_HEADER as u64)?;
+    Ok((is_there && checksum(header.number, &body).to_le_bytes() == *crc).then_some(body))
+}
+
 /// One record's body, or what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {

@@ -19,7 +19,7 @@ use super::{
     definition::{Definition, QueueId},
     record::{PageRecord, Places},
 };
-use crate::broker::Message;
+use crate::broker::{Message, queue::stream::Appended};
 
 /// A point in the life of this process's log: everything appended up to there becomes durable together.
 pub type Position = u64;
@@ -48,6 +48,11 @@ pub enum Op {
         sequences: Vec<u64>,
     },
     Define(Definition),
+    /// A stream took messages in, which are in the same call; whoever asked is told once they are durable.
+    Appended {
+        queue: QueueId,
+        appended: Appended,
+    },
     /// A page of a queue was written and synced.
     Page(PageRecord),
     /// A queue needs a page no more.
@@ -74,8 +79,17 @@ impl Op {
             Op::Message { message, places } => contents::encoded_length_max(message) + places.len() * 24,
             Op::Settled { sequences, .. } | Op::Returned { sequences, .. } => 32 + sequences.len() * 8,
             Op::Define(_) | Op::Page(_) => 512,
-            Op::PageReleased { .. } | Op::PageDropped { .. } | Op::CleanStop | Op::Accepted => 32,
+            Op::PageReleased { .. }
+            | Op::PageDropped { .. }
+            | Op::CleanStop
+            | Op::Accepted
+            | Op::Appended { .. } => 32,
         }
+    }
+
+    /// Whether somebody waits for it beside who appends it.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Op::Appended { appended, .. } if appended.urgent)
     }
 }
 
@@ -172,7 +186,11 @@ impl Log {
         if ops.is_empty() {
             return DURABLE;
         }
-        let bytes: usize = ops.iter().map(Op::weight).sum();
+        let (mut bytes, mut urgent) = (0, urgent);
+        for op in ops.iter() {
+            bytes += op.weight();
+            urgent |= op.is_urgent();
+        }
         let (position, wake) = {
             let mut pending = self.pending.lock();
             if pending.failure.is_some() || pending.is_sealed {

@@ -96,6 +96,11 @@
 //! Parts of long queues are in files of their own, `pages/<queue>-<file>` (hexadecimal), as [`pages`] says; the
 //! log's page records say where, and what in them lives.
 //!
+//! # Streams
+//!
+//! What a stream takes in is a message record as any other, with its offset for the sequence and the time it
+//! came for the deadline, until it is in the stream's own files, as [`streams`] says; then it is settled.
+//!
 //! A message's record comes before any record that settles or returns it, or not at all; within a queue the
 //! order of messages is that of their sequences, wherever their records are.
 
@@ -116,6 +121,7 @@ mod scan;
 mod segment;
 mod sequences;
 mod setting;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -140,5 +146,6 @@ pub use recovery::{
 pub use segment::FORMAT;
 pub use sequences::runs;
 pub use setting::{ParameterKey, Setting, Settings, TopicKey};
+pub use streams::{Depth as ScanDepth, FoundSegment, OpenedStreams, StreamFiles, scan_streams};
 pub use walk::{Body, Walked, walk};
 pub use writer::{Committed, Durability, LogSettings, Usage, Writer};

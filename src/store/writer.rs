@@ -9,6 +9,7 @@ use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 use smallvec::SmallVec;
 
 use super::{
+    QueueId,
     batch::{ALIGNMENT, Builder},
     disk::Disk,
     index::{Index, PageRange},
@@ -18,7 +19,7 @@ use super::{
     sequences::runs,
     trim::Trim,
 };
-use crate::broker::{Message, Millis};
+use crate::broker::{Message, Millis, queue::stream::Appended};
 
 /// How and when the log is written.
 #[derive(Debug, Clone)]
@@ -83,6 +84,9 @@ pub struct Writer {
     /// The clean stop was noted; it is to stay the last record.
     is_stopping: bool,
     is_closed: bool,
+    /// What streams took in: not durable yet, and durable since it was last asked for.
+    appended: Vec<(QueueId, Appended)>,
+    durably_appended: Vec<(QueueId, Appended)>,
 }
 
 /// What a commit did.
@@ -152,6 +156,8 @@ impl Writer {
             freed: Vec::new(),
             is_stopping: false,
             is_closed: false,
+            appended: Vec::new(),
+            durably_appended: Vec::new(),
         })
     }
 
@@ -168,6 +174,11 @@ impl Writer {
         // What freed them may also be in the batch for which there is no space.
         let waits = self.unsynced_since.is_some() && self.settings.sync != Durability::Os;
         if waits || self.stuck.is_some() { Vec::new() } else { std::mem::take(&mut self.freed) }
+    }
+
+    /// What streams took in that has become durable.
+    pub fn take_appended(&mut self) -> Vec<(QueueId, Appended)> {
+        std::mem::take(&mut self.durably_appended)
     }
 
     /// Writes what was appended, waiting for it at most `patience` when nothing is there.
@@ -238,6 +249,7 @@ impl Writer {
                 Op::PageReleased { queue, page } => index.release_page(*queue, *page, freed),
                 Op::PageDropped { queue, page, live } => *live = index.drop_page(*queue, *page, freed),
                 Op::CleanStop => self.is_stopping = true,
+                Op::Appended { queue, appended } => self.appended.push((*queue, *appended)),
                 Op::Accepted => {}
             }
         }
@@ -260,7 +272,7 @@ impl Writer {
                 Op::Page(page) => {
                     self.builder.record(|out| record::put_page(out, page));
                 }
-                Op::PageReleased { .. } => {}
+                Op::PageReleased { .. } | Op::Appended { .. } => {}
                 Op::PageDropped { live, .. } if live.is_empty() => {}
                 Op::PageDropped { queue, live, .. } => {
                     self.builder.record(|out| record::put_settled(out, *queue, live));
@@ -381,6 +393,9 @@ impl Writer {
             self.sync()?;
         }
         let durable = self.unsynced_since.is_none() || self.settings.sync != Durability::Fsync;
+        if durable {
+            self.durably_appended.append(&mut self.appended);
+        }
         self.log.done(durable.then_some(self.written));
         Ok(())
     }

@@ -29,4 +29,5 @@ mod queues;
 mod quorum;
 mod reply_to;
 mod storage;
+mod streams;
 mod tx;

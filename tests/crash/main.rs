@@ -49,5 +49,6 @@ mod publishers;
 mod random;
 mod restart;
 mod settings;
+mod streams;
 mod topology;
 mod transactions;

@@ -272,10 +272,28 @@ pub const INTENDED: &[Intended] = &[
         "3.10 crashes on a unit without a number",
     ),
     intended(
-        "QUE-31",
+        "STR-03",
+        r#"chan 406 "PRECONDITION_FAILED - consumer prefetch count is not set for 'queue '%q' in vhost '/''" (60,20)"#,
+        r#"chan 406 "PRECONDITION_FAILED - consumer prefetch count is not set for stream queue '%q' in vhost '/'" (60,20)"#,
+        "the words of RabbitMQ 4",
+    ),
+    intended(
+        "STR-04",
+        r#"conn 540 "NOT_IMPLEMENTED - automatic acknowledgement not supported by stream queues queue '%q' in vhost '/'" (60,20)"#,
+        r#"conn 540 "NOT_IMPLEMENTED - automatic acknowledgement not supported by stream queue '%q' in vhost '/'" (60,20)"#,
+        "the words of RabbitMQ 4",
+    ),
+    intended(
+        "STR-05",
+        r#"conn 541 "INTERNAL_ERROR" (0,0)"#,
+        r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-stream-offset' for queue '%q' in vhost '/': {invalid_stream_offset_arg,{longstr,<<"bogus">>}}" (60,20)"#,
+        "3.10 crashes on an offset that is none",
+    ),
+    intended(
+        "STR-09",
         "queue.declare-ok %q 0 0",
-        r#"chan 406 "PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue '%q' in vhost '/': "unsupported queue type 'stream'"" (50,10)"#,
-        "leveret has no streams yet, and says so rather than pretend",
+        "queue.declare-ok %q 2 0",
+        "since 3.13 the count of what is there",
     ),
     intended(
         "BAS-32",

@@ -51,6 +51,7 @@ groups! {
     equivalence: "4.4 equivalence",
     publishing: "5.1 publish",
     consuming: "5.2-5.4 consume, qos, get",
+    streams: "7.8 streams",
     settling: "5.5 acknowledgement",
     replies: "5.7-5.8 direct reply-to, order",
     confirms: "6.1 confirms",

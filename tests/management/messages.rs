@@ -117,3 +117,24 @@ async fn amqp_and_http_see_the_same_messages() {
     assert_eq!(got.delivery.data, b"from http");
     assert_eq!(got.delivery.properties.headers().as_ref().unwrap().inner().len(), 1);
 }
+
+#[tokio::test]
+async fn str_04_bas_52_a_stream_is_listed_and_neither_got_from_nor_purged() {
+    let target = Target::start().await;
+    let declare = r#"{"durable":true,"arguments":{"x-queue-type":"stream"}}"#;
+    target.put("queues/%2F/q", declare).await.expect(201);
+    for payload in ["one", "two"] {
+        publish(&target, "q", payload, json!({})).await;
+    }
+    let get = r#"{"count":1,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
+    let refused = target.post("queues/%2F/q/get", get).await.expect(400).json();
+    let reason = "540 basic.get not supported by stream queues queue 'q' in vhost '/'";
+    assert_eq!(refused, json!({ "error": "bad_request", "reason": reason }));
+    let refused = target.delete("queues/%2F/q/contents").await.expect(400).json();
+    let reason = "queue.purge not supported by stream queues queue 'q' in vhost '/'";
+    assert_eq!(refused, json!({ "error": "bad_request", "reason": reason }));
+    let queue = target.get("queues/%2F/q").await.json();
+    assert_eq!((&queue["type"], &queue["messages"]), (&json!("stream"), &json!(2)));
+    assert_eq!((&queue["committed_offset"], &queue["segments"]), (&json!(1), &json!(1)));
+    target.delete("queues/%2F/q?if-empty=true").await.expect(204);
+}

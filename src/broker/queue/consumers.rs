@@ -22,6 +22,17 @@ pub struct ConsumerKey {
     number: u32,
 }
 
+impl ConsumerKey {
+    /// The key of a stream's consumer.
+    pub(super) fn of_stream(number: u32) -> ConsumerKey {
+        ConsumerKey { slot: 0, number }
+    }
+
+    pub(super) fn of_reader(self) -> u32 {
+        self.number
+    }
+}
+
 /// How a consumer wants its messages.
 #[derive(Debug, Clone)]
 pub struct ConsumerSettings {

@@ -69,6 +69,9 @@ impl<O: Outlet> Queue<O> {
     ) {
         self.counting.counters.acknowledged += u64::from(deliveries);
         self.counting.active = now;
+        if let (Some(stream), Some(key)) = (&mut self.stream, consumer) {
+            return stream.settle(key, deliveries, &[], effects);
+        }
         self.release(consumer, deliveries);
         self.dispatch_and_flush(now, effects);
     }
@@ -76,6 +79,20 @@ impl<O: Outlet> Queue<O> {
     /// Octets of bodies that [`Queue::settle`] is about to be told of, or has been.
     pub fn settle_bytes(&mut self, bytes: u64) {
         self.counting.release(bytes);
+    }
+
+    /// As [`Queue::settle`], for a consumer of a stream with a name: these offsets are dealt with.
+    pub fn settle_offsets(
+        &mut self,
+        consumer: ConsumerKey,
+        deliveries: u32,
+        offsets: &[u64],
+        effects: &mut Effects,
+    ) {
+        self.counting.counters.acknowledged += u64::from(deliveries);
+        if let Some(stream) = &mut self.stream {
+            stream.settle(consumer, deliveries, offsets, effects);
+        }
     }
 
     fn release(&mut self, consumer: Option<ConsumerKey>, deliveries: u32) {
@@ -94,6 +111,11 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let Some(stream) = &mut self.stream {
+            let entries: Vec<Entry> = entries.into_iter().collect();
+            consumer.into_iter().for_each(|key| stream.give_back(key, &entries, effects));
+            return;
+        }
         let mut deliveries = 0;
         for entry in entries {
             deliveries += 1;
@@ -149,6 +171,12 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let Some(stream) = &mut self.stream {
+            let offsets: Vec<u64> = entries.into_iter().map(|entry| entry.sequence).collect();
+            let deliveries = u32::try_from(offsets.len()).unwrap_or(u32::MAX);
+            consumer.into_iter().for_each(|key| stream.settle(key, deliveries, &offsets, effects));
+            return;
+        }
         let mut deliveries = 0;
         for entry in entries {
             deliveries += 1;

@@ -4,7 +4,10 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
-use super::{Entry, IdentityNotes, PageId};
+use super::{
+    Entry, IdentityNotes, PageId,
+    stream::{Appended, StreamWork},
+};
 use crate::broker::Millis;
 
 /// Connections to wake once the lock is gone.
@@ -32,9 +35,17 @@ pub struct Effects {
     pub fetch: SmallVec<[PageId; 2]>,
     /// Pages on disk that nobody needs any more, although no message of theirs was noted as gone.
     pub dropped_pages: Vec<PageId>,
+    /// What a stream asks for.
+    pub stream: Option<Box<StreamWork>>,
 }
 
 impl Effects {
+    /// What a stream asks for, to be added to.
+    #[cold]
+    pub(super) fn stream(&mut self) -> &mut StreamWork {
+        self.stream.get_or_insert_default()
+    }
+
     /// Wakes everybody who got something.
     pub fn wake_all(&mut self) {
         for waker in self.wakes.drain(..) {
@@ -55,6 +66,8 @@ pub struct Notes {
     pub gone: Vec<u64>,
     /// Of a deduplicating queue, when there is anything to say.
     pub identities: Option<Box<IdentityNotes>>,
+    /// What a stream took in.
+    pub appended: Option<Appended>,
 }
 
 /// A published message that stays.
@@ -68,7 +81,11 @@ pub struct Kept {
 
 impl Notes {
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty() && self.returned.is_empty() && self.gone.is_empty() && self.identities.is_none()
+        self.kept.is_empty()
+            && self.returned.is_empty()
+            && self.gone.is_empty()
+            && self.identities.is_none()
+            && self.appended.is_none()
     }
 
     pub(super) fn keep(&mut self, index: usize, entry: &Entry) {

@@ -17,6 +17,7 @@ mod pressure;
 mod ready;
 mod reconfigure;
 mod settings;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,8 @@ pub use page::{PageId, PageOut, PageSummary};
 use pressure::Pressure;
 pub use ready::Ready;
 pub use settings::QueueSettings;
+
+use stream::{Stream, StreamRead};
 
 use super::{Message, Millis, queue_arguments::Overflow};
 use crate::amqp::properties::{Value, named};
@@ -115,6 +118,8 @@ pub struct Queue<O> {
     pressure: Pressure,
     /// Of a queue that deduplicates.
     identities: Option<Box<Identities>>,
+    /// Set for a stream, which keeps its messages and consumers in here.
+    stream: Option<Box<Stream<O>>>,
     /// Whoever waits for a page to be read.
     page_waiters: Vec<Waker>,
     unacknowledged: u64,
@@ -135,6 +140,7 @@ impl<O: Outlet> Queue<O> {
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
             identities: settings.deduplicates.then(Box::default),
+            stream: settings.stream.clone().map(|settings| Box::new(Stream::new(settings))),
             page_waiters: Vec::new(),
             settings,
             unacknowledged: 0,
@@ -148,6 +154,9 @@ impl<O: Outlet> Queue<O> {
     }
 
     pub fn counts(&self) -> Counts {
+        if let Some(stream) = &self.stream {
+            return stream.counts();
+        }
         Counts {
             ready: self.ready.count(),
             ready_bytes: self.ready.bytes(),
@@ -159,7 +168,11 @@ impl<O: Outlet> Queue<O> {
 
     /// Its counters at this moment.
     pub fn counters(&self, now: Millis) -> QueueCounters {
-        self.counting.at(now)
+        let counters = self.counting.at(now);
+        match &self.stream {
+            Some(stream) => QueueCounters { delivered: stream.delivered(), ..counters },
+            None => counters,
+        }
     }
 
     /// Everything that operators are told.
@@ -168,7 +181,7 @@ impl<O: Outlet> Queue<O> {
         QueueReport {
             counts: self.counts(),
             counters: self.counters(now),
-            memory: self.ready.resident_cost(),
+            memory: self.ready.resident_cost() + self.stream.as_ref().map_or(0, |stream| stream.memory()),
             away,
             away_bytes,
             active: self.counting.active.max(self.last_used),
@@ -191,6 +204,9 @@ impl<O: Outlet> Queue<O> {
 
     /// Whether publishers should wait a moment for the consumers; see [`pressure`].
     pub fn is_pressed(&self) -> bool {
+        if let Some(stream) = &self.stream {
+            return stream.is_pressed();
+        }
         0 < self.consumers.count() && self.pressure.is_high(self.ready.count(), self.ready.bytes())
     }
 
@@ -241,6 +257,11 @@ impl<O: Outlet> Queue<O> {
         mut fate: impl FnMut(usize, Accepted),
     ) {
         if self.deleted {
+            return;
+        }
+        if let Some(stream) = &mut self.stream {
+            self.counting.active = now;
+            self.counting.counters.published += stream.publish(batch, now, effects);
             return;
         }
         self.expire(effects, |deadline| deadline < now);
@@ -365,8 +386,26 @@ impl<O: Outlet> Queue<O> {
         Ok(key)
     }
 
+    /// Adds a consumer of a stream; its first messages are on their way when this returns.
+    pub fn consume_stream(
+        &mut self,
+        outlet: O,
+        read: StreamRead,
+        now: Millis,
+        effects: &mut Effects,
+    ) -> Result<ConsumerKey, ConsumeError> {
+        match &mut self.stream {
+            Some(stream) if !self.deleted => Ok(stream.consume(outlet, read, now, effects)),
+            _ => Err(ConsumeError::Deleted),
+        }
+    }
+
     /// Takes a consumer away; true when it was the last one the queue had.
     pub fn cancel(&mut self, key: ConsumerKey, now: Millis, effects: &mut Effects) -> bool {
+        if let Some(stream) = &mut self.stream {
+            stream.cancel(key, effects);
+            return false;
+        }
         if !self.consumers.remove(key) {
             return false;
         }
@@ -411,6 +450,9 @@ impl<O: Outlet> Queue<O> {
         now: Millis,
         effects: &mut Effects,
     ) {
+        if let Some(stream) = &mut self.stream {
+            return stream.written(consumer, messages, bytes, effects);
+        }
         self.consumers.written(consumer, messages, bytes);
         self.dispatch_and_flush(now, effects);
     }
@@ -439,7 +481,15 @@ impl<O: Outlet> Queue<O> {
     /// queue as a whole.
     pub fn delete(&mut self, effects: &mut Effects) -> Ready {
         self.deleted = true;
+        if let Some(stream) = &mut self.stream {
+            stream.delete();
+        }
         self.take_all(effects)
+    }
+
+    /// The stream that it is, if it is one.
+    pub fn stream(&mut self) -> Option<&mut Stream<O>> {
+        self.stream.as_deref_mut()
     }
 
     fn take_all(&mut self, effects: &mut Effects) -> Ready {
@@ -450,7 +500,7 @@ impl<O: Outlet> Queue<O> {
 
     /// Everybody's outlet, for telling them that the queue is gone.
     pub fn outlets(&self) -> impl Iterator<Item = &O> {
-        self.consumers.outlets()
+        self.consumers.outlets().chain(self.stream.iter().flat_map(|stream| stream.outlets()))
     }
 
     /// When [`Queue::tick`] has something to do next.

@@ -1,5 +1,6 @@
 //! The rules that a queue was declared with.
 
+use super::stream::StreamSettings;
 use crate::broker::{Millis, queue_arguments::Overflow};
 
 /// The rules that a queue applies by itself.
@@ -25,4 +26,6 @@ pub struct QueueSettings {
     pub deduplicates: bool,
     /// Whether dead messages go anywhere.
     pub dead_letters: bool,
+    /// A stream: nothing of the above applies, but for `durable`.
+    pub stream: Option<StreamSettings>,
 }

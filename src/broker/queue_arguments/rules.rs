@@ -90,7 +90,7 @@ pub(super) fn refuse_foreign(
 }
 
 /// The detail for a value of a type that the argument does not take.
-pub(super) fn unacceptable_type(value: &AMQPValue) -> String {
+pub(in crate::broker) fn unacceptable_type(value: &AMQPValue) -> String {
     format!("{{unacceptable_type,{}}}", value_type_name(value))
 }
 

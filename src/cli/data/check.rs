@@ -10,11 +10,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{FOUND_WRONG, Names, Stop, safe, units, unreadable};
+use super::{FOUND_WRONG, Names, Stop, safe, streams::Streams, units, unreadable};
 use crate::{
     cli::progress::Bar,
     store::{
-        Damage, DamageKind, FORMAT, QueueId, RecoveredQueue, Replay,
+        Damage, DamageKind, FORMAT, QueueId, RecoveredQueue, RecoveryError, Replay,
         disk::{Disk, RealDisk},
         replay,
     },
@@ -44,12 +44,17 @@ pub fn check(disk: &RealDisk, directory: &Path, as_json: bool, out: &mut impl Wr
     let log = replay(disk as &dyn Disk, |view, _| view.body.len() as Length, progress).map_err(unreadable)?;
     drop(bar);
     let names = Names::of(&log.definitions);
+    let streams = Streams::look(disk as &dyn Disk, &log)
+        .map_err(|error| unreadable(RecoveryError::Io { path: "streams".to_owned(), error }))?;
     if as_json {
-        writeln!(out, "{:#}", as_value(directory, &log, &names))?;
+        let mut value = as_value(directory, &log, &names);
+        value["streams"] = streams.as_value(&names);
+        writeln!(out, "{value:#}")?;
     } else {
         write_text(directory, &log, &names, out)?;
+        streams.write_text(&names, out)?;
     }
-    Ok(if log.report.damage.is_empty() { 0 } else { FOUND_WRONG })
+    Ok(if log.report.damage.is_empty() && !streams.is_damaged() { 0 } else { FOUND_WRONG })
 }
 
 fn queues(log: &Replay<Length>) -> Vec<QueueLine<'_>> {

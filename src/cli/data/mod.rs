@@ -3,6 +3,7 @@
 mod check;
 mod dump;
 mod show;
+mod streams;
 pub mod units;
 
 use std::{

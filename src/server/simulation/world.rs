@@ -206,7 +206,8 @@ impl World {
         );
         let Recovered { log, writer, access, definitions, queues, next_queue, was_clean, .. } = recovered;
         let known = Some(access.clone()).filter(|access| !access.is_empty());
-        let restored = Restored { access, definitions, queues, next_queue, was_clean };
+        let restored =
+            Restored { access, definitions, queues, streams: Default::default(), next_queue, was_clean };
         let journal = Journal::new(Some(log.clone()), next_queue);
         let mut settings = node_settings(&self.config, journal, Account::UNCOUNTED, known);
         settings.random = random;

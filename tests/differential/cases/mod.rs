@@ -20,5 +20,6 @@ pub mod queue_types;
 pub mod queues;
 pub mod replies;
 pub mod settling;
+pub mod streams;
 pub mod transactions;
 pub mod values;

@@ -114,6 +114,7 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
                 single_active_consumer: single,
                 deduplicates: false,
                 dead_letters: dead,
+                stream: None,
             }
         },
     )

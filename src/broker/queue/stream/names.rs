@@ -1,0 +1,124 @@
+//! Named consumers: how far each name has read, and who of a group reads now.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Names whose offsets a stream remembers at most; more push out those nobody uses.
+const NAMES_MAX: usize = 10_000;
+
+/// What is known of a name.
+#[derive(Debug, Default)]
+struct Name {
+    /// Where to go on reading.
+    offset: Option<u64>,
+    /// The consumer that began last: what it says counts.
+    holder: Option<u32>,
+    /// Consumers that take turns, in the order in which they came. The first one reads.
+    members: VecDeque<u32>,
+    consumers: u32,
+}
+
+/// All names of a stream.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: BTreeMap<Vec<u8>, Name>,
+}
+
+impl Names {
+    /// Names that a restart found.
+    pub fn restore(&mut self, offsets: impl IntoIterator<Item = (Vec<u8>, u64)>) {
+        for (name, offset) in offsets.into_iter().take(NAMES_MAX) {
+            self.names.entry(name).or_default().offset = Some(offset);
+        }
+    }
+
+    /// Where each name goes on.
+    pub fn offsets(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.names.iter().filter_map(|(name, known)| Some((name.as_slice(), known.offset?)))
+    }
+
+    pub fn offset(&self, name: &[u8]) -> Option<u64> {
+        self.names.get(name)?.offset
+    }
+
+    /// A consumer begins; true when it reads at once.
+    pub fn join(&mut self, name: &[u8], consumer: u32, single_active: bool) -> bool {
+        if NAMES_MAX <= self.names.len() && !self.names.contains_key(name) {
+            let unused = self.names.iter().filter(|(_, known)| known.consumers == 0);
+            let oldest = unused.min_by_key(|(_, known)| known.offset).map(|(name, _)| name.clone());
+            oldest.and_then(|oldest| self.names.remove(&oldest));
+        }
+        let known = self.names.entry(name.to_vec()).or_default();
+        known.consumers += 1;
+        if single_active {
+            known.members.push_back(consumer);
+        }
+        let reads = !single_active || known.members.len() == 1;
+        if reads {
+            known.holder = Some(consumer);
+        }
+        reads
+    }
+
+    /// A consumer went away; gives the one that takes over.
+    pub fn leave(&mut self, name: &[u8], consumer: u32) -> Option<u32> {
+        let known = self.names.get_mut(name)?;
+        known.consumers = known.consumers.saturating_sub(1);
+        let was_reading = known.members.front() == Some(&consumer);
+        known.members.retain(|member| *member != consumer);
+        let next = if was_reading { known.members.front().copied() } else { None };
+        if next.is_some() {
+            known.holder = next;
+        }
+        if known.consumers == 0 && known.offset.is_none() {
+            self.names.remove(name);
+        }
+        next
+    }
+
+    /// A consumer has settled everything before an offset; true when that is news. One that began earlier
+    /// than the name's last only counts if it is further.
+    pub fn store(&mut self, name: &[u8], consumer: u32, offset: u64) -> bool {
+        let Some(known) = self.names.get_mut(name) else { return false };
+        let counts = known.holder == Some(consumer) || known.offset.is_none_or(|stored| stored < offset);
+        if !counts || known.offset == Some(offset) {
+            return false;
+        }
+        known.offset = Some(offset);
+        true
+    }
+}
+
+/// Deliveries to one named consumer that are not settled, and whether any came back. No more than its
+/// prefetch, whatever the client does.
+#[derive(Debug, Default)]
+pub struct Outstanding {
+    offsets: BTreeSet<u64>,
+    /// The first one that was given back: the name stays before it.
+    returned: Option<u64>,
+}
+
+impl Outstanding {
+    pub fn push(&mut self, offset: u64) {
+        self.offsets.insert(offset);
+    }
+
+    pub fn settle(&mut self, offset: u64) {
+        self.offsets.remove(&offset);
+    }
+
+    /// A delivery was given back, to be read again by whoever goes on under this name.
+    pub fn give_back(&mut self, offset: u64) {
+        self.offsets.remove(&offset);
+        self.returned = Some(self.returned.map_or(offset, |first| first.min(offset)));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Before this everything is dealt with; `next` is where the consumer is.
+    pub fn position(&self, next: u64) -> u64 {
+        let first = self.offsets.first().copied().unwrap_or(next);
+        self.returned.map_or(first, |returned| returned.min(first))
+    }
+}
