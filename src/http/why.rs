@@ -105,7 +105,7 @@ fn span(seconds: f64) -> String {
 }
 
 fn limits(reasons: &mut Reasons, queue: &QueueRef, counts: &crate::broker::queue::Counts) {
-    let arguments = &queue.properties.arguments;
+    let arguments = queue.rules();
     let is_full = arguments.max_length.is_some_and(|most| most <= counts.ready)
         || arguments.max_length_bytes.is_some_and(|most| most <= counts.ready_bytes);
     if is_full {
@@ -131,7 +131,8 @@ fn dead(
     ];
     let died: Vec<String> =
         died.iter().filter(|(count, _)| *count != 0).map(|(count, how)| format!("{count} {how}")).collect();
-    let target = queue.properties.arguments.dead_letter_exchange.as_deref();
+    let rules = queue.rules();
+    let target = rules.dead_letter_exchange.as_deref();
     if !died.is_empty() {
         let to = match target {
             None => "they are lost, as it has no dead-letter exchange".to_owned(),

@@ -48,7 +48,8 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-async fn busy() -> (Target, lapin::Connection) {
+/// Two messages in a queue and one that was dropped. The channel closes when it is dropped.
+async fn busy() -> (Target, lapin::Connection, lapin::Channel) {
     let target = Target::start().await;
     target.put("queues/%2F/q%22", "{}").await.expect(201);
     let connection = target.connect(GUEST, "%2f").await.unwrap();
@@ -60,12 +61,12 @@ async fn busy() -> (Target, lapin::Connection) {
         let sent = channel.basic_publish("".into(), key.into(), options, &body, BasicProperties::default());
         sent.await.unwrap().await.unwrap();
     }
-    (target, connection)
+    (target, connection, channel)
 }
 
 #[tokio::test]
 async fn the_dashboards_series_are_there_and_right() {
-    let (target, connection) = busy().await;
+    let (target, connection, _channel) = busy().await;
     let samples = parse(&scrape(&target, "/metrics").await.expect(200).body);
     let identities = samples.keys().filter(|series| series.starts_with("rabbitmq_identity_info{"));
     let identities: Vec<_> = identities.collect();
@@ -120,8 +121,7 @@ async fn the_dashboards_series_are_there_and_right() {
 
 #[tokio::test]
 async fn objects_have_series_of_their_own() {
-    let (target, connection) = busy().await;
-    let channel = connection.create_channel().await.unwrap();
+    let (target, _connection, channel) = busy().await;
     let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let _consumer =
         channel.basic_consume("q\"".into(), "c".into(), consume, FieldTable::default()).await.unwrap();
@@ -145,7 +145,7 @@ async fn objects_have_series_of_their_own() {
 
 #[tokio::test]
 async fn detailed_scrapes_choose_families_vhosts_and_queues() {
-    let (target, _connection) = busy().await;
+    let (target, _connection, _channel) = busy().await;
     target.put("vhosts/other", "{}").await.expect(201);
     target.put("queues/other/q2", "{}").await.expect(201);
     let names = |body: &str| -> Vec<String> {
@@ -211,7 +211,7 @@ async fn long_answers_are_compressed_for_who_reads_that() {
 
 #[tokio::test]
 async fn the_dashboard_of_ours_asks_for_series_that_there_are() {
-    let (target, _connection) = busy().await;
+    let (target, _connection, _channel) = busy().await;
     let mut known: BTreeSet<String> = BTreeSet::new();
     for path in ["/metrics", "/metrics/per-object"] {
         let samples = parse(&scrape(&target, path).await.body);

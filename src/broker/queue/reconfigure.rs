@@ -18,8 +18,14 @@ impl<O: Outlet> Queue<O> {
             stream.keep_only(rules.max_bytes, rules.max_age, now, effects);
         }
         let QueueSettings { durable, max_priority, single_active_consumer, quorum, .. } = self.settings;
-        self.settings = QueueSettings { durable, max_priority, single_active_consumer, quorum, ..settings };
-        self.settle_returned(now, effects);
+        let stream = self.settings.stream.take();
+        let is_stream = stream.is_some();
+        self.settings =
+            QueueSettings { durable, max_priority, single_active_consumer, quorum, stream, ..settings };
+        // A stream keeps what it was declared with.
+        if !is_stream {
+            self.settle_returned(now, effects);
+        }
     }
 
     /// Takes in what was published before the queue began to refuse: nobody would learn of a refusal.
