@@ -18,12 +18,11 @@ impl<O: Outlet> Queue<O> {
             stream.keep_only(rules.max_bytes, rules.max_age, now, effects);
         }
         let QueueSettings { durable, max_priority, single_active_consumer, quorum, .. } = self.settings;
+        // The stream has its own.
         let stream = self.settings.stream.take();
-        let is_stream = stream.is_some();
         self.settings =
             QueueSettings { durable, max_priority, single_active_consumer, quorum, stream, ..settings };
-        // A stream keeps what it was declared with.
-        if !is_stream {
+        if self.stream.is_none() {
             self.settle_returned(now, effects);
         }
     }
