@@ -398,9 +398,8 @@ impl Index {
     pub fn recover_page(&mut self, record: &PageRecord, segment: u64) {
         let queue = self.queues.entry(record.queue).or_default();
         for (first, length) in &record.live {
-            for sequence in *first..first.saturating_add(*length) {
-                queue.returns.remove(&sequence);
-            }
+            let range = *first..first.saturating_add(*length);
+            queue.returns.extract_if(range, |_, _| true).for_each(drop);
         }
         queue.returns.extend(record.returns.iter().copied());
         queue.add_page(record, segment, true, &mut Vec::new());
@@ -430,9 +429,14 @@ impl Index {
     }
 }
 
-/// How often messages in a page were given back.
+/// How often messages in a page were given back. Takes time for what is in the page, not for all that was given
+/// back.
 fn returned_in(returns: &BTreeMap<u64, u32>, live: &Sequences) -> Vec<(u64, u32)> {
-    let inside = returns.iter().filter(|(sequence, _)| live.contains(**sequence));
+    if returns.is_empty() {
+        return Vec::new();
+    }
+    let runs = live.runs().into_iter();
+    let inside = runs.flat_map(|(first, length)| returns.range(first..first.saturating_add(length)));
     inside.map(|(sequence, times)| (*sequence, *times)).collect()
 }
 

@@ -104,7 +104,8 @@ fn tell(out: &mut Vec<u8>, lines: &mut Vec<String>) {
 fn line(event: &Event<'_>) -> String {
     match event {
         Event::Content(channel, content) => {
-            let Content { exchange, routing_key, mandatory, immediate, properties, body } = content;
+            // Whether it stood in the input in one piece depends on the cuts, too.
+            let Content { exchange, routing_key, mandatory, immediate, properties, body, frames: _ } = content;
             let octets = match body {
                 Body::Whole(octets) => octets.to_vec(),
                 Body::Pieces(pieces) => pieces.concat(),

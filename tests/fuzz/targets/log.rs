@@ -155,6 +155,7 @@ fn real_log() -> MemoryDisk {
         bytes: 8,
         first_deadline: u64::MAX,
         live: vec![(3, 2)],
+        returns: vec![(4, 1)],
     };
     let batches = [
         vec![Op::Define(Definition::DeclareQueue { vhost: "/".into(), queue }), message(1), message(2)],
