@@ -184,7 +184,7 @@ impl Core {
         refused
     }
 
-    fn note_refused(&mut self, refused: &[(ChannelId, u64)]) {
+    pub(super) fn note_refused(&mut self, refused: &[(ChannelId, u64)]) {
         for (id, number) in refused {
             if let Some(Mode::Confirm(confirms)) = self.channels.get_mut(id).map(|channel| &mut channel.mode)
             {

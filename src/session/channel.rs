@@ -68,6 +68,8 @@ pub struct Channel {
     pub next_delivery_tag: u64,
     pub unacked: Ledger,
     origins: Vec<Option<Origin>>,
+    /// It had deliveries of a queue that deduplicates: there the order of publishing and settling matters.
+    pub deduplicates: bool,
     free_origins: Vec<OriginIndex>,
     /// Origins of basic.get by the queue's number.
     gets: HashMap<u64, OriginIndex, FixedState>,
@@ -95,6 +97,7 @@ impl Channel {
             next_delivery_tag: 1,
             unacked: Ledger::default(),
             origins: Vec::new(),
+            deduplicates: false,
             free_origins: Vec::new(),
             gets: HashMap::default(),
             settled_origins: Vec::new(),
@@ -129,6 +132,7 @@ impl Channel {
     ) -> OriginIndex {
         let live = consumer.is_some();
         let settled_identified = queue.properties.arguments.deduplicates.then(Vec::new);
+        self.deduplicates |= settled_identified.is_some();
         let origin = Origin {
             queue,
             consumer,

@@ -71,6 +71,9 @@ impl Core {
                 channel.is_dirty = true;
                 self.dirty.push(id);
             }
+            if channel.deduplicates {
+                self.flush_in_order(id);
+            }
             return Ok(());
         }
         let taken = if multiple {
@@ -83,9 +86,19 @@ impl Core {
             return Ok(());
         }
         // What was published or acknowledged before comes first.
-        self.flush_settlements(id);
+        self.flush_in_order(id);
         self.settle_all(id, vec![(verdict, taken)]);
         Ok(())
+    }
+
+    /// Tells queues what was settled, and before that what was published, if one of them is particular about it.
+    fn flush_in_order(&mut self, id: ChannelId) {
+        let matters = self.channels.get(&id).is_some_and(|channel| channel.deduplicates);
+        if matters && !self.batch.is_empty() {
+            let refused = self.flush_batch();
+            self.note_refused(&refused);
+        }
+        self.flush_settlements(id);
     }
 
     /// Carries settlements out, a queue at a time within each run.

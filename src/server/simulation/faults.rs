@@ -1,6 +1,6 @@
 //! What goes wrong with disks: operations that fail, disks that are full, octets that rot.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
     check::{Finding, Loss, check},
@@ -9,9 +9,9 @@ use super::{
     world::{World, options},
 };
 use crate::store::{
-    RecoveryError,
+    RecoveryError, Walked,
     disk::{Disk, FaultyDisk, MemoryDisk, Operation, When, errno},
-    recover,
+    recover, walk,
 };
 
 /// Perhaps something will fail in this life.
@@ -57,6 +57,11 @@ fn segments(disk: &MemoryDisk) -> Vec<(String, u64)> {
 
 /// What a restart makes of a damaged disk: it says so, or nothing of worth was damaged.
 fn examine(world: &World, disk: MemoryDisk, model: &Model, loss: Loss) {
+    examine_with(world, disk, model, loss, false);
+}
+
+/// `tail_is_hit` says that the last batch is damaged: nothing behind it tells that it was there.
+fn examine_with(world: &World, disk: MemoryDisk, model: &Model, loss: Loss, tail_is_hit: bool) {
     let disk: Arc<dyn Disk> = Arc::new(disk);
     match recover(&disk, options(world.sync, false), |_, _| ()) {
         Ok(recovered) => {
@@ -64,7 +69,7 @@ fn examine(world: &World, disk: MemoryDisk, model: &Model, loss: Loss) {
             // Reading it compares every body with what was published.
             let finding = Finding::of(&recovered, world.disk.memory());
             // A tail that cannot be read looks like one that was being written.
-            if recovered.report.damage.is_empty() && recovered.report.torn_bytes == 0 {
+            if recovered.report.damage.is_empty() && recovered.report.torn_bytes == 0 && !tail_is_hit {
                 check(model, &finding, loss).unwrap_or_else(|reason| panic!("unnoticed damage: {reason}"));
             }
         }
@@ -90,14 +95,30 @@ fn flip(world: &mut World, model: &Model, loss: Loss) {
     if files.is_empty() {
         return;
     }
+    let tail = last_batch(&disk);
+    let mut tail_is_hit = false;
     for _ in 0..1 + world.random.below(3) {
         let (path, length) = world.random.pick(&files).clone();
         let offset = world.random.below(length);
+        tail_is_hit |= tail.as_ref().is_some_and(|(last, begin)| *last == path && *begin <= offset);
         let bit = world.random.below(8) as u8;
         assert!(disk.flip_bit(&path, offset, bit));
         tell!("flip {path} {offset} {bit}, segments {files:?}");
     }
-    examine(world, disk, model, loss);
+    examine_with(world, disk, model, loss, tail_is_hit);
+}
+
+/// Where the last batch begins.
+fn last_batch(disk: &MemoryDisk) -> Option<(String, u64)> {
+    let mut last: Option<(u64, u64, u64)> = None;
+    let visit = |walked: Walked<'_>| {
+        if last.is_none_or(|(batch, ..)| batch != walked.batch) {
+            last = Some((walked.batch, walked.segment, walked.offset));
+        }
+        ControlFlow::Continue(())
+    };
+    walk(disk, visit).expect("the log can be read");
+    last.map(|(_, segment, offset)| (format!("log/{segment:016x}"), offset / 4096 * 4096))
 }
 
 fn lose_segment(world: &mut World, model: &Model, loss: Loss) {
