@@ -8,6 +8,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -48,6 +49,8 @@ pub struct Paging {
     is_on: bool,
     state: Mutex<State>,
     work: Condvar,
+    /// Messages come faster than they can be moved to disk.
+    is_behind: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +59,8 @@ struct State {
     long: Vec<Weak<SharedQueue>>,
     long_delays: Vec<Weak<SharedDelay>>,
     closing: bool,
+    /// Publishers that wait until the pager has caught up.
+    waiting: Vec<Waker>,
 }
 
 /// Whether a queue is on the list of long ones.
@@ -126,8 +131,41 @@ impl Paging {
         (!state.closing || !state.requests.is_empty()).then(|| std::mem::take(&mut state.requests))
     }
 
-    /// Ends the pager.
+    /// Says whether publishers must wait for the pager, and wakes those who waited when they need not.
+    pub fn set_behind(&self, is_behind: bool) {
+        if self.is_behind.load(Relaxed) == is_behind {
+            return;
+        }
+        let mut state = self.state.lock();
+        self.is_behind.store(is_behind, Relaxed);
+        let waiting = if is_behind { Vec::new() } else { std::mem::take(&mut state.waiting) };
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether publishers must wait for the pager; then `waker` is woken when they need not.
+    pub fn is_behind(&self, waker: &Waker) -> bool {
+        if !self.is_behind.load(Relaxed) {
+            return false;
+        }
+        let mut state = self.state.lock();
+        // It changes under this lock only.
+        let is_behind = self.is_behind.load(Relaxed);
+        if is_behind && !state.waiting.iter().any(|known| known.will_wake(waker)) {
+            state.waiting.push(waker.clone());
+        }
+        is_behind
+    }
+
+    /// As [`Paging::is_behind`] for whoever will ask again anyway.
+    #[inline]
+    pub fn is_behind_now(&self) -> bool {
+        self.is_behind.load(Relaxed)
+    }
+
+    /// Ends the pager; nobody waits for it any more.
     pub fn close(&self) {
+        self.set_behind(false);
         self.state.lock().closing = true;
         self.work.notify_one();
     }

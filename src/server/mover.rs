@@ -23,8 +23,9 @@ use crate::{
     store::{Op, PageFiles, PageLocation, PageRange, PageRecord, QueueId, disk::Disk, runs},
 };
 
-/// What one page holds at most.
+/// What one page holds at most. Smaller ones serve many long queues, since each has some of its own in memory.
 const PAGE: PageSize = PageSize { bytes: 4 << 20, messages: 16_384 };
+const PAGE_BYTES_MIN: u64 = 64 << 10;
 /// Octets of pages that are synced together.
 const ROUND_BYTES: u64 = 64 << 20;
 /// Octets at the head of each queue that stay in memory, if there are not too many queues.
@@ -35,11 +36,22 @@ const KEEP_MIN: u64 = 64 << 10;
 const START_PERCENT: u64 = 40;
 const STOP_PERCENT: u64 = 90;
 
+/// Publishers wait when so great a part of what may be in memory is in it beyond that.
+const BEHIND_PART: u64 = 8;
+
 /// What one page holds at most: octets of memory that it saves, and messages.
 #[derive(Debug, Clone, Copy)]
 pub struct PageSize {
     pub bytes: u64,
     pub messages: u32,
+}
+
+/// A page that is written and not yet synced.
+#[derive(Debug)]
+struct Written {
+    holder: Holder,
+    page: PageOut,
+    location: PageLocation,
 }
 
 /// What moves pages, and where they are.
@@ -161,6 +173,7 @@ impl Mover {
         // The last of the space is for the log, which frees some when messages are consumed.
         let is_possible = !self.long.is_empty() && !self.node.alarms.is_disk_low();
         if !is_possible || self.settings.account.held_bytes() <= max {
+            self.node.paging.set_behind(false);
             return;
         }
         let mut by_size: Vec<(u64, Holder)> = Vec::with_capacity(self.long.len());
@@ -174,26 +187,55 @@ impl Mover {
         }
         by_size.sort_by_key(|(resident, _)| std::cmp::Reverse(*resident));
         let keep = (max / 4 / (by_size.len() as u64).max(1)).clamp(KEEP_MIN, KEEP_MAX);
+        let bytes = (max / 8 / (by_size.len() as u64).max(1)).clamp(PAGE_BYTES_MIN, PAGE.bytes);
+        let size = PageSize { bytes, ..PAGE };
         let mut excess = self.settings.account.held_bytes().saturating_sub(max / 100 * STOP_PERCENT);
+        let (mut written, mut saved, mut progress) = (Vec::new(), 0, false);
         for (_, holder) in &by_size {
-            if excess == 0 {
+            if excess <= saved {
                 break;
             }
-            excess = excess.saturating_sub(self.page_out(holder, keep, excess, PAGE, now));
+            saved += self.write_pages(holder, keep, excess - saved, size, now, &mut written);
+            progress |= saved != 0;
+            if ROUND_BYTES <= saved {
+                excess = excess.saturating_sub(std::mem::take(&mut saved));
+                self.finish_pages(std::mem::take(&mut written), now);
+            }
         }
+        self.finish_pages(written, now);
         self.long.extend(by_size.into_iter().map(|(_, holder)| holder));
+        // Publishers wait only for what gets on.
+        let held = self.settings.account.held_bytes();
+        self.node.paging.set_behind(progress && max + max / BEHIND_PART < held);
     }
 
-    /// Moves messages to disk; returns about how many octets of memory that saves.
+    /// Moves messages of one holder to disk; returns about how many octets that takes there.
+    #[cfg(test)]
     pub fn page_out(&mut self, holder: &Holder, keep: u64, wanted: u64, size: PageSize, now: Millis) -> u64 {
-        let (mut saved, mut written) = (0, Vec::new());
+        let mut written = Vec::new();
+        let saved = self.write_pages(holder, keep, wanted, size, now, &mut written);
+        self.finish_pages(written, now);
+        saved
+    }
+
+    /// Writes messages to disk, unsynced; returns about how many octets that takes there.
+    fn write_pages(
+        &mut self,
+        holder: &Holder,
+        keep: u64,
+        wanted: u64,
+        size: PageSize,
+        now: Millis,
+        written: &mut Vec<Written>,
+    ) -> u64 {
+        let mut saved = 0;
         while saved < wanted.min(ROUND_BYTES) {
             let page = self.node.page_out(holder, now, (keep, size.bytes, size.messages));
             let Some(page) = page else { break };
             match self.files.write(holder.number(), page.page.0, &page.entries) {
                 Ok(location) => {
                     saved += location.length.max(1);
-                    written.push((page, location));
+                    written.push(Written { holder: holder.clone(), page, location });
                 }
                 Err(error) => {
                     self.page_out_failed(holder, &page, &error, now);
@@ -201,18 +243,19 @@ impl Mover {
                 }
             }
         }
-        let synced = if written.iter().any(|(page, _)| page.entries.iter().any(|entry| entry.logged)) {
-            self.files.sync()
-        } else {
-            Ok(())
-        };
-        for (page, location) in written {
+        saved
+    }
+
+    /// Makes pages durable, if something in them must be, and lets go of their messages.
+    fn finish_pages(&mut self, written: Vec<Written>, now: Millis) {
+        let survives = |written: &Written| written.page.entries.iter().any(|entry| entry.logged);
+        let synced = if written.iter().any(survives) { self.files.sync() } else { Ok(()) };
+        for Written { holder, page, location } in written {
             match &synced {
-                Ok(()) => self.paged_out(holder, &page, location, now),
-                Err(error) => self.page_out_failed(holder, &page, error, now),
+                Ok(()) => self.paged_out(&holder, &page, location, now),
+                Err(error) => self.page_out_failed(&holder, &page, error, now),
             }
         }
-        saved
     }
 
     /// A page is on disk: its messages leave memory, unless they are needed already.
@@ -222,7 +265,7 @@ impl Mover {
         if self.node.paged_out(holder, now, record) {
             self.pages.insert((holder.number(), page.page), Located { location, logged, remembered: None });
         } else {
-            self.free(range(holder.number(), location));
+            self.free(range(location));
         }
     }
 
@@ -285,7 +328,7 @@ impl Mover {
         if located.logged {
             self.node.journal.append(&mut vec![Op::PageReleased { queue, page: page.0 }], false);
         } else {
-            self.free(range(queue, located.location));
+            self.free(range(located.location));
         }
     }
 
@@ -295,7 +338,7 @@ impl Mover {
         if let Some(located) = self.pages.remove(&(queue, page))
             && !located.logged
         {
-            self.free(range(queue, located.location));
+            self.free(range(located.location));
         }
     }
 
@@ -324,9 +367,9 @@ impl Remembered {
     }
 }
 
-fn range(queue: QueueId, location: PageLocation) -> PageRange {
+fn range(location: PageLocation) -> PageRange {
     let PageLocation { file, offset, length } = location;
-    PageRange { queue, file, offset, length }
+    PageRange { file, offset, length }
 }
 
 fn page_record(queue: QueueId, page: &PageOut, location: PageLocation) -> PageRecord {

@@ -33,7 +33,9 @@ impl Pager {
         let mut mover = Mover::open(node.clone(), disk, known, settings)?;
         let requests = node.clone();
         let run = move || {
-            while let Some(requests) = requests.paging.wait(PATIENCE) {
+            let paging = &requests.paging;
+            let patience = || if paging.is_behind_now() { Duration::ZERO } else { PATIENCE };
+            while let Some(requests) = paging.wait(patience()) {
                 mover.serve(requests, clock.now());
             }
         };

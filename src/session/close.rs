@@ -141,7 +141,7 @@ impl Core {
         }
         self.log(false);
         self.awaited.clear();
-        self.log_is_full = false;
+        self.disk_is_behind = false;
         self.charge_partial(0);
         self.stop_waiting();
         self.pressed = None;

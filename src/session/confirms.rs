@@ -95,8 +95,9 @@ impl Session {
             self.output.release();
         }
         self.core.send_awaited(waker, &mut self.output);
-        if self.core.log_is_full && !journal.is_full(waker) {
-            self.core.log_is_full = false;
+        let is_behind = || journal.is_full(waker) || self.core.node.paging.is_behind(waker);
+        if self.core.disk_is_behind && !is_behind() {
+            self.core.disk_is_behind = false;
             return true;
         }
         false

@@ -140,7 +140,8 @@ struct Core {
     ops: Vec<Op>,
     /// Confirms that wait for the log, in order.
     awaited: VecDeque<Awaited>,
-    log_is_full: bool,
+    /// So much waits for the log, or for room in memory, that publishers must wait, too.
+    disk_is_behind: bool,
     routes: Routes,
     /// Channels with confirms or settlements to pass on at the next flush.
     dirty: SmallVec<[ChannelId; 4]>,
@@ -191,7 +192,7 @@ impl Session {
             batch: Batch::default(),
             ops: Vec::new(),
             awaited: VecDeque::new(),
-            log_is_full: false,
+            disk_is_behind: false,
             routes: Routes::default(),
             dirty: SmallVec::new(),
             client: login::Client::default(),
@@ -258,7 +259,7 @@ impl Session {
             Hold::Login
         } else if self.core.pressed.is_some() {
             Hold::Pressure
-        } else if self.core.log_is_full {
+        } else if self.core.disk_is_behind {
             Hold::Log
         } else if self.core.pending_get.is_some() {
             Hold::Page
@@ -295,7 +296,11 @@ impl Session {
                     let publishes = matches!(event, Event::Content(..));
                     self.on_event(event);
                     // The publish that meets the alarm is taken; what follows it waits (ALM-03).
-                    self.core.log_is_full |= publishes && self.core.node.journal.is_full_now();
+                    let disk_is_behind = || {
+                        let node = &self.core.node;
+                        node.journal.is_full_now() || node.paging.is_behind_now()
+                    };
+                    self.core.disk_is_behind |= publishes && disk_is_behind();
                     if publishes && let Some(reason) = self.core.node.alarms.reason() {
                         self.core.block(reason, &mut self.output);
                         self.machine.pause_monitoring(true, now);

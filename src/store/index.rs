@@ -67,7 +67,6 @@ struct PageIndex {
 /// The place of a page in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRange {
-    pub queue: QueueId,
     pub file: u64,
     pub offset: u64,
     pub length: u64,
@@ -76,8 +75,8 @@ pub struct PageRange {
 impl PageRange {
     /// Where a page lies.
     pub fn of(record: &PageRecord) -> PageRange {
-        let PageRecord { queue, file, offset, length, .. } = *record;
-        PageRange { queue, file, offset, length }
+        let PageRecord { file, offset, length, .. } = *record;
+        PageRange { file, offset, length }
     }
 }
 

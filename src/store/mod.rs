@@ -93,7 +93,7 @@
 //!
 //! # Pages
 //!
-//! Parts of long queues are in files of their own, `pages/<queue>-<file>` (hexadecimal), as [`pages`] says; the
+//! Parts of long queues are in files of their own, `pages/<number>` (sixteen hexadecimal digits), as [`pages`] says; the
 //! log's page records say where, and what in them lives.
 //!
 //! # Streams

@@ -6,9 +6,6 @@
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use super::{
     batch::{self, Body, Builder},
     contents::{self, View},
@@ -37,16 +34,13 @@ pub struct PageLocation {
     pub length: u64,
 }
 
-/// Names a file: a queue and a number.
-type FileKey = (QueueId, u64);
-
 /// The files of all queues.
 #[derive(Debug)]
 pub struct PageFiles {
     disk: Arc<dyn Disk>,
-    files: HashMap<FileKey, PageFile, FixedState>,
-    /// The file of each queue that is written to.
-    current: HashMap<QueueId, u64, FixedState>,
+    files: BTreeMap<u64, PageFile>,
+    /// The one that is written to, by all queues: one sync is enough for any number of them.
+    current: Option<u64>,
     next_file: u64,
     builder: Builder,
     /// Names that were made or removed and are not on disk yet.
@@ -62,39 +56,38 @@ struct PageFile {
     is_dirty: bool,
 }
 
-fn path((queue, file): FileKey) -> String {
-    format!("{DIRECTORY}/{queue:016x}-{file:016x}")
+fn path(file: u64) -> String {
+    format!("{DIRECTORY}/{file:016x}")
 }
 
-fn parse_name(name: &str) -> Option<FileKey> {
-    let (queue, file) = name.split_once('-')?;
-    Some((u64::from_str_radix(queue, 16).ok()?, u64::from_str_radix(file, 16).ok()?))
+fn parse_name(name: &str) -> Option<u64> {
+    u64::from_str_radix(name, 16).ok().filter(|number| format!("{number:016x}") == name)
 }
 
 impl PageFiles {
     /// Opens the directory; files in which no known page lies are removed.
     pub fn open(disk: Arc<dyn Disk>, known: impl IntoIterator<Item = PageRange>) -> io::Result<PageFiles> {
         disk.create_directory(DIRECTORY)?;
-        let mut needed: BTreeMap<FileKey, u32> = BTreeMap::new();
+        let mut needed: BTreeMap<u64, u32> = BTreeMap::new();
         for range in known {
-            *needed.entry((range.queue, range.file)).or_default() += 1;
+            *needed.entry(range.file).or_default() += 1;
         }
-        let mut files = HashMap::default();
-        let mut next_file = needed.keys().map(|(_, file)| file + 1).max().unwrap_or(1);
+        let mut files = BTreeMap::new();
+        let mut next_file = needed.last_key_value().map_or(1, |(file, _)| file.saturating_add(1));
         for name in disk.list(DIRECTORY)? {
-            let Some(key) = parse_name(&name) else { continue };
-            next_file = next_file.max(key.1 + 1);
-            match needed.get(&key) {
-                None => disk.remove(&path(key))?,
+            let Some(number) = parse_name(&name) else { continue };
+            next_file = next_file.max(number.saturating_add(1));
+            match needed.get(&number) {
+                None => disk.remove(&path(number))?,
                 Some(pages) => {
-                    let file = disk.open(&path(key), Open::Existing)?;
+                    let file = disk.open(&path(number), Open::Existing)?;
                     let end = file.length()?;
-                    files.insert(key, PageFile { file, end, pages: *pages, is_dirty: false });
+                    files.insert(number, PageFile { file, end, pages: *pages, is_dirty: false });
                 }
             }
         }
-        let (current, builder) = (HashMap::default(), Builder::default());
-        Ok(PageFiles { disk, files, current, next_file, builder, directory_is_dirty: true })
+        let builder = Builder::default();
+        Ok(PageFiles { disk, files, current: None, next_file, builder, directory_is_dirty: true })
     }
 
     /// Writes a page; it is durable after [`PageFiles::sync`].
@@ -103,10 +96,10 @@ impl PageFiles {
         for entry in entries {
             self.builder.record(|out| put_entry(out, entry));
         }
-        let key = (queue, self.file_for(queue)?);
-        let Some(file) = self.files.get_mut(&key) else { return Err(io::ErrorKind::NotFound.into()) };
+        let number = self.current_file()?;
+        let Some(file) = self.files.get_mut(&number) else { return Err(io::ErrorKind::NotFound.into()) };
         let octets = self.builder.seal(queue, 0);
-        let location = PageLocation { file: key.1, offset: file.end, length: octets.len() as u64 };
+        let location = PageLocation { file: number, offset: file.end, length: octets.len() as u64 };
         file.file.write_all_at(octets, file.end)?;
         file.end += location.length;
         file.pages += 1;
@@ -115,30 +108,30 @@ impl PageFiles {
         Ok(location)
     }
 
-    fn file_for(&mut self, queue: QueueId) -> io::Result<u64> {
-        if let Some(number) = self.current.get(&queue).copied() {
-            if self.files.get(&(queue, number)).is_some_and(|file| file.end < FILE_MAX) {
+    fn current_file(&mut self) -> io::Result<u64> {
+        if let Some(number) = self.current {
+            if self.files.get(&number).is_some_and(|file| file.end < FILE_MAX) {
                 return Ok(number);
             }
-            self.current.remove(&queue);
-            self.remove_if_empty((queue, number))?;
+            self.current = None;
+            self.remove_if_empty(number)?;
         }
         let number = self.next_file;
         self.next_file += 1;
-        let file = self.disk.open(&path((queue, number)), Open::CreateNew)?;
-        self.files.insert((queue, number), PageFile { file, end: 0, pages: 0, is_dirty: true });
-        self.current.insert(queue, number);
+        let file = self.disk.open(&path(number), Open::CreateNew)?;
+        self.files.insert(number, PageFile { file, end: 0, pages: 0, is_dirty: true });
+        self.current = Some(number);
         self.directory_is_dirty = true;
         Ok(number)
     }
 
     /// Makes every page written so far durable.
     pub fn sync(&mut self) -> io::Result<()> {
-        for (key, file) in self.files.iter_mut().filter(|(_, file)| file.is_dirty) {
+        for file in self.files.values_mut().filter(|file| file.is_dirty) {
             file.is_dirty = false;
             if let Err(error) = file.file.sync() {
                 // A later sync that succeeds would prove nothing about these pages: no more go to this file.
-                self.current.retain(|queue, number| (*queue, *number) != *key);
+                self.current = None;
                 return Err(error);
             }
         }
@@ -157,32 +150,28 @@ impl PageFiles {
         location: PageLocation,
         account: Account,
     ) -> io::Result<(Vec<Entry>, u32)> {
-        let file = self.files.get(&(queue, location.file)).ok_or_else(missing)?;
+        let file = self.files.get(&location.file).ok_or_else(missing)?;
         read(&*file.file, queue, page, location, account)
     }
 
     /// Nobody needs a page any more: its space goes back to the disk.
     pub fn free(&mut self, range: PageRange) -> io::Result<()> {
-        let key = (range.queue, range.file);
-        let Some(file) = self.files.get_mut(&key) else { return Ok(()) };
+        let Some(file) = self.files.get_mut(&range.file) else { return Ok(()) };
         file.pages = file.pages.saturating_sub(1);
-        if file.pages != 0 {
+        let is_current = self.current == Some(range.file);
+        if file.pages != 0 || is_current && file.end <= FILE_MAX / 4 {
             return file.file.discard(range.offset, range.length);
         }
-        // A queue that pages no more needs no file; one that does gets another.
-        if FILE_MAX / 4 < file.end && self.current.get(&range.queue) == Some(&range.file) {
-            self.current.remove(&range.queue);
+        if is_current {
+            self.current = None;
         }
-        if self.current.get(&range.queue) == Some(&range.file) {
-            return file.file.discard(range.offset, range.length);
-        }
-        self.remove_if_empty(key)
+        self.remove_if_empty(range.file)
     }
 
-    fn remove_if_empty(&mut self, key: FileKey) -> io::Result<()> {
-        if self.files.get(&key).is_some_and(|file| file.pages == 0) {
-            self.files.remove(&key);
-            self.disk.remove(&path(key))?;
+    fn remove_if_empty(&mut self, number: u64) -> io::Result<()> {
+        if self.files.get(&number).is_some_and(|file| file.pages == 0) {
+            self.files.remove(&number);
+            self.disk.remove(&path(number))?;
             self.directory_is_dirty = true;
         }
         Ok(())
@@ -200,7 +189,7 @@ pub fn read_page(
     location: PageLocation,
     account: Account,
 ) -> io::Result<(Vec<Entry>, u32)> {
-    let file = disk.open(&path((queue, location.file)), Open::ReadOnly)?;
+    let file = disk.open(&path(location.file), Open::ReadOnly)?;
     read(&*file, queue, page, location, account)
 }
 

@@ -166,7 +166,7 @@ fn records_of_pages_are_renewed_with_what_lives_in_them() {
     assert_eq!(pages(&disk), [(1, vec![(1, 1), (3, 1)]), (2, vec![(4, 3)])]);
     // A page is free once it is released and empty, and that is on disk.
     running.commit(vec![settle(1, &[1, 3]), Op::PageReleased { queue: 1, page: 1 }]);
-    assert_eq!(running.writer.take_freed(), [PageRange { queue: 1, file: 1, offset: 0, length: 4096 }]);
+    assert_eq!(running.writer.take_freed(), [PageRange { file: 1, offset: 0, length: 4096 }]);
     assert_eq!(pages(&disk), [(2, vec![(4, 3)])]);
 }
 
