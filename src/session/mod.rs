@@ -98,7 +98,7 @@ pub enum Hold {
     Login,
     /// A queue has a backlog that its consumers will have worked off in a moment.
     Pressure,
-    /// The log has more to write than it should.
+    /// The log has more to write than it should, or the pager more to move to disk.
     Log,
     /// The message that a basic.get asked for is being read from disk.
     Page,
