@@ -16,7 +16,7 @@ const EXCHANGES_MAX: usize = 1024;
 /// A meter for each exchange that was published to, by name.
 #[derive(Debug, Default)]
 pub struct ExchangeMeters {
-    known: HashMap<Box<[u8]>, Arc<ExchangeMeter>, RandomState>,
+    known: HashMap<Vec<u8>, Arc<ExchangeMeter>, RandomState>,
 }
 
 impl ExchangeMeters {
@@ -34,6 +34,6 @@ impl ExchangeMeters {
             self.known.clear();
         }
         let name = || connection.add_exchange(&String::from_utf8_lossy(exchange));
-        self.known.entry(exchange.into()).or_insert_with(name)
+        self.known.entry_ref(exchange).or_insert_with(name)
     }
 }
