@@ -131,10 +131,14 @@ pub struct Management {
     name: String,
 }
 
+/// What this node is called.
+pub fn node_name() -> String {
+    format!("leveret@{}", process::host_name())
+}
+
 impl Management {
     pub fn new(node: Arc<Node>, settings: Settings) -> Arc<Management> {
-        let name = format!("leveret@{}", process::host_name());
-        Arc::new(Management { node, settings, name })
+        Arc::new(Management { node, settings, name: node_name() })
     }
 
     fn now(&self) -> Millis {
