@@ -374,6 +374,7 @@ fn http_settings(
         metrics_per_object: config.prometheus.per_object,
         started_at: clock.now(),
         log: Box::new(recent::after),
+        log_news: &recent::NEWS,
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),
