@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Output, Stdio},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -296,16 +297,10 @@ fn the_log_is_told_line_by_line_as_it_is_written() {
     let mut status = String::new();
     later.read_line(&mut status).unwrap();
     assert!(status.starts_with("HTTP/1.1 200"), "{status}");
-    TcpStream::connect(("127.0.0.1", port("amqp_port")))
-        .unwrap()
-        .write_all(b"GET / HTTP/1.1\r\n\r\n")
-        .unwrap();
-    loop {
-        let line = event(&mut live);
-        if line["text"].as_str().unwrap().contains("127.0.0.1:") && line["level"] != "INFO" {
-            break;
-        }
-    }
+    let mut socket = TcpStream::connect(("127.0.0.1", port("management_port"))).unwrap();
+    let head = "host: x\r\nauthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\nconnection: close";
+    socket.write_all(format!("PUT /api/vhosts/heard HTTP/1.1\r\n{head}\r\n\r\n").as_bytes()).unwrap();
+    while event(&mut live)["text"] != "vhost 'heard' created by user 'guest'" {}
     // A client that goes away is no reason to stop, nor is one that stays.
     drop(later);
     broker.signal(Signal::TERM);

@@ -12,7 +12,9 @@ use crate::http::{GUEST, Target, eventually};
 
 fn table(pairs: &[(&str, AMQPValue)]) -> FieldTable {
     let mut table = FieldTable::default();
-    pairs.iter().for_each(|(name, value)| table.insert((*name).into(), value.clone()));
+    for (name, value) in pairs {
+        table.insert((*name).into(), value.clone());
+    }
     table
 }
 
@@ -48,7 +50,8 @@ async fn a_stream_shows_its_segments_readers_and_retention() {
             .unwrap();
     }
     channel.basic_qos(2, BasicQosOptions::default()).await.unwrap();
-    let from_the_start = table(&[("x-stream-offset", text("first")), ("x-stream-name", text("billing"))]);
+    let from_the_start =
+        table(&[("x-stream-offset", text("first")), ("x-stream-offset-name", text("billing"))]);
     let mut consumer = channel
         .basic_consume("s".into(), "c".into(), BasicConsumeOptions::default(), from_the_start)
         .await
@@ -56,6 +59,11 @@ async fn a_stream_shows_its_segments_readers_and_retention() {
     let first = consumer.next().await.unwrap().unwrap();
     consumer.next().await.unwrap().unwrap();
 
+    // A confirm and the stream itself learn of the disk side by side.
+    eventually("everything may be seen", || async {
+        target.get("leveret/queues/%2F/s/stream").await.json()["committed"] == 5
+    })
+    .await;
     let stream = target.get("leveret/queues/%2F/s/stream").await.expect(200).json();
     assert_eq!((&stream["first"], &stream["next"], &stream["committed"]), (&json!(0), &json!(5), &json!(5)));
     let retention = json!({ "segment_bytes": 2_000, "max_bytes": 1 << 30, "max_age": 86_400_000 });
