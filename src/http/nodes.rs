@@ -42,7 +42,7 @@ fn node(management: &Management, rates: &Rates) -> Value {
         "cluster_links": [],
         "config_files": [],
         "log_files": [],
-        "enabled_plugins": ["rabbitmq_management", "rabbitmq_prometheus"],
+        "enabled_plugins": ["rabbitmq_event_exchange", "rabbitmq_management", "rabbitmq_prometheus"],
         "applications": [{ "name": "rabbit", "description": "leveret", "version": version }],
         "auth_mechanisms": [
             { "name": "PLAIN", "description": "SASL PLAIN authentication mechanism", "enabled": true },

@@ -81,6 +81,11 @@ async fn a_stream_shows_its_segments_readers_and_retention() {
     );
     assert_eq!((&reader["unacknowledged"], &reader["active"]), (&json!(2), &json!(true)));
 
+    let why = target.get("leveret/queues/%2F/s/why").await.expect(200).json();
+    assert_eq!(why["reasons"][0]["text"], "5 messages are kept; one consumer reads them.");
+    let last = "'billing' is furthest behind, by 3 messages; 2 of them are delivered and not acknowledged.";
+    assert_eq!(why["reasons"][1]["text"], last);
+
     first.ack(BasicAckOptions::default()).await.unwrap();
     eventually("the name goes on behind what is acknowledged", || async {
         let stream = target.get("leveret/queues/%2F/s/stream").await.json();

@@ -47,7 +47,7 @@ export function queue({ names: [vhost, name] }) {
   const path = `queues/${part(vhost)}/${part(name)}`;
   const own = `leveret/${path}`;
   const [waiting, flowing] = [chart('Messages that wait'), chart('Messages each second', rate)];
-  const [why, facts, streamed, consumers, bound] = [h('div'), h('div', { class: 'two' }), h('div', { class: 'notes' }), h('div'), h('div')];
+  const [why, facts, streamed, consumers, bound] = [h('div'), h('div', { class: 'two' }), h('div', { class: 'stack' }), h('div'), h('div')];
   let log = null;
   const refresh = async () => {
     const [one, all, reasons] = await Promise.all([
@@ -65,7 +65,7 @@ export function queue({ names: [vhost, name] }) {
     fill(facts, card('Queue', list([
       ['Type', one.type], ['Virtual host', one.vhost], ['State', state(one)], ['Features', features(one)], ['Policy', one.policy], ['Operator policy', one.operator_policy],
       ['Exclusive to', one.owner_pid_details?.name], ['Idle since', one.idle_since && new Date(one.idle_since).toLocaleString()],
-      ['Consumers had room', one.consumers ? `${Math.round(one.consumer_utilisation * 100)} % of the time` : undefined],
+      ['Consumers had room', one.consumers && one.type !== 'stream' ? `${Math.round(one.consumer_utilisation * 100)} % of the time` : undefined],
     ])), card('Contents', list([
       ['Ready', number(one.messages_ready)], ['Unacknowledged', number(one.messages_unacknowledged)],
       ['Bodies', octets(one.message_bytes)], ['In memory', octets(one.memory)],
