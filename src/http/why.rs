@@ -113,11 +113,11 @@ fn stream(call: &Call, overview: &StreamOverview, input: f64, output: f64) -> Va
         reasons.say("", format!("{waiting} consumers of a group wait for their turn."));
     }
     if overview.committed < overview.next {
-        let count = overview.next - overview.committed;
-        reasons.say(
-            "",
-            format!("{count} messages are on their way to the disk; consumers see them after that."),
-        );
+        let text = match overview.next - overview.committed {
+            1 => "The last message is on its way to the disk; consumers see it after that.".to_owned(),
+            count => format!("The last {count} are on their way to the disk; consumers see them after that."),
+        };
+        reasons.say("", text);
     }
     let is_moving = slow.is_empty() || 0.0 < output || 0.0 < input;
     answer_of(is_moving, reasons)

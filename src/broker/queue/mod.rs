@@ -474,7 +474,10 @@ impl<O: Outlet> Queue<O> {
 
     /// What is ready from some place on, which stays there; true when more follows that is not in memory.
     pub fn look(&self, offset: usize, count: usize) -> (Vec<Entry>, bool) {
-        self.ready.look(offset, count)
+        match &self.stream {
+            Some(stream) => stream.look(offset, count),
+            None => self.ready.look(offset, count),
+        }
     }
 
     /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the
