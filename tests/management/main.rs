@@ -10,8 +10,11 @@ mod metrics;
 mod node;
 mod pages;
 mod permissions;
+#[path = "../common/pki.rs"]
+mod pki;
 mod policies;
 mod settings;
 mod stats;
+mod tls;
 mod topic_permissions;
 mod topology;
