@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use amqprs::{
     BasicProperties,
-    callbacks::DefaultConnectionCallback,
     channel::*,
     connection::{Connection, OpenConnectionArguments},
     security::SecurityCredentials,
