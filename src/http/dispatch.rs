@@ -11,7 +11,7 @@ use super::{
     channels, connections, definitions, delayed, exchanges, features, health, limits, messages, nodes,
     overview, parameters, permissions, policies, queues,
     route::Endpoint,
-    topic_permissions, users, vhosts,
+    super_streams, topic_permissions, users, vhosts,
 };
 
 /// Answers what needs no login.
@@ -94,6 +94,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
         E::Log => log(call),
         E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
+        E::SuperStream { vhost, name } => super_streams::item(call, vhost, name),
         E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()).await,
         settings => answer_settings(call, settings).await,
     }

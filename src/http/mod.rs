@@ -46,6 +46,7 @@ mod route;
 mod route_settings;
 mod server;
 mod stats;
+mod super_streams;
 mod time;
 mod topic_permissions;
 mod users;

@@ -30,4 +30,5 @@ mod quorum;
 mod reply_to;
 mod storage;
 mod streams;
+mod super_streams;
 mod tx;

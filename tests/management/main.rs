@@ -13,5 +13,6 @@ mod permissions;
 mod policies;
 mod settings;
 mod stats;
+mod super_streams;
 mod topic_permissions;
 mod topology;
