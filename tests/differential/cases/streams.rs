@@ -141,7 +141,7 @@ fn refusals() -> Vec<Case> {
 fn settling() -> Vec<Case> {
     vec![
         stream(
-            "STR-07 STR-13",
+            "STR-02 STR-07 STR-13",
             "another consumer reads it again",
             &format!(
                 "{}> basic.consume queue=%q tag=c arguments={{x-stream-offset='first'}}\n< basic.consume-ok c
