@@ -146,6 +146,12 @@ pub const INTENDED: &[Intended] = &[
         "3.10 keeps reading; 4.2.6 answers like this",
     ),
     intended(
+        "CON-129",
+        r#"conn 530 "NOT_ALLOWED - number of channels opened for user '%u' has reached the maximum allowed user limit of (1)" …"#,
+        r#"conn 530 "NOT_ALLOWED - number of channels opened for user '%u' has reached the maximum allowed user limit of 1" …"#,
+        "the words of RabbitMQ 4",
+    ),
+    intended(
         "CH-03",
         "get-empty",
         "get-ok tag=1 redelivered=true ex= rk=%q left=0 body=m1",

@@ -136,6 +136,8 @@ async fn qq_11_returns_wait_by_a_policy() {
     let message = channel.basic_get("q".into(), BasicGetOptions::default()).await.unwrap().unwrap();
     message.delivery.acker.reject(BasicRejectOptions { requeue: true }).await.unwrap();
     assert_eq!(drain(&channel, "q").await, Vec::<String>::new());
+    let shown = target.get("queues/%2F/q").await.expect(200).json();
+    assert_eq!((&shown["messages_ready"], &shown["messages_delayed"]), (&json!(0), &json!(1)));
     target.delete("policies/%2F/p").await.expect(204);
     assert!(publish(&channel, "q", b"2").await);
     assert_eq!(drain(&channel, "q").await, ["2"], "what waits goes on waiting");

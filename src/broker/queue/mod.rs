@@ -448,6 +448,9 @@ impl<O: Outlet> Queue<O> {
             effects.log.lose(&entry);
             self.forget_identity(entry.sequence, effects);
         }
+        // What is behind and has had its time is not left (TTL-02).
+        self.expire(effects, |deadline| deadline <= now);
+        self.ready.take_wanted(&mut effects.fetch);
         Got::Entry(entry, self.ready.count())
     }
 

@@ -117,7 +117,7 @@ fn times() -> Vec<Case> {
             "what is behind waits for the head, and is counted",
             &format!(
                 "{}{}> queue.declare queue=%q passive\n< queue.declare-ok %q 2 0\n> basic.get queue=%q no-ack
-                 < get-ok tag=1 redelivered=false ex= rk=%q left=1 body=1\n> basic.get queue=%q no-ack\n< get-empty",
+                 < get-ok tag=1 redelivered=false ex= rk=%q left=0 body=1\n> basic.get queue=%q no-ack\n< get-empty",
                 declared(""),
                 put(&["body=1", "expiration=0 body=2"])
             ),
