@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Output, Stdio},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -112,12 +113,18 @@ fn has_line(text: &str, line: &str) -> bool {
 fn help_and_version() {
     let place = Place::new();
     let help = place.output(&["--help"]);
-    for expected in
-        ["--amqp", "--data-dir", "--ephemeral", "--port-file", "Exit codes", "Examples", "print-config"]
-    {
+    for expected in [
+        "--amqp",
+        "--amqps",
+        "--data-dir",
+        "--ephemeral",
+        "--port-file",
+        "Exit codes",
+        "Examples",
+        "print-config",
+    ] {
         assert!(help.contains(expected), "{expected} is missing in:\n{help}");
     }
-    assert!(!help.contains("--amqps"), "--amqps is not part of this version");
     assert_eq!(place.output(&["--version"]), format!("leveret {}\n", env!("CARGO_PKG_VERSION")));
 }
 
@@ -151,7 +158,9 @@ fn bad_values_and_bad_usage_exit_with_2() {
         (&["--memory", "much"], "expected a share such as '60%'"),
         (&["--log-level", "loud"], "expected one of off, error, warn, info, debug, trace"),
         (&["--config", "/nowhere.toml"], "cannot read the file /nowhere.toml"),
-        (&["--amqps", ":5671"], "TLS is not part of this version"),
+        (&["--amqps", ":5671"], "a listener for TLS needs a certificate"),
+        (&["--set", "tls.cert=c.pem"], "tls.cert and tls.key: one is set and the other is not"),
+        (&["--set", "amqp.listen=none"], "amqp.listen is empty"),
         (&["--management", "nowhere"], "management.listen cannot be"),
         (&["--ephemeral", "--data-dir", "x"], "cannot be used with"),
         (&["--emphemeral"], "--ephemeral"),
@@ -218,9 +227,13 @@ fn a_rabbitmq_conf_becomes_toml() {
     let checked = place.output(&["check-config", "--config", "mine.toml"]);
     assert_eq!(checked, "read mine.toml\nthe configuration is valid\n");
 
-    place.file("rabbitmq.conf", "listeners.ssl.default = 5671\n");
+    place.file("rabbitmq.conf", "ssl_options.password = secret\n");
     let refused = place.failure(2, &["import-config", "rabbitmq.conf"]);
-    assert!(refused.contains("rabbitmq.conf, line 1") && refused.contains("TLS"), "{refused}");
+    assert!(
+        refused.contains("rabbitmq.conf, line 1") && refused.contains("a key without a password"),
+        "{refused}"
+    );
+    assert!(!refused.contains("secret"), "{refused}");
 }
 
 #[test]
@@ -262,6 +275,48 @@ fn starts_on_any_port_tells_it_and_stops_on_request() {
         assert!(!place.path("ports").exists(), "a broker that is gone has no ports");
     }
     assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0, "an ephemeral broker leaves nothing behind");
+}
+
+/// The data of the next server-sent event.
+fn event(stream: &mut impl BufRead) -> serde_json::Value {
+    loop {
+        let mut line = String::new();
+        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "the stream ended");
+        if let Some(data) = line.strip_prefix("data: ") {
+            return json(data);
+        }
+    }
+}
+
+#[test]
+fn the_log_is_told_line_by_line_as_it_is_written() {
+    let place = Place::new();
+    let broker = place.start(&["--ephemeral", "--port-file", "ports"]);
+    let ports: serde_json::Value = serde_json::from_slice(&fs::read(place.path("ports")).unwrap()).unwrap();
+    let port = |name: &str| u16::try_from(ports[name].as_u64().unwrap()).unwrap();
+    let ask = |path: &str| {
+        let mut socket = TcpStream::connect(("127.0.0.1", port("management_port"))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = "host: x\r\nauthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\naccept: text/event-stream";
+        socket.write_all(format!("GET /api/leveret/{path} HTTP/1.1\r\n{head}\r\n\r\n").as_bytes()).unwrap();
+        BufReader::new(socket)
+    };
+    let mut live = ask("log/live");
+    let first = event(&mut live);
+    assert_eq!(first["number"], 1, "what was written before comes first: {first}");
+    // Whoever begins behind everything hears nothing until there is something new.
+    let mut later = ask("log/live?after=1000000");
+    let mut status = String::new();
+    later.read_line(&mut status).unwrap();
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    let mut socket = TcpStream::connect(("127.0.0.1", port("management_port"))).unwrap();
+    let head = "host: x\r\nauthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\nconnection: close";
+    socket.write_all(format!("PUT /api/vhosts/heard HTTP/1.1\r\n{head}\r\n\r\n").as_bytes()).unwrap();
+    while event(&mut live)["text"] != "vhost 'heard' created by user 'guest'" {}
+    // A client that goes away is no reason to stop, nor is one that stays.
+    drop(later);
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.finish().0, Some(0));
 }
 
 #[test]

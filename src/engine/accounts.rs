@@ -16,7 +16,11 @@ impl Node {
     pub fn put_vhost(&self, name: &str, about: VhostAbout) -> Result<bool, u64> {
         let limit = self.room.limits().vhosts;
         let is_new = self.access.put_vhost(name, about, limit)?;
-        self.add_vhost(name);
+        let vhost = self.add_vhost(name);
+        if is_new {
+            vhost.tell_predeclared();
+        }
+        self.tell_vhost(if is_new { "vhost.created" } else { "vhost.updated" }, name);
         Ok(is_new)
     }
 
@@ -40,7 +44,10 @@ impl Node {
             for queue in vhost.retire() {
                 let _gone_either_way = vhost.delete_queue(&queue, false, false);
             }
+            let names: Vec<_> = vhost.exchanges().into_iter().map(|exchange| exchange.name).collect();
+            vhost.tell_exchanges_deleted(names.iter().map(String::as_str));
         }
+        self.events.tell_user("vhost.deleted", name);
         true
     }
 

@@ -12,6 +12,8 @@ mod dead_letters;
 mod definitions;
 mod delays;
 mod duplicates;
+pub mod events;
+mod firehose;
 mod hand_in;
 mod histories;
 mod holder;
@@ -45,10 +47,12 @@ pub use access::{
 };
 pub use alarms::Alarms;
 pub use connections::{
-    ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, OpenConnection,
+    ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, Encryption, OpenConnection,
+    PeerCertificate,
 };
 pub use delays::{DelayRef, Delays, SharedDelay};
 pub use duplicates::Duplicates;
+pub use firehose::{Seen, TRACE_EXCHANGE, Tap};
 pub use hand_in::HandedIn;
 pub use histories::{Histories, Replay};
 pub use holder::Holder;
@@ -70,5 +74,5 @@ pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
 pub use vhost_rules::VhostRules;
 pub use views::{
-    BindingSummary, BindingsOf, ExchangeSummary, PARTITION_ORDER, SUPER_STREAM, is_super_stream,
+    BindingSummary, BindingsOf, ChosenQueues, ExchangeSummary, PARTITION_ORDER, SUPER_STREAM, is_super_stream,
 };

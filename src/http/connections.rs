@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long connections may take to report; one that does not read its output reports late.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub const PATIENCE: Duration = Duration::from_millis(500);
 /// Octets of a reason for closing: with its prefix it must fit a short string.
 const REASON_MAX: usize = 200;
 
@@ -48,6 +48,11 @@ impl Call {
 
 /// Asks all of them at once.
 pub async fn report(connections: Vec<Arc<OpenConnection>>) -> Vec<Reported> {
+    report_within(connections, PATIENCE).await
+}
+
+/// As [`report`], waiting so long at most.
+pub async fn report_within(connections: Vec<Arc<OpenConnection>>, patience: Duration) -> Vec<Reported> {
     let ask = |connection: &Arc<OpenConnection>| {
         let (answer, answered) = oneshot::channel();
         connection.ask(move |report| {
@@ -56,7 +61,7 @@ pub async fn report(connections: Vec<Arc<OpenConnection>>) -> Vec<Reported> {
         answered
     };
     let asked: Vec<_> = connections.iter().map(ask).collect();
-    let until = tokio::time::Instant::now() + PATIENCE;
+    let until = tokio::time::Instant::now() + patience;
     let mut reported = Vec::with_capacity(asked.len());
     for (connection, answered) in connections.into_iter().zip(asked) {
         let report = tokio::time::timeout_at(until, answered).await;
@@ -67,6 +72,8 @@ pub async fn report(connections: Vec<Arc<OpenConnection>>) -> Vec<Reported> {
 
 fn view(call: &Call, rates: &Rates, (connection, report): &Reported) -> Value {
     let info = &connection.info;
+    let encryption = info.encryption.as_deref();
+    let certificate = encryption.and_then(|encryption| encryption.certificate.as_ref());
     let client_properties = of_octets(&info.client_properties);
     let mut view = json!({
         "name": info.name(),
@@ -85,14 +92,14 @@ fn view(call: &Call, rates: &Rates, (connection, report): &Reported) -> Value {
         "frame_max": info.frame_max,
         "channel_max": info.channel_max,
         "timeout": info.heartbeat,
-        "ssl": false,
-        "ssl_protocol": null,
-        "ssl_cipher": null,
-        "ssl_hash": null,
-        "ssl_key_exchange": null,
-        "peer_cert_subject": null,
-        "peer_cert_issuer": null,
-        "peer_cert_validity": null,
+        "ssl": encryption.is_some(),
+        "ssl_protocol": encryption.map(|encryption| encryption.protocol),
+        "ssl_cipher": encryption.map(|encryption| encryption.cipher),
+        "ssl_hash": encryption.map(|encryption| encryption.hash),
+        "ssl_key_exchange": encryption.map(|encryption| encryption.key_exchange),
+        "peer_cert_subject": certificate.map(|certificate| &certificate.subject),
+        "peer_cert_issuer": certificate.map(|certificate| &certificate.issuer),
+        "peer_cert_validity": certificate.map(|certificate| &certificate.validity),
     });
     let Value::Object(fields) = &mut view else { return view };
     if let Some(name) = client_properties.get("connection_name") {

@@ -27,6 +27,7 @@ mod health;
 mod json;
 mod limits;
 mod listing;
+mod live;
 mod login;
 mod messages;
 mod metrics;
@@ -46,6 +47,7 @@ mod route;
 mod route_settings;
 mod server;
 mod stats;
+mod streams;
 mod super_streams;
 mod time;
 mod topic_permissions;
@@ -55,7 +57,9 @@ mod why;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use crate::{broker::Millis, engine::Node};
+use tokio::sync::Notify;
+
+use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
 pub use server::{Served, serve};
 
@@ -92,25 +96,28 @@ pub struct LogLine {
 /// Lines after a number, and the number of the last one.
 pub type LogAfter = Box<dyn Fn(u64) -> (Vec<LogLine>, u64) + Send + Sync>;
 
+/// The certificates in use by listeners of a protocol.
+pub type CertificatesOf = Box<dyn Fn(&str) -> Vec<LoadedCertificate> + Send + Sync>;
+
 /// What the management interface is told of its broker.
 pub struct Settings {
     pub cluster_name: String,
     /// The version told to clients, of which some decide by it what they may use.
     pub advertised_version: String,
-    /// Where AMQP clients connect.
-    pub amqp: Vec<SocketAddr>,
-    /// Where this interface listens.
-    pub management: Vec<SocketAddr>,
+    /// Where the broker listens, with RabbitMQ's name of the protocol.
+    pub listeners: Vec<(&'static str, SocketAddr)>,
+    /// The certificates in use by listeners of a protocol.
+    pub certificates: CertificatesOf,
     pub data_dir: Option<String>,
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
-    /// Where metrics are, and nothing else.
-    pub prometheus: Vec<SocketAddr>,
     /// `/metrics` has each object for itself, not their sums.
     pub metrics_per_object: bool,
     pub started_at: Millis,
     pub log: LogAfter,
+    /// Woken with every line of the log.
+    pub log_news: &'static Notify,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
     /// `None` without a disk.
@@ -119,7 +126,7 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("management", &self.management).finish_non_exhaustive()
+        f.debug_struct("Settings").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }
 
@@ -132,10 +139,14 @@ pub struct Management {
     name: String,
 }
 
+/// What this node is called.
+pub fn node_name() -> String {
+    format!("leveret@{}", process::host_name())
+}
+
 impl Management {
     pub fn new(node: Arc<Node>, settings: Settings) -> Arc<Management> {
-        let name = format!("leveret@{}", process::host_name());
-        Arc::new(Management { node, settings, name })
+        Arc::new(Management { node, settings, name: node_name() })
     }
 
     fn now(&self) -> Millis {

@@ -21,6 +21,7 @@ mod report;
 mod rights;
 mod routes;
 mod settle;
+mod tells;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -53,10 +54,10 @@ use crate::{
     amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, Scope, frame},
     broker::Millis,
     engine::{
-        ConnectionId, Inbox, Node, QueueRef, Seat, Taken, Vhost,
+        ConnectionId, Encryption, Inbox, Node, QueueRef, Seat, Taken, Vhost,
         stats::{ConnectionMeter, Event as Churn},
     },
-    protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+    protocol::{Connection, Event, Identity, Limits, Mechanism, Step, Timeout},
     store::Op,
 };
 
@@ -77,12 +78,14 @@ pub struct SessionSettings {
 }
 
 /// Who is at the other end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     pub address: IpAddr,
     pub port: u16,
     /// The address of ours that it connected to.
     pub local: SocketAddr,
+    /// What TLS agreed on, where it carries the connection.
+    pub encryption: Option<Arc<Encryption>>,
 }
 
 /// Why a session does not take input for the moment.
@@ -168,7 +171,12 @@ struct Core {
 impl Session {
     /// A session for a connection that was accepted at `now`.
     pub fn new(node: Arc<Node>, settings: Arc<SessionSettings>, peer: Peer, now: Millis) -> Session {
-        let machine = Connection::new(settings.limits.clone(), settings.identity.clone(), now);
+        let mut identity = settings.identity.clone();
+        let certificate = peer.encryption.as_ref().and_then(|encryption| encryption.certificate.as_ref());
+        if certificate.is_none() {
+            identity.mechanisms.retain(|mechanism| *mechanism != Mechanism::External);
+        }
+        let machine = Connection::new(settings.limits.clone(), identity, now);
         let frame_max = machine.tuned().frame_max;
         let inbox = Arc::new(Inbox::default());
         let id = node.next_connection_id();
@@ -331,12 +339,14 @@ impl Session {
             Event::Method(channel, class) => self.on_method(channel, class),
             Event::ChannelOpen(channel) => self.open_channel(channel).map_err(|failure| (channel, failure)),
             Event::ChannelClose(channel) => {
+                let _acting = self.core.acting();
                 self.core.flush(&mut self.output);
                 self.core.close_channel(channel);
                 self.machine.channel_closed(channel, self.output.buffer());
                 Ok(())
             }
             Event::Close => {
+                let _acting = self.core.acting();
                 self.core.flush(&mut self.output);
                 self.core.close_all();
                 self.machine.closed_by_peer(self.output.buffer());
@@ -361,17 +371,20 @@ impl Session {
         self.core.node.stats.note(Churn::ChannelCreated);
         let meter = self.core.meter.open_channel(channel);
         self.core.channels.insert(channel, Box::new(Channel::new(meter)));
+        self.core.tell_channel_created(channel);
         self.machine.accept_channel(channel, self.output.buffer());
         Ok(())
     }
 
     fn on_method(&mut self, channel: ChannelId, class: AMQPClass) -> Result<(), (ChannelId, Failure)> {
+        let _acting = self.core.acting();
         self.core.flush(&mut self.output);
         let id = crate::amqp::MethodId::of(&class);
         self.core.method(channel, class, &mut self.output).map_err(|failure| (channel, failure.at(id)))
     }
 
     fn on_failure(&mut self, channel: ChannelId, failure: &Failure) {
+        let _acting = self.core.acting();
         self.core.flush(&mut self.output);
         self.core.log_failure(channel, failure);
         match failure.scope {
@@ -492,6 +505,7 @@ impl Session {
     /// The socket is gone: everything the connection held goes back (CON-74).
     pub fn disconnect(&mut self, now: Millis) {
         self.core.now = now;
+        let _acting = self.core.acting();
         self.core.flush(&mut self.output);
         self.core.close_all();
     }

@@ -112,6 +112,7 @@ mod contents;
 mod damage;
 mod definition;
 pub mod disk;
+mod holes;
 mod homes;
 mod index;
 mod log;

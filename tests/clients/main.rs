@@ -5,6 +5,8 @@
 
 #[path = "../common/fixture.rs"]
 mod fixture;
+#[path = "../common/pki.rs"]
+mod pki;
 mod raw;
 mod support;
 
@@ -31,4 +33,5 @@ mod reply_to;
 mod storage;
 mod streams;
 mod super_streams;
+mod tls;
 mod tx;

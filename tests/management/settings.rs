@@ -78,8 +78,8 @@ async fn ch_53_a_vhost_has_so_many_queues_and_not_one_more() {
 async fn lim_03_the_node_has_so_many_queues_exchanges_and_vhosts() {
     let target = Target::configured(|config| {
         config.limits.queues_max = Some(2);
-        // Each vhost has seven from the beginning.
-        config.limits.exchanges_max = Some(15);
+        // Each vhost has seven from the beginning, and the first one that of events.
+        config.limits.exchanges_max = Some(16);
         config.limits.vhosts_max = Some(2);
     })
     .await;
@@ -111,7 +111,7 @@ async fn lim_03_the_node_has_so_many_queues_exchanges_and_vhosts() {
     assert!(refused.contains(text), "{refused}");
     let refused = exchange("y").await.unwrap_err();
     let text =
-        "PRECONDITION_FAILED - cannot declare exchange 'y' in vhost '/': exchange limit of 15 is reached";
+        "PRECONDITION_FAILED - cannot declare exchange 'y' in vhost '/': exchange limit of 16 is reached";
     assert!(refused.contains(text), "{refused}");
 
     // What goes makes room, alone and with its vhost.

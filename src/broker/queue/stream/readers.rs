@@ -16,7 +16,8 @@ pub struct Reader<O> {
     pub from_time: Option<Millis>,
     pub filter: Option<Filter>,
     pub name: Option<Vec<u8>>,
-    /// Whether it reads, or waits for its turn among others of its name.
+    /// Whether it takes turns with others of its name, and whether it is its turn.
+    pub single_active: bool,
     pub is_active: bool,
     /// What it has not settled yet; only kept for a name.
     pub outstanding: Outstanding,
@@ -36,6 +37,7 @@ impl<O: Outlet> Reader<O> {
             from_time: None,
             filter: Filter::new(read.filters, read.match_unfiltered),
             name: read.name,
+            single_active: read.single_active,
             is_active: true,
             outstanding: Outstanding::default(),
             prefetch: u32::from(read.prefetch),
