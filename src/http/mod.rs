@@ -27,6 +27,7 @@ mod health;
 mod json;
 mod limits;
 mod listing;
+mod local;
 mod login;
 mod messages;
 mod metrics;
@@ -56,7 +57,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use crate::{broker::Millis, engine::Node};
 
-pub use server::{Served, serve};
+pub use server::{Served, serve, serve_local};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +113,10 @@ pub struct Settings {
     pub log: LogAfter,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
+    /// Octets that the process may use at most.
+    pub memory: u64,
+    /// Moves the limit of `disk`; `None` without one.
+    pub set_disk_limit: Option<Box<dyn Fn(u64) + Send + Sync>>,
     /// `None` without a disk.
     pub disk: Option<Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>>,
 }

@@ -6,13 +6,14 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body, Bytes, Incoming},
-    header::{ACCEPT, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener},
     sync::Semaphore,
     task::JoinSet,
 };
@@ -21,7 +22,7 @@ use super::{
     Management,
     answer::{Answer, JSON, Refusal},
     call::Call,
-    compress, dispatch, metrics, pages,
+    compress, dispatch, login, metrics, pages,
     path::{self, Query},
     route::{self, Endpoint, Level},
 };
@@ -49,6 +50,8 @@ pub enum Served {
     All,
     /// What Prometheus collects, without a login.
     Metrics,
+    /// The socket of the machine's tools: who is let in needs no login.
+    Local,
 }
 
 /// Accepts connections until its task is aborted, which ends them all.
@@ -62,6 +65,7 @@ pub async fn serve(listener: TcpListener, management: Arc<Management>, served: S
             Ok((stream, address)) => {
                 let management = management.clone();
                 let peer = address.ip().to_canonical();
+                set_options(&stream, peer);
                 connections.spawn(async move {
                     converse(stream, peer, management, served).await;
                     drop(place);
@@ -75,11 +79,42 @@ pub async fn serve(listener: TcpListener, management: Arc<Management>, served: S
     }
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, management: Arc<Management>, served: Served) {
-    let socket = socket2::SockRef::from(&stream);
+/// The same for the socket of the machine's tools. Only root and the user that we run as are let in.
+pub async fn serve_local(listener: UnixListener, management: Arc<Management>) {
+    let ours = rustix::process::geteuid().as_raw();
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => match stream.peer_cred().map(|peer| peer.uid()) {
+                Ok(uid) if uid == 0 || uid == ours => {
+                    let peer = IpAddr::from([127, 0, 0, 1]);
+                    connections.spawn(converse(stream, peer, management.clone(), Served::Local));
+                }
+                Ok(uid) => tracing::warn!("the user with number {uid} may not use the socket for tools"),
+                Err(error) => tracing::warn!("who uses the socket for tools cannot be told: {error}"),
+            },
+            Err(error) => {
+                tracing::warn!("cannot accept a connection to the socket for tools: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn set_options(stream: &TcpStream, peer: IpAddr) {
+    let socket = socket2::SockRef::from(stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_user_timeout(Some(STALL))) {
         tracing::debug!("cannot set the options of a socket of {peer}: {error}");
     }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    peer: IpAddr,
+    management: Arc<Management>,
+    served: Served,
+) {
     let service = service_fn(move |request: Request<Incoming>| {
         let management = management.clone();
         async move { Ok::<_, Infallible>(management.respond(request, peer, served).await) }
@@ -151,12 +186,17 @@ impl Management {
         if route.level == Level::Open {
             return dispatch::open(&route.endpoint);
         }
-        let user = match self.log_in(&head.headers, peer).await {
-            Ok(user) => user,
-            Err(answer) => return answer,
+        // A tool may still ask as somebody.
+        let is_local = served == Served::Local && !head.headers.contains_key(AUTHORIZATION);
+        let user = match is_local {
+            true => login::tool(),
+            false => match self.log_in(&head.headers, peer).await {
+                Ok(user) => user,
+                Err(answer) => return answer,
+            },
         };
         let method = if head.method == Method::HEAD { Method::GET } else { head.method };
-        if let Err(refusal) = route.check(&self, &user, &method) {
+        if let Err(refusal) = route.check(&self, &user, &method, is_local) {
             return refusal.answer();
         }
         // Before it is sent, if its length is announced.
@@ -168,7 +208,7 @@ impl Management {
             Err(_) => return Refusal::too_large().answer().header("connection", "close"),
         };
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        let call = Call { management: self, user, method, query, headers: head.headers, body };
+        let call = Call { management: self, user, is_local, method, query, headers: head.headers, body };
         dispatch::run(&call, &route.endpoint).await.unwrap_or_else(|refusal| refusal.answer())
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod data_dir;
 mod door;
 mod limits;
 mod listener;
+pub(crate) mod local;
 pub(crate) mod logging;
 mod memory;
 mod mover;
@@ -21,7 +22,7 @@ mod streams;
 
 pub use config::{
     Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,
-    Storage,
+    Socket, Storage,
 };
 pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

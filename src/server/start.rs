@@ -5,11 +5,12 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, 
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
-    Config, ConfigError,
+    Config, ConfigError, Socket,
     clock::Clock,
     door::{Door, DoorLimits},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
+    local::LocalSocket,
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
@@ -65,6 +66,8 @@ pub struct Broker {
     /// Ends before the storage does.
     pager: Option<Pager>,
     streams: Option<StreamKeeper>,
+    /// Removed before the data directory is unlocked.
+    local: Option<LocalSocket>,
     storage: Option<Storage>,
 }
 
@@ -92,6 +95,7 @@ impl Broker {
         config.storage.data_dir = None;
         config.management.listen = Vec::new();
         config.prometheus.listen = Vec::new();
+        config.management.socket = Socket::None;
         BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
@@ -181,6 +185,7 @@ impl Broker {
 
     fn stop_listening(&mut self) {
         self.listeners.drain(..).for_each(|listener| listener.abort());
+        self.local = None;
     }
 }
 
@@ -286,17 +291,25 @@ impl BrokerBuilder {
         let mut listeners: Vec<_> =
             sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         let limits = Arc::new(Limits { node: node.clone(), door, settings, config: config.limits.clone() });
-        let http_disk =
+        let space =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
         let addressed = [&addresses, &management_addresses, &prometheus_addresses];
-        let http_settings = http_settings(&config, addressed, clock, limits.clone(), http_disk);
+        let http_settings = http_settings(&config, addressed, clock, limits.clone(), space.clone());
         let management = Management::new(node.clone(), http_settings);
         for (sockets, served) in [(http_sockets, Served::All), (metrics_sockets, Served::Metrics)] {
             let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served));
             listeners.extend(sockets.into_iter().map(serve));
         }
-        let space =
-            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
+        let local = match LocalSocket::bind(&config) {
+            Ok(bound) => bound.map(|(socket, listener)| {
+                listeners.push(tokio::spawn(http::serve_local(listener, management.clone())));
+                socket
+            }),
+            Err(error) => {
+                tracing::warn!("there is no socket for the command-line tools: {error}");
+                None
+            }
+        };
         let tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
@@ -315,6 +328,7 @@ impl BrokerBuilder {
             limits,
             pager,
             streams: Some(streams),
+            local,
             storage,
         })
     }
@@ -375,6 +389,8 @@ fn http_settings(
         log: Box::new(recent::after),
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
+        memory: memory::available(),
+        set_disk_limit: disk.clone().map(|disk| Box::new(move |octets| disk.set_min(octets)) as Box<_>),
         disk: disk.map(space),
     }
 }
