@@ -123,6 +123,7 @@ pub enum Endpoint {
     Log,
     /// What only the machine's tools may do.
     Local(Local),
+    LiveLog,
     /// What only this broker has.
     Own {
         vhost: String,
@@ -229,11 +230,13 @@ fn own(segments: &[&str]) -> Option<Found> {
     Some(match rest {
         ["log"] => (Endpoint::Log, GET, Level::Monitor),
         ["local", what] => (Endpoint::Local(Local::named(what)?), PUT, Level::Local),
+        ["log", "live"] => (Endpoint::LiveLog, GET, Level::Monitor),
         ["queues", vhost, name, what] => {
             let (own, methods) = match *what {
                 "messages" => (Own::Messages, GET),
                 "move" => (Own::Move, POST),
                 "redrive" => (Own::Redrive, POST),
+                "stream" => (Own::Stream, GET),
                 "why" => (Own::Why, GET),
                 _ => return None,
             };

@@ -101,6 +101,11 @@ fn permissions_are_those_of_the_vhost_that_is_named() {
 
     place.run("rabbitmqctl set_vhost_tags shop z").fine();
     assert_eq!(place.json("rabbitmqctl list_vhosts tags")[1]["tags"], json!(["z"]));
+    assert!(place.run("rabbitmqctl trace_on -p shop").fine().ends_with("\nTrace enabled for vhost shop\n"));
+    let traced = json!({ "name": "shop", "description": "The shop", "tracing": true });
+    assert_eq!(place.json("rabbitmqctl list_vhosts name description tracing")[1], traced);
+    place.run("rabbitmqctl trace_off -p shop").fine();
+    assert_eq!(place.json("rabbitmqctl list_vhosts tracing")[1]["tracing"], false);
     place.run("rabbitmqctl delete_vhost shop").fine();
     place.run("rabbitmqctl delete_vhost shop").fails(65, "Virtual host 'shop' does not exist\n");
 }

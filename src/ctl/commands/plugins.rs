@@ -28,6 +28,7 @@ const LIST: &[Switch] = &[
 const BUILT_IN: &[&str] = &[
     "rabbitmq_consistent_hash_exchange",
     "rabbitmq_delayed_message_exchange",
+    "rabbitmq_event_exchange",
     "rabbitmq_management",
     "rabbitmq_management_agent",
     "rabbitmq_message_deduplication",
@@ -46,7 +47,6 @@ const ABSENT: &[&str] = &[
     "rabbitmq_auth_backend_ldap",
     "rabbitmq_auth_backend_oauth2",
     "rabbitmq_auth_mechanism_ssl",
-    "rabbitmq_event_exchange",
     "rabbitmq_federation",
     "rabbitmq_federation_management",
     "rabbitmq_jms_topic_exchange",

@@ -48,8 +48,6 @@ pub const COMMANDS: &[Command] = &[
     refusal!("add_replica", STREAMS, "clustering is not part of this version"),
     refusal!("delete_replica", STREAMS, "clustering is not part of this version"),
     refusal!("set_stream_retention_policy", STREAMS, "set a policy with max-age instead"),
-    refusal!("trace_on", CTL, "tracing is not part of this version"),
-    refusal!("trace_off", CTL, "tracing is not part of this version"),
     refusal!("set_log_level", CTL, "set log.level and start the broker again"),
     refusal!("stop_app", CTL, "stop the process instead: rabbitmqctl stop"),
     refusal!("start_app", CTL, "a broker that answers is started"),

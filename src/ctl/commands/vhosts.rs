@@ -83,6 +83,22 @@ pub const COMMANDS: &[Command] = &[
         set_tags,
     ),
     command(
+        "trace_off",
+        "[--vhost <vhost>]",
+        "No longer copies every message of a virtual host to amq.rabbitmq.trace",
+        (0, 0),
+        |call| format!("Stopping tracing for vhost \"{}\" ...", call.vhost()),
+        |call| trace(call, false),
+    ),
+    command(
+        "trace_on",
+        "[--vhost <vhost>]",
+        "Copies every message of a virtual host to amq.rabbitmq.trace",
+        (0, 0),
+        |call| format!("Starting tracing for vhost \"{}\" ...", call.vhost()),
+        |call| trace(call, true),
+    ),
+    command(
         "update_vhost_metadata",
         "<vhost> [--description <text>] [--tags <tag>,<tag>] [--default-queue-type <type>]",
         "Changes the description, tags or default queue type of a virtual host",
@@ -171,4 +187,11 @@ fn list_limits(call: &mut Call) -> Result<Output> {
     call.need_vhost()?;
     let found = call.get_json(&format!("vhost-limits/{}", call.vhost_segment()))?;
     Ok(limits_alone(&found))
+}
+
+fn trace(call: &mut Call, is_on: bool) -> Result<Output> {
+    call.need_vhost()?;
+    call.put(&format!("vhosts/{}", call.vhost_segment()), &json!({ "tracing": is_on }))?;
+    let state = if is_on { "enabled" } else { "disabled" };
+    Ok(Output::text(format!("Trace {state} for vhost {}", call.vhost())))
 }
