@@ -14,13 +14,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["amqp", "broker"]),
     ("engine", &["amqp", "broker", "store"]),
     ("session", &["amqp", "protocol", "broker", "store", "engine"]),
-    ("http", &["amqp", "broker", "store", "engine"]),
-    ("server", &["amqp", "protocol", "broker", "store", "engine", "session", "http"]),
+    ("tls", &["engine"]),
+    ("http", &["amqp", "broker", "store", "engine", "tls"]),
+    ("server", &["amqp", "protocol", "broker", "store", "engine", "session", "tls", "http"]),
     // The load tool measures brokers from outside; code it shared with ours would hide mistakes from it.
     ("bench", &["amqp"]),
     // The command-line tools are clients of the HTTP API, of any broker that has it.
     ("ctl", &[]),
-    ("cli", &["amqp", "protocol", "broker", "store", "engine", "session", "server", "http", "bench", "ctl"]),
+    (
+        "cli",
+        &[
+            "amqp", "protocol", "broker", "store", "engine", "session", "tls", "server", "http", "bench",
+            "ctl",
+        ],
+    ),
 ];
 
 /// What the pure modules must not mention: the world arrives as arguments.

@@ -35,10 +35,18 @@ pub struct LocalSocket {
 }
 
 impl LocalSocket {
+    /// The socket that the configuration asks for. A broker without one serves clients as well.
+    pub fn open(config: &Config) -> Option<(LocalSocket, UnixListener)> {
+        LocalSocket::bind(config).unwrap_or_else(|error| {
+            tracing::warn!("there is no socket for the command-line tools: {error}");
+            None
+        })
+    }
+
     /// Binds the socket that the configuration asks for, if any.
     ///
     /// Whoever has the data directory's lock may remove the socket that another broker left there.
-    pub fn bind(config: &Config) -> io::Result<Option<(LocalSocket, UnixListener)>> {
+    fn bind(config: &Config) -> io::Result<Option<(LocalSocket, UnixListener)>> {
         let Some(path) = place(config) else { return Ok(None) };
         let is_in_run_dir = path.parent() == Some(&*run_dir());
         let has_run_dir = make_run_dir();

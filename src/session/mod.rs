@@ -54,10 +54,10 @@ use crate::{
     amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, Scope, frame},
     broker::Millis,
     engine::{
-        ConnectionId, Inbox, Node, QueueRef, Seat, Taken, Vhost,
+        ConnectionId, Encryption, Inbox, Node, QueueRef, Seat, Taken, Vhost,
         stats::{ConnectionMeter, Event as Churn},
     },
-    protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+    protocol::{Connection, Event, Identity, Limits, Mechanism, Step, Timeout},
     store::Op,
 };
 
@@ -78,12 +78,14 @@ pub struct SessionSettings {
 }
 
 /// Who is at the other end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     pub address: IpAddr,
     pub port: u16,
     /// The address of ours that it connected to.
     pub local: SocketAddr,
+    /// What TLS agreed on, where it carries the connection.
+    pub encryption: Option<Arc<Encryption>>,
 }
 
 /// Why a session does not take input for the moment.
@@ -169,7 +171,12 @@ struct Core {
 impl Session {
     /// A session for a connection that was accepted at `now`.
     pub fn new(node: Arc<Node>, settings: Arc<SessionSettings>, peer: Peer, now: Millis) -> Session {
-        let machine = Connection::new(settings.limits.clone(), settings.identity.clone(), now);
+        let mut identity = settings.identity.clone();
+        let certificate = peer.encryption.as_ref().and_then(|encryption| encryption.certificate.as_ref());
+        if certificate.is_none() {
+            identity.mechanisms.retain(|mechanism| *mechanism != Mechanism::External);
+        }
+        let machine = Connection::new(settings.limits.clone(), identity, now);
         let frame_max = machine.tuned().frame_max;
         let inbox = Arc::new(Inbox::default());
         let id = node.next_connection_id();

@@ -26,7 +26,7 @@ impl Settings {
         };
         let is_true = |text: Option<String>| text.is_some_and(|text| text.eq_ignore_ascii_case("true"));
         if is_true(get("ssl", "ssl")) || is_true(get("use_tls", "tls")) {
-            return Err(died("TLS is not part of this version"));
+            return Err(died("TLS is not spoken by this rabbitmqadmin; use the port without it"));
         }
         let mut remote = match line.option("base_uri") {
             None => Remote::default(),
