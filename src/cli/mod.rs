@@ -40,10 +40,13 @@ pub fn run() -> ExitCode {
     if let Some((tool, words)) = tools::called(&program, &words) {
         return tools::run(tool, &words);
     }
-    if tools::is_server(&program)
-        && let Some(started) = tools::detach(&words)
-    {
-        return started;
+    if tools::is_server(&program) {
+        if let Some(started) = tools::detach(&words) {
+            return started;
+        }
+        if let Err(error) = tools::note_pid() {
+            return complain(error, FAILURE);
+        }
     }
     if let Some(arguments) = bench_arguments(words.into_iter()) {
         return bench::run(arguments);

@@ -91,6 +91,16 @@ pub fn is_server(program: &Path) -> bool {
     program.file_name().is_some_and(|name| name == "rabbitmq-server")
 }
 
+/// The file in which scripts look for the number of the server's process.
+pub fn note_pid() -> Result<(), String> {
+    let environment = environment();
+    let Some(path) = environment.get("RABBITMQ_PID_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    std::fs::write(path, format!("{}\n", std::process::id()))
+        .map_err(|error| format!("RABBITMQ_PID_FILE: {path} cannot be written: {error}"))
+}
+
 /// `rabbitmq-server -detached`: the same without it, on its own.
 pub fn detach(words: &[OsString]) -> Option<ExitCode> {
     use std::os::unix::process::CommandExt;

@@ -10,8 +10,8 @@ use foldhash::fast::RandomState;
 
 use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
-    LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
-    Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies,
+    Service, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
     events::{self, Events},
     stats::{ConnectionMeter, Event, NodeStats},
 };
@@ -54,6 +54,7 @@ pub struct Node {
     pub access: Access,
     pub guard: LoginGuard,
     pub alarms: Alarms,
+    pub service: Service,
     pub timers: Timers,
     pub replies: Replies,
     pub journal: Arc<Journal>,
@@ -81,6 +82,7 @@ impl Node {
             access,
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit, settings.account),
+            service: Service::default(),
             timers: Timers::default(),
             paging: Arc::new(Paging::new(journal.is_on())),
             streams: Arc::default(),

@@ -120,6 +120,8 @@ pub struct Settings {
     pub log_news: &'static Notify,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
+    /// Makes an empty broker of this one.
+    pub reset: Box<dyn Fn(&Node) + Send + Sync>,
     /// Octets that the process may use at most.
     pub memory: u64,
     /// Moves the limit of `disk`; `None` without one.

@@ -15,6 +15,7 @@ mod memory;
 mod mover;
 mod pager;
 mod recent;
+mod reset;
 mod sampler;
 #[cfg(test)]
 mod simulation;

@@ -16,7 +16,9 @@ use super::{
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
-    recent, sampler,
+    recent,
+    reset::reset,
+    sampler,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
     streams::StreamKeeper,
 };
@@ -388,6 +390,7 @@ fn http_settings(
         Box::new(move || disk.free().map(|(free, limit)| DiskSpace { free, limit }))
     };
     let certificates = certificates.clone();
+    let bootstrap = config.bootstrap.clone();
     http::Settings {
         cluster_name: config.cluster_name.clone(),
         advertised_version: config.amqp.advertised_version.clone(),
@@ -402,6 +405,7 @@ fn http_settings(
         log_news: &recent::NEWS,
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
+        reset: Box::new(move |node| reset(node, &bootstrap)),
         memory: memory::available(),
         set_disk_limit: disk.clone().map(|disk| Box::new(move |octets| disk.set_min(octets)) as Box<_>),
         disk: disk.map(space),

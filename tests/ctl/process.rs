@@ -113,3 +113,75 @@ fn no_socket_if_none_is_wanted() {
     assert!(!place.path("leveret-data/leveret.sock").exists());
     place.run("rabbitmqctl ping").fails_with(69, "no broker of this user is running here");
 }
+
+#[tokio::test]
+async fn a_broker_is_stopped_emptied_and_started_again() {
+    let place = Place::start();
+    let uri = format!("amqp://guest:guest@127.0.0.1:{}/%2f", place.amqp);
+    let connect = || lapin::Connection::connect(&uri, lapin::ConnectionProperties::default());
+    let connection = connect().await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.queue_declare("q".into(), Default::default(), Default::default()).await.unwrap();
+    place.run("rabbitmqctl add_user alice a").fine();
+    place.run("rabbitmqctl add_vhost shop").fine();
+    place.run("rabbitmqctl reset").fails(
+        64,
+        "Error: this command requires the 'rabbit' app to be stopped on the target node. \
+         Stop it with 'rabbitmqctl stop_app'.\n",
+    );
+
+    place.run("rabbitmqctl suspend_listeners").fine();
+    assert!(connect().await.is_err());
+    channel.basic_qos(1, Default::default()).await.expect("who is in stays");
+    place.run("rabbitmqctl resume_listeners").fine();
+    drop(connect().await.unwrap());
+
+    assert_eq!(
+        place.run("rabbitmqctl stop_app").fine(),
+        "Stopping rabbit application on node rabbit@here ...\n"
+    );
+    while channel.basic_qos(1, Default::default()).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(connect().await.is_err());
+    place.run("rabbitmq-diagnostics -q check_running").fails(
+        69,
+        "Error:\nRabbitMQ on node rabbit@here is not running or has not fully booted yet (check with is_booting)\n",
+    );
+    place.run("rabbitmqctl reset").fine();
+    place.run("rabbitmqctl start_app").fine();
+    place.run("rabbitmq-diagnostics -q check_running").fine();
+    assert_eq!(place.json("rabbitmqctl list_users").as_array().map(Vec::len), Some(1));
+    assert_eq!(place.json("rabbitmqctl list_vhosts"), serde_json::json!([{ "name": "/" }]));
+    assert_eq!(place.json("rabbitmqctl list_queues"), serde_json::json!([]));
+    let connection = connect().await.expect("guest is there again");
+    connection.create_channel().await.unwrap();
+
+    place.run("rabbitmq-upgrade drain").fine();
+    assert!(connect().await.is_err());
+    place.run("rabbitmq-upgrade revive").fine();
+    connect().await.unwrap();
+}
+
+#[test]
+fn the_server_has_rabbitmqs_name_and_pid_file() {
+    let place = Place::empty();
+    let started = place
+        .tool("rabbitmq-server")
+        .args([
+            "-detached",
+            "--amqp",
+            "127.0.0.1:0",
+            "--management",
+            "none",
+            "--set",
+            "prometheus.listen=none",
+        ])
+        .env("RABBITMQ_PID_FILE", place.path("pid"))
+        .status()
+        .unwrap();
+    assert!(started.success());
+    place.run("rabbitmqctl wait pid").fine();
+    place.run("rabbitmqctl stop pid").fine();
+    place.run("rabbitmqctl ping").fails_with(69, "no broker of this user");
+}

@@ -193,7 +193,13 @@ fn passed(call: &mut Call, check: &str, text: &str) -> Result<Output> {
 }
 
 fn running(call: &mut Call) -> Result<Output> {
-    call.get_json("health/checks/ready-to-serve-clients")?;
+    if !health(call, "ready-to-serve-clients")?.is_fine() {
+        let text = format!(
+            "RabbitMQ on node {} is not running or has not fully booted yet (check with is_booting)",
+            call.node
+        );
+        return Err(Failure::new(UNAVAILABLE, text));
+    }
     Ok(said(format!("RabbitMQ on node {} is fully booted and running", call.node)))
 }
 

@@ -13,6 +13,7 @@ mod process;
 mod queues;
 mod refusals;
 mod rights;
+mod service;
 mod status;
 mod vhosts;
 
@@ -103,6 +104,7 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
         status::COMMANDS,
         node::COMMANDS,
         process::COMMANDS,
+        service::COMMANDS,
         health::COMMANDS,
         limits::COMMANDS,
         plugins::COMMANDS,

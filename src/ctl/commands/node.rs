@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{CTL_AND_DIAGNOSTICS, Command, DIAGNOSTICS, command, none};
 use crate::ctl::{
     Tool,
-    api::{Silence, segment},
+    api::Silence,
     call::{Call, refused},
     failure::{Failure, Result, TEMPORARY, UNAVAILABLE, USAGE},
     output::Output,
@@ -68,10 +68,7 @@ pub const COMMANDS: &[Command] = &[
             )
         },
         |call| {
-            let found = call.get_json("connections?columns=name")?;
-            for name in found.as_array().into_iter().flatten().filter_map(|item| item["name"].as_str()) {
-                call.ask(Method::DELETE, &format!("connections/{}", segment(name)), None)?;
-            }
+            call.put("leveret/local/service", &json!({ "state": "stopped" }))?;
             Ok(Output::Nothing)
         },
     )
@@ -91,7 +88,10 @@ pub const COMMANDS: &[Command] = &[
         "Puts the node back into service",
         (0, 0),
         |call| format!("Will transition node {} back from maintenance mode to regular operation", call.node),
-        |call| call.get_json("version").map(|_| Output::Nothing),
+        |call| {
+            call.put("leveret/local/service", &json!({ "state": "serving" }))?;
+            Ok(Output::Nothing)
+        },
     )
     .of(UPGRADE),
     command(

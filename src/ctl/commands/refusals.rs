@@ -49,10 +49,4 @@ pub const COMMANDS: &[Command] = &[
     refusal!("delete_replica", STREAMS, "clustering is not part of this version"),
     refusal!("set_stream_retention_policy", STREAMS, "set a policy with max-age instead"),
     refusal!("set_log_level", CTL, "set log.level and start the broker again"),
-    refusal!("stop_app", CTL, "stop the process instead: rabbitmqctl stop"),
-    refusal!("start_app", CTL, "a broker that answers is started"),
-    refusal!("reset", CTL, "stop the broker and remove its data directory"),
-    refusal!("force_reset", CTL, "stop the broker and remove its data directory"),
-    refusal!("suspend_listeners", CTL, "stop the process instead: rabbitmqctl stop"),
-    refusal!("resume_listeners", CTL, "a broker that answers listens"),
 ];
