@@ -24,7 +24,9 @@ pub fn reset(node: &Node, bootstrap: &Bootstrap) {
         node.access.put_user(name, hash, vec![TAG.to_owned()]);
     }
     for vhost in std::iter::once(&bootstrap.vhost).chain(&bootstrap.vhosts) {
-        node.put_vhost(vhost, VhostAbout::default());
+        if let Err(most) = node.put_vhost(vhost, VhostAbout::default()) {
+            tracing::warn!("virtual host '{vhost}' is not there again: there may be {most}");
+        }
         for (name, _) in &users {
             node.access.put_permission(vhost, name, Permission::full());
         }

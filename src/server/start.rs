@@ -8,7 +8,7 @@ use super::{
     Config, ConfigError, Socket,
     certificates::Certificates,
     clock::Clock,
-    door::{Door, DoorLimits},
+    door::{Door, DoorLimits, descriptor_limit},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
     listeners::{Bound, Listeners},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::{Millis, memory::Account},
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, RoomLimits},
     http::{self, DiskSpace, LimitState, Management, Served},
     protocol::{self, Mechanism},
     session::SessionSettings,
@@ -37,8 +37,6 @@ use crate::{
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// How often the alarms are looked at while nobody else does.
 const ALARM_INTERVAL: Duration = Duration::from_millis(100);
-/// Part of the file descriptors that is kept for files: one in twenty.
-const DESCRIPTOR_RESERVE: u64 = 20;
 
 /// Why a broker did not start: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -466,6 +464,12 @@ pub(super) fn node_settings(
             connections_per_vhost: config.limits.connections_per_vhost_max,
             connections_per_user: config.limits.connections_per_user_max,
             channels_per_user: config.limits.channels_per_user_max,
+            channels: config.limits.channels_max,
+        },
+        room: RoomLimits {
+            vhosts: config.limits.vhosts_max,
+            queues: config.limits.queues_max,
+            exchanges: config.limits.exchanges_max,
         },
         random,
         name: http::node_name(),
@@ -517,12 +521,6 @@ fn random() -> u128 {
         }
     }
     u128::from_ne_bytes(octets)
-}
-
-fn descriptor_limit() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.unwrap_or(u64::MAX);
-    usize::try_from(limit - limit / DESCRIPTOR_RESERVE).unwrap_or(usize::MAX)
 }
 
 /// Looks at queues and delayed exchanges whose deadline has come.
