@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use super::{
     Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
     LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Room,
-    RoomLimits, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    RoomLimits, Service, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
     events::{self, Events},
     stats::{ConnectionMeter, Event, NodeStats},
 };
@@ -56,6 +56,7 @@ pub struct Node {
     pub access: Access,
     pub guard: LoginGuard,
     pub alarms: Alarms,
+    pub service: Service,
     pub timers: Timers,
     pub replies: Replies,
     pub journal: Arc<Journal>,
@@ -84,6 +85,7 @@ impl Node {
             access,
             guard: settings.guard,
             alarms: Alarms::new(settings.memory_limit, settings.account),
+            service: Service::default(),
             timers: Timers::default(),
             paging: Arc::new(Paging::new(journal.is_on())),
             streams: Arc::default(),

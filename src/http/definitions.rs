@@ -370,7 +370,7 @@ fn import_accounts(
         vhosts::add(call, &name, about)?;
         limits::import_of_vhost(call, &name, item.get("limits"))?;
         if !call.may_enter(&name) {
-            access.put_permission(&name, &call.user.name, crate::engine::Permission::full());
+            call.take_vhost(&name);
         }
     }
     for item in items(document, "users")? {

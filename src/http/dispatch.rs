@@ -114,6 +114,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Channel(name) => channels::one(call, name).await,
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
         E::Log => log(call),
+        E::Local(local) => super::local::change(call, *local),
         E::LiveLog => live::log(call),
         E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
         E::SuperStream { vhost, name } => super_streams::item(call, vhost, name),

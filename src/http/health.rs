@@ -9,7 +9,7 @@ use super::{
     answer::{Answer, Refusal},
     call::Call,
 };
-use crate::tls::LoadedCertificate;
+use crate::{engine::ServiceState, tls::LoadedCertificate};
 
 fn healthy() -> Answer {
     Answer::json(&json!({ "status": "ok" }))
@@ -29,7 +29,10 @@ pub fn check(call: &Call, check: &[String]) -> Result<Answer, Refusal> {
         ["node-is-quorum-critical" | "node-is-mirror-sync-critical"] => {
             Ok(Answer::json(&json!({ "status": "ok", "reason": "single node cluster" })))
         }
-        ["is-in-service" | "ready-to-serve-clients"] => Ok(healthy()),
+        ["is-in-service" | "ready-to-serve-clients"] => Ok(match call.node().service.state() {
+            ServiceState::Serving => healthy(),
+            state => failed("this node is not in service", "state", &json!(state.name())),
+        }),
         ["port-listener", port] => port_listener(call, port),
         ["protocol-listener", protocols] => Ok(protocol_listener(call, protocols)),
         ["certificate-expiration", within, unit] => certificate_expiration(call, within, unit),

@@ -28,6 +28,7 @@ mod json;
 mod limits;
 mod listing;
 mod live;
+mod local;
 mod login;
 mod messages;
 mod metrics;
@@ -61,7 +62,7 @@ use tokio::sync::Notify;
 
 use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
-pub use server::{Served, serve};
+pub use server::{Served, serve, serve_local};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,12 @@ pub struct Settings {
     pub log_news: &'static Notify,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
+    /// Makes an empty broker of this one.
+    pub reset: Box<dyn Fn(&Node) + Send + Sync>,
+    /// Octets that the process may use at most.
+    pub memory: u64,
+    /// Moves the limit of `disk`; `None` without one.
+    pub set_disk_limit: Option<Box<dyn Fn(u64) + Send + Sync>>,
     /// `None` without a disk.
     pub disk: Option<Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>>,
 }

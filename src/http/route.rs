@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::{Management, answer::Refusal, own::Own, parameters::ParameterPath, route_settings};
+use super::{Management, answer::Refusal, local::Local, own::Own, parameters::ParameterPath, route_settings};
 use crate::{broker::policy::Owner, engine::User};
 
 /// Who may use an endpoint.
@@ -10,6 +10,8 @@ use crate::{broker::policy::Owner, engine::User};
 pub enum Level {
     /// Everybody, without a password.
     Open,
+    /// Nobody but the tools on the broker's own socket.
+    Local,
     /// Whoever may use the interface at all.
     Manager,
     /// Whoever has rights in this vhost; those who watch may look.
@@ -119,6 +121,8 @@ pub enum Endpoint {
     Definitions(Option<String>),
     /// The last lines of the log.
     Log,
+    /// What only the machine's tools may do.
+    Local(Local),
     LiveLog,
     /// What only this broker has.
     Own {
@@ -230,6 +234,7 @@ fn own(segments: &[&str]) -> Option<Found> {
     let ["leveret", rest @ ..] = segments else { return None };
     Some(match rest {
         ["log"] => (Endpoint::Log, GET, Level::Monitor),
+        ["local", what] => (Endpoint::Local(Local::named(what)?), PUT, Level::Local),
         ["log", "live"] => (Endpoint::LiveLog, GET, Level::Monitor),
         ["queues", vhost, name, what] => {
             let (own, methods) = match *what {
@@ -356,10 +361,17 @@ impl Route {
     }
 
     /// Whether the user may do this.
-    pub fn check(&self, management: &Management, user: &User, method: &Method) -> Result<(), Refusal> {
+    pub fn check(
+        &self,
+        management: &Management,
+        user: &User,
+        method: &Method,
+        is_local: bool,
+    ) -> Result<(), Refusal> {
         let is_get = *method == Method::GET;
         let (allowed, reason) = match &self.level {
             Level::Open | Level::Manager => (true, ""),
+            Level::Local => (false, "This is only for tools on the broker's own socket"),
             Level::Monitor => (user.is_monitor(), "Not monitor user"),
             Level::Policymaker => (user.is_policymaker(), "User not authorised to access object"),
             Level::PolicymakerOf(vhost) => {
@@ -380,7 +392,7 @@ impl Route {
                 (is_its_own || is_get && user.is_monitor(), "User not authorised to access virtual host")
             }
         };
-        if allowed { Ok(()) } else { Err(Refusal::not_authorised(reason)) }
+        if allowed || is_local { Ok(()) } else { Err(Refusal::not_authorised(reason)) }
     }
 }
 

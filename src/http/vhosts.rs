@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     broker::queue_type::QueueType,
-    engine::{Permission, Vhost, VhostAbout},
+    engine::{Vhost, VhostAbout},
 };
 
 /// Octets of a name, as AMQP bounds it.
@@ -139,8 +139,7 @@ fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
         call.node().set_default_queue_type(name, queue_type);
     }
     if is_new {
-        // Whoever makes a vhost may use it.
-        call.node().access.put_permission(name, &call.user.name, Permission::full());
+        call.take_vhost(name);
         tracing::info!("vhost '{}' created by user '{}'", name.escape_debug(), call.user.name);
     }
     Ok(Answer::put(is_new))

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     amqp::Limit,
     broker::Millis,
-    engine::{Encryption, Node},
+    engine::{Encryption, Node, ServiceState},
     session::{Peer, Session, SessionSettings},
     tls::{AcceptError, Tls},
 };
@@ -73,6 +73,10 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
 
 fn admit(stream: TcpStream, address: SocketAddr, shared: &Shared) {
     let ip = address.ip().to_canonical();
+    if shared.node.service.state() != ServiceState::Serving {
+        tracing::debug!("nobody is let in: closed a connection from {address}");
+        return;
+    }
     match shared.door.enter(ip) {
         Ok(place) => start(stream, address, place, shared),
         Err(TurnedAway::AddressCrowded) => {

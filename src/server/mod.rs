@@ -9,11 +9,13 @@ mod door;
 mod limits;
 mod listener;
 mod listeners;
+pub(crate) mod local;
 pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
 mod recent;
+mod reset;
 mod sampler;
 #[cfg(test)]
 mod simulation;
@@ -23,7 +25,7 @@ mod streams;
 
 pub use config::{
     Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,
-    Storage, Tls,
+    Socket, Storage, Tls,
 };
 pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

@@ -5,17 +5,20 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, 
 use tokio::task::JoinHandle;
 
 use super::{
-    Config, ConfigError,
+    Config, ConfigError, Socket,
     certificates::Certificates,
     clock::Clock,
-    door::{Door, DoorLimits},
+    door::{Door, DoorLimits, descriptor_limit},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
     listeners::{Bound, Listeners},
+    local::LocalSocket,
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
-    recent, sampler,
+    recent,
+    reset::reset,
+    sampler,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
     streams::StreamKeeper,
 };
@@ -34,8 +37,6 @@ use crate::{
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// How often the alarms are looked at while nobody else does.
 const ALARM_INTERVAL: Duration = Duration::from_millis(100);
-/// Part of the file descriptors that is kept for files: one in twenty.
-const DESCRIPTOR_RESERVE: u64 = 20;
 
 /// Why a broker did not start: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,8 @@ pub struct Broker {
     /// Ends before the storage does.
     pager: Option<Pager>,
     streams: Option<StreamKeeper>,
+    /// Removed before the data directory is unlocked.
+    local: Option<LocalSocket>,
     storage: Option<Storage>,
 }
 
@@ -96,6 +99,7 @@ impl Broker {
         config.storage.data_dir = None;
         config.management.listen = Vec::new();
         config.prometheus.listen = Vec::new();
+        config.management.socket = Socket::None;
         BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
@@ -206,6 +210,7 @@ impl Broker {
 
     fn stop_listening(&mut self) {
         self.listeners.drain(..).for_each(|listener| listener.abort());
+        self.local = None;
     }
 }
 
@@ -315,10 +320,10 @@ impl BrokerBuilder {
             config: config.limits.clone(),
             tls_handshake_timeout: millis(config.tls.handshake_timeout),
         });
-        let http_disk =
+        let space =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
         let http_settings =
-            http_settings(&config, &addresses, &certificates, clock, limits.clone(), http_disk);
+            http_settings(&config, &addresses, &certificates, clock, limits.clone(), space.clone());
         let management = Management::new(node.clone(), http_settings);
         let mut listeners = Vec::new();
         for (sockets, tls) in [(bound.amqp, None), (bound.amqps, certificates.amqp.clone())] {
@@ -336,8 +341,10 @@ impl BrokerBuilder {
             let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served, tls.clone()));
             listeners.extend(sockets.into_iter().map(serve));
         }
-        let space =
-            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
+        let local = LocalSocket::open(&config).map(|(socket, listener)| {
+            listeners.push(tokio::spawn(http::serve_local(listener, management.clone())));
+            socket
+        });
         let mut tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
@@ -359,6 +366,7 @@ impl BrokerBuilder {
             limits,
             pager,
             streams: Some(streams),
+            local,
             storage,
         })
     }
@@ -380,6 +388,7 @@ fn http_settings(
         Box::new(move || disk.free().map(|(free, limit)| DiskSpace { free, limit }))
     };
     let certificates = certificates.clone();
+    let bootstrap = config.bootstrap.clone();
     http::Settings {
         cluster_name: config.cluster_name.clone(),
         advertised_version: config.amqp.advertised_version.clone(),
@@ -394,6 +403,9 @@ fn http_settings(
         log_news: &recent::NEWS,
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
+        reset: Box::new(move |node| reset(node, &bootstrap)),
+        memory: memory::available(),
+        set_disk_limit: disk.clone().map(|disk| Box::new(move |octets| disk.set_min(octets)) as Box<_>),
         disk: disk.map(space),
     }
 }
@@ -509,12 +521,6 @@ fn random() -> u128 {
         }
     }
     u128::from_ne_bytes(octets)
-}
-
-fn descriptor_limit() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.unwrap_or(u64::MAX);
-    usize::try_from(limit - limit / DESCRIPTOR_RESERVE).unwrap_or(usize::MAX)
 }
 
 /// Looks at queues and delayed exchanges whose deadline has come.

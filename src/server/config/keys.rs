@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::kind::{
-    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Password, Size, Some1, Span,
-    Switch, SyncMode, User, Version, Watermark, Word,
+    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Password, Size, SocketPlace,
+    Some1, Span, Switch, SyncMode, User, Version, Watermark, Word,
 };
 use super::{Config, ConfigError};
 use crate::{
@@ -185,6 +185,14 @@ pub static KEYS: &[Key] = &[
         management.sample_interval,
         Span(Duration::from_millis(10)..=HOUR),
         "How often all counters are looked at, for rates and charts; rates are those of such an interval."
+    ),
+    key!(
+        "management.socket",
+        management.socket,
+        SocketPlace,
+        "The socket that 'leveret ctl' and the other tools use: its user and root need no password.\n\
+         auto = leveret.sock in the data directory, or without one in $XDG_RUNTIME_DIR/leveret or\n\
+         /tmp/leveret-UID; none = the tools need a user, a password and the management interface."
     ),
     key!(
         "prometheus.listen",

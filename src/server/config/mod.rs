@@ -72,6 +72,17 @@ pub struct Management {
     pub listen: Vec<SocketAddr>,
     /// Between two looks at all counters, for rates. Default 5 s.
     pub sample_interval: Duration,
+    /// Where the command-line tools reach the broker without a password. Default in the data directory.
+    pub socket: Socket,
+}
+
+/// Where the socket for the command-line tools is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Socket {
+    /// In the data directory, or in the user's directory of sockets without one.
+    Auto,
+    None,
+    At(PathBuf),
 }
 
 /// `[prometheus]`: a listener for metrics alone.
@@ -295,6 +306,7 @@ impl Default for Config {
             management: Management {
                 listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))],
                 sample_interval: Duration::from_secs(5),
+                socket: Socket::Auto,
             },
             prometheus: Prometheus {
                 listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_692))],
