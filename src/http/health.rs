@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
+    Management,
     answer::{Answer, Refusal},
     call::Call,
 };
@@ -17,35 +18,64 @@ fn failed(reason: &str, key: &str, value: &Value) -> Answer {
     Answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 
-pub fn check(call: &Call, check: &[String]) -> Result<Answer, Refusal> {
+pub fn check(management: &Management, check: &[String]) -> Result<Answer, Refusal> {
     let parts: Vec<&str> = check.iter().map(String::as_str).collect();
     match parts.as_slice() {
-        ["alarms" | "local-alarms"] => Ok(alarms(call)),
-        // A vhost that is there is served.
-        ["virtual-hosts"] => Ok(healthy()),
+        ["alarms" | "local-alarms"] => Ok(alarms(management)),
+        // A vhost that is there is served; what is asked of clusters holds for one node as soon as it answers.
+        ["virtual-hosts"]
+        | ["is-in-service" | "ready-to-serve-clients" | "reached-target-cluster-size"]
+        | ["metadata-store", "initialized"]
+        | ["metadata-store", "initialized", "with-data"] => Ok(healthy()),
+        ["quorum-queues-without-elected-leaders", "all-vhosts", "pattern", _]
+        | ["quorum-queues-without-elected-leaders", "vhost", _, "pattern", _] => Ok(healthy()),
         ["node-is-quorum-critical" | "node-is-mirror-sync-critical"] => {
             Ok(Answer::json(&json!({ "status": "ok", "reason": "single node cluster" })))
         }
-        ["is-in-service" | "ready-to-serve-clients"] => Ok(healthy()),
-        ["port-listener", port] => port_listener(call, port),
-        ["protocol-listener", protocols] => Ok(protocol_listener(call, protocols)),
+        ["below-node-connection-limit"] => Ok(below_connection_limit(management)),
+        ["port-listener", port] => port_listener(management, port),
+        ["protocol-listener", protocols] => Ok(protocol_listener(management, protocols)),
         // There is no TLS listener, and so no certificate that could expire.
         ["certificate-expiration", within, unit] => certificate_expiration(within, unit),
         _ => Err(Refusal::not_found()),
     }
 }
 
-fn alarms(call: &Call) -> Answer {
-    let Some(reason) = call.node().alarms.reason() else { return healthy() };
+/// The check of old clients: no alarm, and the node is the one that is asked.
+pub fn node(call: &Call, name: Option<&str>) -> Result<Answer, Refusal> {
+    if name.is_some_and(|name| name != call.management.name) {
+        return Err(Refusal::not_found());
+    }
+    Ok(alarms(&call.management))
+}
+
+fn below_connection_limit(management: &Management) -> Answer {
+    let limits = (management.settings.limits)();
+    let limit = limits.iter().find(|limit| limit.name == "limits.connections_max");
+    let connections = management.node.connection_count() as u64;
+    match limit.and_then(|limit| limit.limit) {
+        Some(most) if most <= connections => {
+            let body = json!({
+                "status": "failed", "reason": "connection limit is reached", "limit": most,
+                "connections": connections,
+            });
+            Answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &body)
+        }
+        limit => Answer::json(&json!({ "status": "ok", "limit": limit, "connections": connections })),
+    }
+}
+
+fn alarms(management: &Management) -> Answer {
+    let Some(reason) = management.node.alarms.reason() else { return healthy() };
     let resources = ["memory", "disk"].into_iter().filter(|resource| reason.contains(resource));
-    let node = &call.management.name;
+    let node = &management.name;
     let alarms = resources.map(|resource| json!({ "node": node, "resource": resource })).collect();
     failed("There are alarms in effect in the cluster", "alarms", &alarms)
 }
 
-fn port_listener(call: &Call, port: &str) -> Result<Answer, Refusal> {
+fn port_listener(management: &Management, port: &str) -> Result<Answer, Refusal> {
     let port: u16 = port.parse().map_err(|_| Refusal::bad_request("Invalid port"))?;
-    let settings = &call.management.settings;
+    let settings = &management.settings;
     let ports: Vec<u16> = settings
         .amqp
         .iter()
@@ -60,8 +90,8 @@ fn port_listener(call: &Call, port: &str) -> Result<Answer, Refusal> {
     Ok(Answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &body))
 }
 
-fn protocol_listener(call: &Call, protocols: &str) -> Answer {
-    let settings = &call.management.settings;
+fn protocol_listener(management: &Management, protocols: &str) -> Answer {
+    let settings = &management.settings;
     let mut active = Vec::new();
     if !settings.amqp.is_empty() {
         active.push("amqp");

@@ -21,9 +21,11 @@ mod connections;
 mod definitions;
 mod delayed;
 mod dispatch;
+mod endpoints;
 mod exchanges;
 mod features;
 mod health;
+mod import;
 mod json;
 mod limits;
 mod listing;
@@ -43,6 +45,7 @@ mod properties;
 mod queue_stats;
 mod queues;
 mod route;
+mod route_node;
 mod route_settings;
 mod server;
 mod stats;
@@ -101,6 +104,8 @@ pub struct Settings {
     /// Where this interface listens.
     pub management: Vec<SocketAddr>,
     pub data_dir: Option<String>,
+    /// Every key of the configuration with its value; secrets are hidden.
+    pub effective: serde_json::Value,
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
@@ -139,6 +144,11 @@ impl Management {
 
     fn now(&self) -> Millis {
         (self.settings.now)()
+    }
+
+    /// The name that operators gave, or that of the configuration.
+    fn cluster_name(&self) -> String {
+        self.node.access.cluster_name().unwrap_or_else(|| self.settings.cluster_name.clone())
     }
 
     /// Milliseconds since the start.

@@ -149,7 +149,7 @@ impl Management {
             return self.log_in_by_form(&form.to_bytes(), peer).await;
         }
         if route.level == Level::Open {
-            return dispatch::open(&route.endpoint);
+            return dispatch::open(&self, &route.endpoint).unwrap_or_else(|refusal| refusal.answer());
         }
         let user = match self.log_in(&head.headers, peer).await {
             Ok(user) => user,
@@ -168,7 +168,7 @@ impl Management {
             Err(_) => return Refusal::too_large().answer().header("connection", "close"),
         };
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        let call = Call { management: self, user, method, query, headers: head.headers, body };
+        let call = Call { management: self, user, is_own: false, method, query, headers: head.headers, body };
         dispatch::run(&call, &route.endpoint).await.unwrap_or_else(|refusal| refusal.answer())
     }
 }

@@ -2,11 +2,14 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
+use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
     Config, ConfigError,
     clock::Clock,
+    config::{KEYS, Key},
+    definitions,
     door::{Door, DoorLimits},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
@@ -41,6 +44,8 @@ pub enum StartError {
     Listen { address: SocketAddr, error: io::Error, flag: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("definitions cannot be imported: {0}")]
+    Definitions(String),
     #[error("reading the data directory ended in a panic; please report what the log says")]
     Panicked,
     #[error("a thread cannot be started: {0}")]
@@ -279,18 +284,23 @@ impl BrokerBuilder {
             alive,
         };
         let backlog = config.amqp.tcp_backlog;
+        let definitions = definitions::read(&config.definitions).map_err(StartError::Definitions)?;
         let (sockets, addresses) = bind_all(&config.amqp.listen, backlog, "--amqp")?;
         let (http_sockets, management_addresses) =
             bind_all(&config.management.listen, backlog, "--management")?;
         let (metrics_sockets, prometheus_addresses) = bind_metrics(&config, backlog)?;
-        let mut listeners: Vec<_> =
-            sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         let limits = Arc::new(Limits { node: node.clone(), door, settings, config: config.limits.clone() });
         let http_disk =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
         let addressed = [&addresses, &management_addresses, &prometheus_addresses];
         let http_settings = http_settings(&config, addressed, clock, limits.clone(), http_disk);
         let management = Management::new(node.clone(), http_settings);
+        if !definitions.is_empty() {
+            let skips = config.definitions.skip_if_unchanged;
+            management.import(&definitions, skips).await.map_err(StartError::Definitions)?;
+        }
+        let mut listeners: Vec<_> =
+            sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
         for (sockets, served) in [(http_sockets, Served::All), (metrics_sockets, Served::Metrics)] {
             let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served));
             listeners.extend(sockets.into_iter().map(serve));
@@ -366,6 +376,7 @@ fn http_settings(
         advertised_version: config.amqp.advertised_version.clone(),
         amqp: amqp.to_vec(),
         management: management.to_vec(),
+        effective: effective(config),
         data_dir: config.storage.data_dir.as_ref().map(|path| path.display().to_string()),
         consumer_timeout: config.amqp.consumer_timeout.map(millis),
         message_size_max: config.amqp.max_message_size,
@@ -377,6 +388,12 @@ fn http_settings(
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),
     }
+}
+
+/// Every key with its value, as operators may see it.
+fn effective(config: &Config) -> serde_json::Value {
+    let shown = |key: &Key| if key.secret { json!("******") } else { json!((key.show)(config)) };
+    KEYS.iter().map(|key| (key.name.to_owned(), shown(key))).collect()
 }
 
 fn millis(duration: Duration) -> Millis {
@@ -410,6 +427,8 @@ pub(super) fn node_settings(
     let mut vhosts = Vec::new();
     match known {
         Some(known) => access.restore(known),
+        // Definitions take the place of what an empty broker starts with.
+        None if config.definitions.load.is_some() => {}
         None => {
             let first = (bootstrap.user.clone(), bootstrap.password.clone());
             for (name, password) in std::iter::once(&first).chain(&bootstrap.users) {

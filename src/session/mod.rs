@@ -168,7 +168,11 @@ struct Core {
 impl Session {
     /// A session for a connection that was accepted at `now`.
     pub fn new(node: Arc<Node>, settings: Arc<SessionSettings>, peer: Peer, now: Millis) -> Session {
-        let machine = Connection::new(settings.limits.clone(), settings.identity.clone(), now);
+        let mut identity = settings.identity.clone();
+        if let Some(name) = node.access.cluster_name() {
+            identity.cluster_name = name;
+        }
+        let machine = Connection::new(settings.limits.clone(), identity, now);
         let frame_max = machine.tuned().frame_max;
         let inbox = Arc::new(Inbox::default());
         let id = node.next_connection_id();

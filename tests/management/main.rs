@@ -1,10 +1,13 @@
 //! The management interface over real HTTP, with real AMQP clients beside it.
 
 mod accounts;
+mod boot;
 mod clients;
 mod definitions;
 mod delayed;
+mod endpoints;
 mod http;
+mod lists;
 mod messages;
 mod metrics;
 mod node;
@@ -15,3 +18,4 @@ mod settings;
 mod stats;
 mod topic_permissions;
 mod topology;
+mod upkeep;

@@ -22,6 +22,7 @@ pub struct Config {
     pub amqp: Amqp,
     pub management: Management,
     pub prometheus: Prometheus,
+    pub definitions: Definitions,
     pub limits: Limits,
     pub auth: Auth,
     pub bootstrap: Bootstrap,
@@ -76,6 +77,15 @@ pub struct Prometheus {
     pub listen: Vec<SocketAddr>,
     /// `/metrics` has each object for itself. Default false.
     pub per_object: bool,
+}
+
+/// `[definitions]`: what is imported at each start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definitions {
+    /// A definition file, or a directory of them. Default none.
+    pub load: Option<PathBuf>,
+    /// Do nothing when they are those that were imported last. Default false.
+    pub skip_if_unchanged: bool,
 }
 
 /// `[limits]`: the defences of the wire.
@@ -212,6 +222,7 @@ impl Default for Config {
                 listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_692))],
                 per_object: false,
             },
+            definitions: Definitions { load: None, skip_if_unchanged: false },
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,
