@@ -15,7 +15,8 @@
 //! | format, 1 | 4 |
 //! | number of the segment | 8 |
 //! | mark of the log, a random number that all its segments have | 8 |
-//! | version of leveret that made it, padded with zeros | 24 |
+//! | version of leveret that made it, padded with zeros | 16 |
+//! | number of the last batch before the segment, synced before this was written | 8 |
 //! | CRC-32C of the above | 4 |
 //! | zeros, at 2,048 all of this once more, zeros up to 4,096 | |
 //! | batches, each at a multiple of 4,096 | |

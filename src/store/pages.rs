@@ -117,7 +117,9 @@ impl PageFiles {
             self.remove_if_empty(number)?;
         }
         let number = self.next_file;
-        self.next_file += 1;
+        // Only a file that is not ours can have a number like that.
+        self.next_file =
+            number.checked_add(1).ok_or_else(|| io::Error::other("no number is left for a file"))?;
         let file = self.disk.open(&path(number), Open::CreateNew)?;
         self.files.insert(number, PageFile { file, end: 0, pages: 0, is_dirty: true });
         self.current = Some(number);

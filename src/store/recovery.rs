@@ -237,7 +237,7 @@ impl<M: Clone> Replay<M> {
             let own = if place.segment < last_segment { place.header.number } else { 0 };
             own.max(place.header.durable)
         };
-        let durable = batches.iter().map(known).max().unwrap_or(0);
+        let durable = batches.iter().map(known).max().unwrap_or(0).max(self.files.before);
         let mut done = 0;
         let mut expected = self.find_beginning(batches.first(), durable);
         let mut octets = Vec::new();
@@ -266,6 +266,9 @@ impl<M: Clone> Replay<M> {
             self.report.batches += 1;
             progress(done, total);
         }
+        if expected <= durable {
+            self.damage_at_end(DamageKind::Batches { first: expected, last: durable });
+        }
         self.next_batch = expected;
         self.report.bytes = done;
         self.report.torn_bytes = total - done;
@@ -285,6 +288,14 @@ impl<M: Clone> Replay<M> {
         }
         self.damage(first, DamageKind::Beginning { before: number });
         number
+    }
+
+    /// What is missing behind everything that was found, in the last segment that has anything.
+    fn damage_at_end(&mut self, kind: DamageKind) {
+        let used = |segment: &&segment::Segment| segment.end != segment::FIRST_BATCH;
+        let last = self.files.segments.iter().rfind(used).or(self.files.segments.back());
+        let (segment, offset) = last.map_or((0, 0), |last| (last.number, last.end));
+        self.report.damage.push(Damage { segment, offset, kind });
     }
 
     fn damage(&mut self, place: &Place, kind: DamageKind) {

@@ -20,6 +20,8 @@ pub struct Files {
     pub written_by: Option<String>,
     /// The mark of the log, if any segment says it.
     pub mark: Option<u64>,
+    /// The last batch that a segment says was there when it was made.
+    pub before: u64,
     /// Segments whose header cannot be read.
     pub headless: Vec<u64>,
     /// Segments that are not needed, and not looked at.
@@ -59,6 +61,7 @@ impl Files {
                 Ok(made) => {
                     files.written_by = Some(made.by);
                     files.mark = Some(made.mark);
+                    files.before = files.before.max(made.before);
                 }
                 Err(BadHeader::Format { found, by }) => return Err(RecoveryError::Format { found, by }),
                 // Looked through for batches all the same: those missing will be missed.

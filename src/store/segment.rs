@@ -79,17 +79,18 @@ pub enum BadHeader {
     Format { found: u32, by: String },
 }
 
-/// The header: magic, format, the segment's number, the log's mark, the version that wrote it (24 octets, padded
-/// with zeros), checksum of all that.
-fn header(number: u64, mark: u64) -> [u8; CHECKED] {
+/// The header: magic, format, the segment's number, the log's mark, the version that wrote it (16 octets, padded
+/// with zeros), the number of the last batch before it, checksum of all that.
+fn header(number: u64, mark: u64, before: u64) -> [u8; CHECKED] {
     let mut octets = [0; CHECKED];
     let version = env!("CARGO_PKG_VERSION").as_bytes();
-    let fields: [(usize, &[u8]); 5] = [
+    let fields: [(usize, &[u8]); 6] = [
         (0, MAGIC),
         (12, &FORMAT.to_le_bytes()),
         (16, &number.to_le_bytes()),
         (24, &mark.to_le_bytes()),
-        (32, version.get(..24).unwrap_or(version)),
+        (32, version.get(..16).unwrap_or(version)),
+        (48, &before.to_le_bytes()),
     ];
     for (at, field) in fields {
         if let Some(place) = octets.get_mut(at..at + field.len()) {
@@ -110,6 +111,8 @@ pub struct Made {
     /// The version that wrote it.
     pub by: String,
     pub mark: u64,
+    /// The last batch before the segment, which was synced when the segment was made.
+    pub before: u64,
 }
 
 /// Checks a segment's header, and its copy if it is damaged.
@@ -132,20 +135,20 @@ fn check_header_at(file: &dyn DiskFile, number: u64, offset: u64) -> io::Result<
         return Ok(Err(BadHeader::Damaged));
     }
     let format = field(12, 4).first_chunk::<4>().map_or(0, |octets| u32::from_le_bytes(*octets));
-    let by = String::from_utf8_lossy(field(32, 24)).trim_end_matches('\0').to_owned();
+    let by = String::from_utf8_lossy(field(32, 16)).trim_end_matches('\0').to_owned();
     if format != FORMAT {
         return Ok(Err(BadHeader::Format { found: format, by }));
     }
-    let same = field(16, 8) == number.to_le_bytes();
-    let mark = field(24, 8).first_chunk::<8>().map_or(0, |octets| u64::from_le_bytes(*octets));
-    Ok(if same { Ok(Made { by, mark }) } else { Err(BadHeader::Damaged) })
+    let long = |at| field(at, 8).first_chunk::<8>().map_or(0, |octets| u64::from_le_bytes(*octets));
+    let same = long(16) == number;
+    Ok(if same { Ok(Made { by, mark: long(24), before: long(48) }) } else { Err(BadHeader::Damaged) })
 }
 
-/// Makes segment `number` of the log with this mark, of a spare file if there is one. Durable when it returns.
+/// Makes segment `number` of the log with this mark, to go on behind batch `before`, of a spare file if there is
+/// one. Durable when it returns.
 pub fn create(
     disk: &dyn Disk,
-    number: u64,
-    mark: u64,
+    (number, mark, before): (u64, u64, u64),
     size: u64,
     spares: &mut Vec<u64>,
 ) -> io::Result<Segment> {
@@ -157,7 +160,7 @@ pub fn create(
         }
         None => disk.open(&path, Open::CreateNew)?,
     };
-    let prepared = prepare(disk, &*file, &header(number, mark), size);
+    let prepared = prepare(disk, &*file, &header(number, mark, before), size);
     if let Err(error) = prepared {
         // A segment without a header would be taken for damage at the next start.
         let _ = disk.remove(&path);

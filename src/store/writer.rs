@@ -128,7 +128,9 @@ impl Writer {
         mut found: Found,
     ) -> io::Result<Writer> {
         let (number, mark) = (found.next_segment, found.mark.unwrap_or(settings.mark));
-        let mut create = |size| segment::create(&*disk, number, mark, size, &mut found.spares);
+        let synced_batch = found.next_batch - 1;
+        let place = (number, mark, synced_batch);
+        let mut create = |size| segment::create(&*disk, place, size, &mut found.spares);
         let active = match create(settings.segment_size) {
             // Room will only be made by what consumers settle, so there must be a start: the segment grows as it
             // is written.
@@ -146,7 +148,7 @@ impl Writer {
             spares: found.spares,
             builder: Builder::default(),
             next_batch: found.next_batch,
-            synced_batch: found.next_batch - 1,
+            synced_batch,
             written: 0,
             unsynced_since: None,
             stuck: None,
@@ -363,11 +365,12 @@ impl Writer {
         }
         let number = self.active_number() + 1;
         let mark = self.segments.back().map_or(self.settings.mark, |active| active.mark);
+        let place = (number, mark, self.synced_batch);
         let (disk, size) = (&*self.disk, self.settings.segment_size);
         let mut reserve = if self.spares.len() == 1 { std::mem::take(&mut self.spares) } else { Vec::new() };
-        let mut created = segment::create(disk, number, mark, size, &mut self.spares);
+        let mut created = segment::create(disk, place, size, &mut self.spares);
         if created.as_ref().is_err_and(is_full) && !reserve.is_empty() {
-            created = segment::create(disk, number, mark, size, &mut reserve);
+            created = segment::create(disk, place, size, &mut reserve);
         }
         self.spares.append(&mut reserve);
         match created {

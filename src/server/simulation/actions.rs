@@ -3,11 +3,11 @@
 use super::{
     channel::{Channel, Command, Mode, Opened, Verdict, What},
     client::Client,
-    model::{CHANGING, EXCHANGES, KEYS, Model, PATTERNS, STANDING, arguments, is_durable},
+    model::{CHANGING, DELAYING, EXCHANGES, KEYS, Model, PATTERNS, STANDING, arguments, is_durable},
     random::Random,
     wire::{self, Letter},
 };
-use crate::amqp::ChannelId;
+use crate::amqp::{AMQPValue, ChannelId};
 
 /// Channels of a client.
 const CHANNELS: u64 = 3;
@@ -69,9 +69,10 @@ fn close(client: &mut Client, id: ChannelId) {
 fn publish(client: &mut Client, id: ChannelId, random: &mut Random, next_id: &mut u64) {
     let Some(mode) = client.channels.get(&id).map(|channel| channel.mode) else { return };
     for _ in 0..1 + random.below(6) * random.below(2) {
-        let (exchange, key) = match random.below(8) {
+        let (exchange, key) = match random.below(9) {
             0..=3 => (random.pick(EXCHANGES).0, *random.pick(KEYS)),
             4 => ("", *random.pick(CHANGING)),
+            5 => (DELAYING, ""),
             _ => ("", *random.pick(STANDING)),
         };
         // Only a confirm tells whether it was refused; and nobody but the broker writes dead letters.
@@ -175,7 +176,7 @@ fn define(client: &mut Client, model: &Model, id: ChannelId, random: &mut Random
     let (own, name) = (exchange.to_owned(), queue.to_owned());
     let (command, octets) = match random.below(20) {
         0 | 1 => {
-            let octets = wire::declare_exchange(id, exchange, kind, durable);
+            let octets = wire::declare_exchange(id, exchange, kind, durable, &[]);
             (Command::DeclareExchange { channel: id, exchange: own }, octets)
         }
         2 => (Command::DeleteExchange { channel: id, exchange: own }, wire::delete_exchange(id, exchange)),
@@ -191,7 +192,7 @@ fn define(client: &mut Client, model: &Model, id: ChannelId, random: &mut Random
         }
         _ if model.current(queue).is_none() => return declare(client, id, queue),
         _ if !model.has_exchange(exchange) => {
-            let octets = wire::declare_exchange(id, exchange, kind, durable);
+            let octets = wire::declare_exchange(id, exchange, kind, durable, &[]);
             (Command::DeclareExchange { channel: id, exchange: own }, octets)
         }
         _ => {
@@ -213,12 +214,18 @@ pub fn set_up(client: &mut Client) {
     let id = 1;
     client.channels.insert(id, Channel::new(Mode::Plain));
     ask(client, id, What::Open, Command::Open(id), wire::open(id));
-    for (exchange, kind, durable) in EXCHANGES {
-        let octets = wire::declare_exchange(id, exchange, kind, *durable);
-        let command = Command::DeclareExchange { channel: id, exchange: (*exchange).to_owned() };
+    let routing = AMQPValue::LongString(b"fanout".to_vec().into());
+    let delaying = (DELAYING, "x-delayed-message", true, &[("x-delayed-type", routing)][..]);
+    let plain = EXCHANGES.iter().map(|(exchange, kind, durable)| (*exchange, *kind, *durable, &[][..]));
+    for (exchange, kind, durable, arguments) in plain.chain([delaying]) {
+        let octets = wire::declare_exchange(id, exchange, kind, durable, arguments);
+        let command = Command::DeclareExchange { channel: id, exchange: exchange.to_owned() };
         ask(client, id, What::Reply, command, octets);
     }
     for queue in STANDING.iter().chain(CHANGING) {
         declare(client, id, queue);
     }
+    let (exchange, queue, key) = (DELAYING.to_owned(), "dead.wait".to_owned(), String::new());
+    let octets = wire::bind(id, &exchange, &queue, &key);
+    ask(client, id, What::Reply, Command::Bind { channel: id, exchange, queue, key }, octets);
 }

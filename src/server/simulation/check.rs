@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    model::{EXCHANGES, Model, Queue, Stamp, family, is_durable},
+    model::{DELAYING, EXCHANGES, Model, Queue, Stamp, WAITING, family, is_durable},
     wire::Letter,
 };
 use crate::{
@@ -50,8 +50,10 @@ impl Finding {
                 (binding.source.clone(), binding.destination.clone(), binding.routing_key.clone())
             })
             .collect();
-        for queue in &definitions.queues {
-            let Some(recovered) = recovered.queues.get(&queue.id) else { continue };
+        let queues = definitions.queues.iter().map(|queue| (queue.id, &*queue.name));
+        let delaying = definitions.exchanges.iter().filter(|exchange| exchange.name == DELAYING);
+        for (id, name) in queues.chain(delaying.filter_map(|exchange| Some((exchange.delay?, WAITING)))) {
+            let Some(recovered) = recovered.queues.get(&id) else { continue };
             let messages = recovered.messages.iter().map(|(sequence, message)| FoundMessage {
                 sequence: *sequence,
                 letter: Letter::read(&body_of(&message.message)),
@@ -64,12 +66,12 @@ impl Finding {
                     finding.has_lost_pages = true;
                     continue;
                 };
-                finding.in_pages.extend(paged.iter().map(|found| (queue.name.clone(), found.sequence)));
+                finding.in_pages.extend(paged.iter().map(|found| (name.to_owned(), found.sequence)));
                 found.extend(paged);
             }
             found.sort_by_key(|message| message.sequence);
-            let before = finding.queues.insert(queue.name.clone(), found);
-            assert!(before.is_none(), "queue {} was found twice", queue.name);
+            let before = finding.queues.insert(name.to_owned(), found);
+            assert!(before.is_none(), "queue {name} was found twice");
         }
         finding
     }
@@ -144,7 +146,8 @@ pub fn check(model: &Model, found: &Finding, loss: Loss) -> Result<(), String> {
 }
 
 fn check_at(model: &Model, found: &Finding, at: Stamp) -> Result<(), String> {
-    for (name, _, durable) in EXCHANGES {
+    let delaying = (DELAYING, "", true);
+    for (name, _, durable) in EXCHANGES.iter().chain([&delaying]) {
         let expected = *durable && model.exchanges.get(*name).is_some_and(|spans| spans.hold(at));
         if expected != found.exchanges.contains(*name) {
             return Err(format!("exchange {name}: {expected} expected"));
@@ -200,7 +203,8 @@ fn check_queue(
         if !there.insert(id) {
             return Err(format!("{name}: message {id} is there twice"));
         }
-        if !found.letter.persistent {
+        // What waits in an exchange that delays is kept, whatever it is.
+        if !found.letter.persistent && (is_dead || name != WAITING) {
             return Err(format!("{name}: transient message {id} is there"));
         }
         if !is_dead && last.is_some_and(|last| place < last) {

@@ -95,7 +95,9 @@ fn flip(world: &mut World, model: &Model, loss: Loss) {
     if files.is_empty() {
         return;
     }
-    let tail = last_batch(&disk);
+    // That there was a last batch, only a segment behind it tells.
+    let untold = files.get(told(&disk, &files)..).unwrap_or_default();
+    let tail = last_batch(&disk).filter(|(path, _)| untold.iter().any(|(last, _)| last == path));
     let mut tail_is_hit = false;
     for _ in 0..1 + world.random.below(3) {
         let (path, length) = world.random.pick(&files).clone();
@@ -106,6 +108,13 @@ fn flip(world: &mut World, model: &Model, loss: Loss) {
         tell!("flip {path} {offset} {bit}, segments {files:?}");
     }
     examine_with(world, disk, model, loss, tail_is_hit);
+}
+
+/// How many of these segments have one behind them that tells how much was in them: one that was not being made.
+fn told(disk: &MemoryDisk, files: &[(String, u64)]) -> usize {
+    let made =
+        |(path, _): &(String, u64)| disk.contents(path).is_some_and(|octets| octets.starts_with(b"leveret"));
+    files.iter().rposition(made).unwrap_or(0)
 }
 
 /// Where the last batch begins.
@@ -135,11 +144,12 @@ fn lose_segment(world: &mut World, model: &Model, loss: Loss) {
 fn cut_segment(world: &mut World, model: &Model, loss: Loss) {
     let disk = world.disk.memory().kill();
     let files = segments(&disk);
-    // How much was in the one before the last, only a batch behind it tells.
-    if files.len() < 3 {
+    // Nothing behind the last one tells how much was in it.
+    let told = told(&disk, &files);
+    if told == 0 {
         return;
     }
-    let (path, length) = files[world.random.index(files.len() - 2)].clone();
+    let (path, length) = files[world.random.index(told)].clone();
     let file = disk.open(&path, crate::store::disk::Open::Existing).expect("it is there");
     file.set_length(world.random.below(length)).expect("it can be cut");
     drop(file);

@@ -26,7 +26,11 @@ pub const PATTERNS: &[&str] = &["k0", "k1", "k.*", "*.1", "#"];
 pub const CHANGING: &[&str] = &["q0", "q1", "q2", "passing"];
 /// Queues that are always there, in an order in which they can be declared.
 pub const STANDING: &[&str] =
-    &["dead.limited", "dead.ttl", "limited", "ttl", "priority", "noack", "refusing", "long"];
+    &["dead.limited", "dead.ttl", "dead.wait", "limited", "ttl", "priority", "noack", "refusing", "long"];
+/// An exchange that delays, always there; what waits in it is as in a queue that nobody can name, and goes to
+/// `dead.wait` when only the broker knows.
+pub const DELAYING: &str = "x.delaying";
+pub const WAITING: &str = "wait";
 
 /// What a queue is declared with.
 pub fn arguments(name: &str) -> Vec<(&'static str, AMQPValue)> {
@@ -193,6 +197,9 @@ impl Model {
         if exchange.is_empty() {
             return self.current(key).into_iter().collect();
         }
+        if exchange == DELAYING {
+            return self.current(WAITING).into_iter().collect();
+        }
         let bound = self.bindings.iter().filter(|((source, _, pattern), spans)| {
             source == exchange && spans.is_there() && matches(exchange, pattern, key)
         });
@@ -282,6 +289,9 @@ impl Model {
         }
         self.exchanges.entry(name.to_owned()).or_default().begin(self.now);
         self.note_definition(name != "x.passing");
+        if name == DELAYING {
+            self.declare_queue(WAITING);
+        }
         true
     }
 

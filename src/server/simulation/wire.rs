@@ -35,6 +35,12 @@ impl Letter {
         }
     }
 
+    /// How long it waits in an exchange that delays, in milliseconds.
+    fn delay(&self) -> i32 {
+        let chance = mix(self.id ^ 0xDE1A7);
+        if chance.is_multiple_of(8) { 0 } else { (chance >> 8) as i32 & 0x1FF }
+    }
+
     /// The number, and then octets that follow from it.
     pub fn body(&self) -> Vec<u8> {
         let mut body = self.id.to_be_bytes().to_vec();
@@ -121,8 +127,12 @@ pub fn publish(id: ChannelId, exchange: &str, routing_key: &str, letter: &Letter
         immediate: false,
     };
     let mut octets = plain(id, AMQPClass::Basic(basic::AMQPMethod::Publish(publish)));
-    // Delivery mode and priority.
-    let properties = [0x18, 0, if letter.persistent { 2 } else { 1 }, letter.priority];
+    // Headers, delivery mode and priority.
+    let mut properties = vec![0x38, 0, 0, 0, 0, 13, 7];
+    properties.extend(b"x-delay");
+    properties.push(b'I');
+    properties.extend(letter.delay().to_be_bytes());
+    properties.extend([if letter.persistent { 2 } else { 1 }, letter.priority]);
     let body = letter.body();
     encode::content_header(&mut octets, id, body.len() as u64, &properties);
     for part in body.chunks(FRAME_MAX as usize - 8) {
@@ -172,15 +182,19 @@ pub fn get(id: ChannelId, queue: &str, no_ack: bool) -> Vec<u8> {
     on_basic(id, basic::AMQPMethod::Get(basic::Get { queue: queue.into(), no_ack }))
 }
 
+fn table(arguments: &[(&str, AMQPValue)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in arguments {
+        table.insert((*key).into(), value.clone());
+    }
+    table
+}
+
 fn on_queue(id: ChannelId, method: queue::AMQPMethod) -> Vec<u8> {
     plain(id, AMQPClass::Queue(method))
 }
 
 pub fn declare_queue(id: ChannelId, name: &str, durable: bool, arguments: &[(&str, AMQPValue)]) -> Vec<u8> {
-    let mut table = FieldTable::default();
-    for (key, value) in arguments {
-        table.insert((*key).into(), value.clone());
-    }
     let declare = queue::Declare {
         queue: name.into(),
         passive: false,
@@ -188,7 +202,7 @@ pub fn declare_queue(id: ChannelId, name: &str, durable: bool, arguments: &[(&st
         exclusive: false,
         auto_delete: false,
         nowait: false,
-        arguments: table,
+        arguments: table(arguments),
     };
     on_queue(id, queue::AMQPMethod::Declare(declare))
 }
@@ -223,7 +237,13 @@ pub fn unbind(id: ChannelId, exchange: &str, queue: &str, key: &str) -> Vec<u8> 
     on_queue(id, queue::AMQPMethod::Unbind(unbind))
 }
 
-pub fn declare_exchange(id: ChannelId, name: &str, kind: &str, durable: bool) -> Vec<u8> {
+pub fn declare_exchange(
+    id: ChannelId,
+    name: &str,
+    kind: &str,
+    durable: bool,
+    arguments: &[(&str, AMQPValue)],
+) -> Vec<u8> {
     let declare = exchange::Declare {
         exchange: name.into(),
         kind: kind.into(),
@@ -232,7 +252,7 @@ pub fn declare_exchange(id: ChannelId, name: &str, kind: &str, durable: bool) ->
         auto_delete: false,
         internal: false,
         nowait: false,
-        arguments: FieldTable::default(),
+        arguments: table(arguments),
     };
     plain(id, AMQPClass::Exchange(exchange::AMQPMethod::Declare(declare)))
 }

@@ -16,7 +16,7 @@ use super::{
     actions,
     check::{Finding, FoundMessage, Loss, body_of, check},
     client::Client,
-    model::{Model, STANDING, family, is_durable},
+    model::{DELAYING, Model, STANDING, WAITING, family, is_durable},
     random::Random,
     wire::Letter,
 };
@@ -288,21 +288,18 @@ impl World {
         life.mover.serve(requests, self.now);
         let names: Vec<&String> = self.model.queues.keys().collect();
         let vhost = life.node.vhost("/").expect("it is always there");
-        let queue = (!names.is_empty()).then(|| vhost.queue(names[self.random.index(names.len())]));
-        if let Some(Ok(queue)) = queue
+        let holder = (!names.is_empty()).then(|| match names[self.random.index(names.len())].as_str() {
+            WAITING => vhost.delayed_exchange(DELAYING).map(Holder::Delay),
+            name => vhost.queue(name).ok().map(Holder::Queue),
+        });
+        if let Some(Some(holder)) = holder
             && self.random.once_in(2)
         {
             let keep = *self.random.pick(&[0, 500, 5000]);
             let size =
                 PageSize { bytes: 1 + self.random.below(5000), messages: 1 + self.random.below(20) as u32 };
-            let saved = life.mover.page_out(
-                &Holder::Queue(queue.clone()),
-                keep,
-                1 + self.random.below(20_000),
-                size,
-                self.now,
-            );
-            tell!("paged {saved} octets of {} out", queue.name);
+            let saved = life.mover.page_out(&holder, keep, 1 + self.random.below(20_000), size, self.now);
+            tell!("paged {saved} octets of {holder} out");
             self.paged += saved;
         }
     }
@@ -388,6 +385,9 @@ impl World {
         }
         let vhost = life.node.vhost("/").expect("it is always there");
         let counts = |name: &str| {
+            if name == WAITING {
+                return vhost.delayed_exchange(DELAYING).expect("it is always there").waiting().messages;
+            }
             let queue = vhost.queue(name).expect("the model knows it");
             let counts = life.node.with_queue(&queue, self.now, |queue, _| queue.counts());
             counts.ready + counts.unacknowledged

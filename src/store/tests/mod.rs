@@ -156,7 +156,7 @@ fn write(disk: &MemoryDisk, path: &str, octets: &[u8], offset: u64) {
 fn log_of(bodies: &[Vec<u8>]) -> MemoryDisk {
     let disk = MemoryDisk::new();
     disk.create_directory(segment::DIRECTORY).unwrap();
-    let made = segment::create(&disk, 1, 0, SEGMENT, &mut Vec::new()).unwrap();
+    let made = segment::create(&disk, (1, 0, 0), SEGMENT, &mut Vec::new()).unwrap();
     let mut builder = Builder::default();
     builder.begin(1);
     for body in bodies {

@@ -192,6 +192,40 @@ fn a_truncated_segment_loses_its_end_and_nothing_else() {
 }
 
 #[test]
+fn what_is_missing_before_an_empty_last_segment_is_damage() {
+    let disk = some_segments();
+    // As every start does, this one makes a segment, and nothing is written to it.
+    drop(Running::start(&disk));
+    let files = segment_paths(&disk);
+    let (last, before) = (files.len() as u64, files.len() as u64 - 1);
+    let all = sequences(&disk);
+    let end = disk.contents(&path(before)).unwrap().len() as u64;
+    for length in [end - 2000, FIRST_BATCH + 10, FIRST_BATCH] {
+        let copy = disk.kill();
+        copy.open(&path(before), Open::Existing).unwrap().set_length(length).unwrap();
+        let (_, damage) = seen(&copy);
+        assert_eq!(damage.len(), 1, "{damage:?}");
+        assert!(matches!(damage[0].kind, DamageKind::Batches { last: 31, .. }), "{damage:?}");
+        assert!(damage[0].segment < last);
+        assert!(recovered(&copy, false).is_err());
+        let mut running = accepting(&copy);
+        let left = sequences(&copy);
+        assert!(left.len() < all.len() && all.starts_with(&left));
+        running.commit(vec![publish(1, 99, "later")]);
+        drop(running);
+        assert_eq!(seen(&copy).1, [], "accepted once");
+        assert_eq!(sequences(&copy), [left.as_slice(), &[99]].concat());
+        recovered(&copy, false).unwrap();
+    }
+}
+
+/// A log that goes on after a loss that was accepted.
+fn accepting(disk: &MemoryDisk) -> Running {
+    let found = recovered(disk, true).unwrap();
+    Running { log: found.log, writer: found.writer, now: 1 }
+}
+
+#[test]
 fn a_damaged_segment_header_is_reported_and_costs_nothing() {
     let disk = some_segments();
     let all = sequences(&disk);
@@ -230,7 +264,7 @@ fn spare_and_foreign_files_are_left_alone() {
 #[test]
 fn a_trimmed_segment_that_was_left_behind_goes_at_the_next_start() {
     let disk = log_of(&[body_of(|out| record::put_definition(out, &declare(1)))]);
-    let second = segment::create(&disk, 2, 0, SEGMENT, &mut Vec::new()).unwrap();
+    let second = segment::create(&disk, (2, 0, 1), SEGMENT, &mut Vec::new()).unwrap();
     let mut builder = Builder::default();
     builder.begin(2);
     builder.record(|out| record::put_definition(out, &declare(2)));
@@ -252,7 +286,7 @@ fn what_a_trimmed_segment_settled_does_not_revive_if_just_that_is_damaged() {
     builder.begin(3);
     builder.record(|out| put_settled(out, 1, &[(1, 2)]));
     write(&disk, &path(1), builder.seal(1, 2), end);
-    let second = segment::create(&disk, 2, 0, SEGMENT, &mut Vec::new()).unwrap();
+    let second = segment::create(&disk, (2, 0, 3), SEGMENT, &mut Vec::new()).unwrap();
     builder.begin(4);
     builder.record(|out| record::put_definition(out, &declare(1)));
     builder.record(|out| put_trimmed(out, 2));

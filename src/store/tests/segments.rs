@@ -6,7 +6,7 @@ use super::*;
 fn made() -> (MemoryDisk, Arc<dyn disk::DiskFile>) {
     let disk = MemoryDisk::new();
     disk.create_directory(segment::DIRECTORY).unwrap();
-    let made = create(&disk, 9, 0, SEGMENT, &mut Vec::new()).unwrap();
+    let made = create(&disk, (9, 0, 40), SEGMENT, &mut Vec::new()).unwrap();
     assert_eq!((made.number, made.end, made.file.length().unwrap()), (9, FIRST_BATCH, SEGMENT));
     (disk, made.file)
 }
@@ -28,7 +28,7 @@ fn a_header_names_its_maker_and_damage_to_it_is_found() {
     let (disk, file) = made();
     assert_eq!(
         check_header(&*file, 9).unwrap(),
-        Ok(Made { by: env!("CARGO_PKG_VERSION").to_owned(), mark: 0 })
+        Ok(Made { by: env!("CARGO_PKG_VERSION").to_owned(), mark: 0, before: 40 })
     );
     assert_eq!(check_header(&*file, 8).unwrap(), Err(BadHeader::Damaged), "another segment's");
     for octet in 0..60 {
@@ -65,7 +65,7 @@ fn a_spare_file_becomes_the_next_segment() {
     disk.open("log/spare-0000000000000005", Open::CreateNew).unwrap();
     write(&disk, "log/spare-0000000000000005", b"old octets", 5000);
     let mut spares = vec![5];
-    let made = create(&disk, 6, 0, SEGMENT, &mut spares).unwrap();
+    let made = create(&disk, (6, 0, 0), SEGMENT, &mut spares).unwrap();
     assert!(spares.is_empty());
     assert_eq!(disk.files(), [("log/0000000000000006".to_owned(), SEGMENT)]);
     assert!(check_header(&*made.file, 6).unwrap().is_ok());
