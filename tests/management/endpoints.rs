@@ -14,7 +14,7 @@ use regex::Regex;
 use crate::http::Target;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/management");
-/// Tests that are named for one method of one endpoint; further ones are counted.
+/// Tests that are named for one method of one endpoint.
 const NAMED_MAX: usize = 3;
 
 /// Method and path.
@@ -48,8 +48,28 @@ async fn every_endpoint_has_a_test_and_the_table_is_current() {
     }
     let without: Vec<_> = table.iter().filter(|(_, tests)| tests.is_empty()).map(|(key, _)| key).collect();
     assert!(without.is_empty(), "no test uses {without:?}");
-    let written = fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == text, "ENDPOINTS.md is out of date: run this test with UPDATE_ENDPOINTS=1");
+    let written = rows(&fs::read_to_string(&file).unwrap_or_default());
+    let listed: BTreeSet<_> = written.keys().collect();
+    assert_eq!(listed, table.keys().collect(), "{OUTDATED}");
+    for (key, tests) in &written {
+        // It need not name all, or every new test would change it.
+        assert!(!tests.is_empty() && tests.is_subset(&table[key]), "{OUTDATED}: {key:?}");
+    }
+}
+
+const OUTDATED: &str = "ENDPOINTS.md is out of date: run this test with UPDATE_ENDPOINTS=1";
+
+/// What a table that was written says.
+fn rows(text: &str) -> BTreeMap<(Pattern, String), BTreeSet<String>> {
+    let cells = |line: &str| -> Option<Vec<String>> {
+        let cells = line.strip_prefix("| `")?.split(" | ");
+        Some(cells.map(|cell| cell.trim_end_matches(" |").to_owned()).collect())
+    };
+    let row = |cells: Vec<String>| {
+        let tests = cells[2].split(", ").map(|test| test.trim_matches('`').to_owned()).collect();
+        ((split(cells[0].trim_matches('`')), cells[1].clone()), tests)
+    };
+    text.lines().filter_map(cells).map(row).collect()
 }
 
 fn split(path: &str) -> Vec<String> {
@@ -105,10 +125,7 @@ fn render(table: &BTreeMap<(Pattern, String), BTreeSet<String>>) -> String {
          function, three at most.\n\n| endpoint | method | tests |\n| --- | --- | --- |\n",
     );
     for ((pattern, method), tests) in table {
-        let mut shown: Vec<String> = tests.iter().take(NAMED_MAX).map(|test| format!("`{test}`")).collect();
-        if NAMED_MAX < tests.len() {
-            shown.push(format!("{} more", tests.len() - NAMED_MAX));
-        }
+        let shown: Vec<String> = tests.iter().take(NAMED_MAX).map(|test| format!("`{test}`")).collect();
         text.push_str(&format!("| `{}` | {method} | {} |\n", pattern.join("/"), shown.join(", ")));
     }
     text

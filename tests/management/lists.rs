@@ -115,6 +115,17 @@ async fn bindings_are_found_by_both_ends() {
     assert_eq!((between.as_array().unwrap().len(), &between[0]["properties_key"]), (1, &json!("a%2Fb")));
     let one = target.get("bindings/%2F/e/amq.topic/q/q/a%252Fb").await.expect(200).json();
     assert_eq!(one, between[0]);
+    // Some clients send the routing key, not the key that they were told.
+    target
+        .post("bindings/%2F/e/amq.topic/q/q", r#"{"routing_key":"a.*","arguments":{"x":1}}"#)
+        .await
+        .expect(201);
+    target.post("bindings/%2F/e/amq.topic/q/q", r#"{"routing_key":"a.*"}"#).await.expect(201);
+    for key in ["a.*", "a.%2A", "a.%252A"] {
+        let one = target.get(&format!("bindings/%2F/e/amq.topic/q/q/{key}")).await.expect(200).json();
+        assert_eq!((&one["routing_key"], &one["arguments"]), (&json!("a.*"), &json!({})), "{key}");
+    }
+    target.get("bindings/%2F/e/amq.topic/q/q/a.*~none").await.expect(404);
     let between = target.get("bindings/%2F/e/amq.topic/e/x").await.expect(200).json();
     assert_eq!(between[0]["destination_type"], "exchange");
     assert_eq!(target.get("bindings/%2F/e/amq.topic/e/x/~").await.expect(200).json(), between[0]);

@@ -10,6 +10,7 @@ mod http;
 mod lists;
 mod messages;
 mod metrics;
+mod migration;
 mod node;
 mod pages;
 mod permissions;
