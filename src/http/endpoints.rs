@@ -143,9 +143,11 @@ pub const ENDPOINTS: &[Listed] = &[
     ("stream/consumers", "GET", "Consumers of the stream protocol; there are none"),
     ("stream/consumers/{vhost}", "GET", "The same of a virtual host"),
     ("leveret/log", "GET", "The last lines of the log"),
+    ("leveret/log/live", "GET", "The log as it is written: server-sent events"),
     ("leveret/queues/{vhost}/{queue}/messages", "GET", "Look at messages without taking them"),
     ("leveret/queues/{vhost}/{queue}/move", "POST", "Move messages elsewhere"),
     ("leveret/queues/{vhost}/{queue}/redrive", "POST", "Send dead letters where they came from"),
+    ("leveret/queues/{vhost}/{queue}/stream", "GET", "A stream's segments, offsets and readers"),
     ("leveret/queues/{vhost}/{queue}/why", "GET", "Why a queue does not move"),
 ];
 

@@ -114,6 +114,7 @@ pub fn overview(call: &Call) -> Result<Answer, Refusal> {
         "default_queue_type": "classic",
         "rates_mode": "basic",
         "sample_retention_policies": { "global": [600, 3600], "basic": [600], "detailed": [600] },
+        "is_op_policy_updating_enabled": true,
         "disable_stats": false,
         "enable_queue_totals": false,
         "exchange_types": exchange_types(),

@@ -5,7 +5,7 @@
 //! drive this, too.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io,
     sync::{Arc, mpsc},
 };
@@ -35,6 +35,8 @@ const KEEP_MIN: u64 = 64 << 10;
 /// more go.
 const START_PERCENT: u64 = 40;
 const STOP_PERCENT: u64 = 90;
+/// Part of the watermark from which on pages come back one by one: what consumers hold must go first.
+const READ_PERCENT: u64 = 70;
 
 /// Publishers wait when so great a part of what may be in memory is in it beyond that.
 const BEHIND_PART: u64 = 8;
@@ -63,6 +65,8 @@ pub struct Mover {
     pages: HashMap<(QueueId, PageId), Located, FixedState>,
     /// Those that were long when they were last looked at.
     long: Vec<Holder>,
+    /// Pages that are wanted, while there is no room for them.
+    wanted: VecDeque<(Holder, PageId)>,
     /// Pages could not be written; said once.
     has_complained: bool,
 }
@@ -139,14 +143,22 @@ impl Mover {
             ((page.queue, PageId(page.page)), located)
         };
         let pages = known.pages.into_iter().map(located).collect();
-        Ok(Mover { node, settings, files, pages, long: Vec::new(), has_complained: false })
+        Ok(Mover {
+            node,
+            settings,
+            files,
+            pages,
+            long: Vec::new(),
+            wanted: VecDeque::new(),
+            has_complained: false,
+        })
     }
 
     /// Does what was asked for, and moves messages to disk while too many are in memory.
     pub fn serve(&mut self, requests: Vec<PageRequest>, now: Millis) {
         for request in requests {
             match request {
-                PageRequest::Fetch(holder, page) => self.fetch(&holder, page, now),
+                PageRequest::Fetch(holder, page) => self.wanted.push_back((holder, page)),
                 PageRequest::Drop(holder, page) => self.drop_page(&holder, page),
                 PageRequest::Index(delay, page) => self.index(&delay, page, now),
                 PageRequest::Look(delay, page, reader) => {
@@ -155,10 +167,22 @@ impl Mover {
                 }
             }
         }
+        self.read_wanted(now);
         while let Ok(ranges) = self.settings.freed.try_recv() {
             ranges.into_iter().for_each(|range| self.free(range));
         }
         self.make_room(now);
+    }
+
+    /// Reads the pages that are wanted; without room at least one, so that whoever waits gets on.
+    fn read_wanted(&mut self, now: Millis) {
+        let max = self.node.alarms.memory_limit() / 100 * READ_PERCENT;
+        while let Some((holder, page)) = self.wanted.pop_front() {
+            self.fetch(&holder, page, now);
+            if max < self.settings.account.held_bytes() {
+                break;
+            }
+        }
     }
 
     /// Octets of messages in memory from which on some go to disk.

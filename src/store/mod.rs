@@ -111,6 +111,7 @@ mod contents;
 mod damage;
 mod definition;
 pub mod disk;
+mod holes;
 mod homes;
 mod index;
 mod log;

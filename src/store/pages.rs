@@ -11,6 +11,7 @@ use super::{
     contents::{self, View},
     definition::QueueId,
     disk::{Disk, DiskFile, Open},
+    holes::Holes,
     index::PageRange,
     octets::{Malformed, Reader, put_number},
 };
@@ -54,6 +55,7 @@ struct PageFile {
     /// Pages in it that somebody needs.
     pages: u32,
     is_dirty: bool,
+    holes: Holes,
 }
 
 fn path(file: u64) -> String {
@@ -68,21 +70,22 @@ impl PageFiles {
     /// Opens the directory; files in which no known page lies are removed.
     pub fn open(disk: Arc<dyn Disk>, known: impl IntoIterator<Item = PageRange>) -> io::Result<PageFiles> {
         disk.create_directory(DIRECTORY)?;
-        let mut needed: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut needed: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
         for range in known {
-            *needed.entry(range.file).or_default() += 1;
+            needed.entry(range.file).or_default().push((range.offset, range.length));
         }
         let mut files = BTreeMap::new();
         let mut next_file = needed.last_key_value().map_or(1, |(file, _)| file.saturating_add(1));
         for name in disk.list(DIRECTORY)? {
             let Some(number) = parse_name(&name) else { continue };
             next_file = next_file.max(number.saturating_add(1));
-            match needed.get(&number) {
+            match needed.remove(&number) {
                 None => disk.remove(&path(number))?,
-                Some(pages) => {
+                Some(used) => {
                     let file = disk.open(&path(number), Open::Existing)?;
-                    let end = file.length()?;
-                    files.insert(number, PageFile { file, end, pages: *pages, is_dirty: false });
+                    let (end, pages) = (file.length()?, u32::try_from(used.len()).unwrap_or(u32::MAX));
+                    let holes = Holes::between(used);
+                    files.insert(number, PageFile { file, end, pages, is_dirty: false, holes });
                 }
             }
         }
@@ -121,7 +124,8 @@ impl PageFiles {
         self.next_file =
             number.checked_add(1).ok_or_else(|| io::Error::other("no number is left for a file"))?;
         let file = self.disk.open(&path(number), Open::CreateNew)?;
-        self.files.insert(number, PageFile { file, end: 0, pages: 0, is_dirty: true });
+        let holes = Holes::default();
+        self.files.insert(number, PageFile { file, end: 0, pages: 0, is_dirty: true, holes });
         self.current = Some(number);
         self.directory_is_dirty = true;
         Ok(number)
@@ -156,13 +160,16 @@ impl PageFiles {
         read(&*file.file, queue, page, location, account)
     }
 
-    /// Nobody needs a page any more: its space goes back to the disk.
+    /// Nobody needs a page any more: its space goes back to the disk, perhaps with that of its neighbours.
     pub fn free(&mut self, range: PageRange) -> io::Result<()> {
         let Some(file) = self.files.get_mut(&range.file) else { return Ok(()) };
         file.pages = file.pages.saturating_sub(1);
         let is_current = self.current == Some(range.file);
         if file.pages != 0 || is_current && file.end <= FILE_MAX / 4 {
-            return file.file.discard(range.offset, range.length);
+            return match file.holes.add(range.offset, range.length) {
+                Some((offset, length)) => file.file.discard(offset, length),
+                None => Ok(()),
+            };
         }
         if is_current {
             self.current = None;

@@ -172,6 +172,18 @@ async fn rights_on_topics_are_given_and_taken_for_one_exchange_or_all() {
 }
 
 #[tokio::test]
+async fn the_log_is_for_those_who_watch() {
+    let target = Target::start().await;
+    target.put("users/m", r#"{"password":"p","tags":"management"}"#).await.expect(201);
+    for reply in [
+        target.request(("m", "p"), "GET", "leveret/log/live", &[], "").await,
+        target.request(("m", "p"), "GET", "leveret/log", &[], "").await,
+    ] {
+        reply.refused(401, "not_authorised", "Not monitor user");
+    }
+}
+
+#[tokio::test]
 async fn limits_are_parameters_too() {
     let target = Target::start().await;
     let body = r#"{"value":{"max-queues":3}}"#;

@@ -163,6 +163,14 @@ async fn what_has_no_meaning_on_one_node_is_answered_as_done() {
         .put("queues/%2F/quorum", r#"{"durable":true,"arguments":{"x-queue-type":"quorum"}}"#)
         .await
         .expect(201);
+    assert_eq!(target.get("queues/%2F/quorum").await.json()["delivery_limit"], 20);
+    let unlimited = r#"{"pattern":"^quorum$","definition":{"delivery-limit":-1}}"#;
+    target.put("policies/%2F/unlimited", unlimited).await.expect(201);
+    let quorum = target.get("queues/%2F/quorum").await.json();
+    assert_eq!(
+        (&quorum["delivery_limit"], &quorum["members"]),
+        (&json!("unlimited"), &json!([name.replace("%40", "@")]))
+    );
     let status = target.get("queues/quorum/%2F/quorum/status").await.expect(200).json();
     assert_eq!(status[0]["Raft State"], "leader");
     target.get("queues/quorum/%2F/q/status").await.expect(400);
