@@ -14,5 +14,5 @@ USER 999:999
 VOLUME /var/lib/leveret
 WORKDIR /var/lib/leveret
 # AMQP; 15672 is the management interface, 15692 its metrics.
-EXPOSE 5672 15672 15692
+EXPOSE 5671 5672 15671 15672 15692
 ENTRYPOINT ["/usr/local/bin/leveret"]

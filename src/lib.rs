@@ -10,6 +10,7 @@
 //! | [`store`] | what outlives the process, on a disk that may fail or lose power |
 //! | [`engine`] | who owns what and behind which lock: vhosts, shared queues, inboxes, alarms |
 //! | [`session`] | methods meet broker: replies, delivery tags, unacked, confirms, tx |
+//! | [`tls`] | certificates from files, TLS handshakes, what a client's certificate says |
 //! | [`http`] | the management interface: RabbitMQ's HTTP API, metrics |
 //! | [`server`] | sockets, tasks, timers, configuration |
 //! | `bench` | the load tool: any broker from outside, with code of its own |
@@ -27,5 +28,6 @@ pub mod protocol;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod tls;
 
 pub use server::{Broker, BrokerBuilder, Config, LimitReport};

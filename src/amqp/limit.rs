@@ -65,6 +65,8 @@ limits! {
     UnauthenticatedOfAddress = "limits.unauthenticated_per_ip_max",
     /// Octets kept for sockets that have not logged in.
     UnauthenticatedBytes = "limits.unauthenticated_bytes_max",
+    /// TLS handshakes that failed or took too long.
+    TlsHandshake = "tls.handshake_timeout",
     /// Wrong logins of an address before its next ones wait.
     LoginFailures = "limits.login_failures_free",
 }

@@ -11,6 +11,7 @@ use crate::server::config::{ConfigError, NONE};
 /// Flags that set a key, with the key. The variable of `--data-dir` is `LEVERET_DATA_DIR`.
 pub const FLAGS: &[(&str, &str)] = &[
     ("amqp", "amqp.listen"),
+    ("amqps", "tls.amqp_listen"),
     ("management", "management.listen"),
     ("data-dir", "storage.data_dir"),
     ("ephemeral", "storage.data_dir"),
@@ -144,6 +145,9 @@ pub struct Options {
     /// Listen here for AMQP clients; may be repeated; port 0 is any free one [default: 0.0.0.0:5672]
     #[arg(long, global = true, value_name = "ADDR:PORT", help_heading = "Broker")]
     amqp: Vec<String>,
+    /// Listen here for AMQP clients with TLS; may be repeated; needs tls.cert and tls.key [default: 0.0.0.0:5671]
+    #[arg(long, global = true, value_name = "ADDR:PORT", help_heading = "Broker")]
+    amqps: Vec<String>,
     /// The management interface listens here; may be repeated; 'none' for none [default: 0.0.0.0:15672]
     #[arg(long, global = true, value_name = "ADDR:PORT", help_heading = "Broker")]
     management: Vec<String>,
@@ -181,16 +185,11 @@ pub struct Options {
     /// 'pretty' for people, 'json' for machines [default: pretty]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging (on standard error)")]
     log_format: Option<String>,
-
-    // What people coming from the documentation of later versions will try.
-    #[arg(long, global = true, hide = true)]
-    amqps: Option<String>,
 }
 
 impl Options {
     /// The keys that were set on the command line, the weakest first.
     pub fn settings(&self) -> Result<Vec<(Origin, String, Value)>, ConfigError> {
-        self.refuse_absent()?;
         let mut settings = Vec::new();
         for pair in &self.set {
             let (key, value) = pair.split_once('=').ok_or_else(|| {
@@ -218,6 +217,7 @@ impl Options {
     fn flag(&self, flag: &str) -> Option<Value> {
         let text = match flag {
             "amqp" => return list(&self.amqp),
+            "amqps" => return list(&self.amqps),
             "management" if self.management == [NONE] => return Some(Value::from(NONE)),
             "management" => return list(&self.management),
             "ephemeral" => return self.ephemeral.then(|| Value::from(NONE)),
@@ -234,13 +234,6 @@ impl Options {
             other => unreachable!("the flag --{other} is in FLAGS but has no field"),
         };
         text.as_deref().map(Value::from)
-    }
-
-    fn refuse_absent(&self) -> Result<(), ConfigError> {
-        match self.amqps {
-            Some(_) => Err(ConfigError("--amqps: TLS is not part of this version".to_owned())),
-            None => Ok(()),
-        }
     }
 }
 
@@ -290,12 +283,5 @@ mod tests {
             Arguments::parse_from(["leveret", "check-config", "--log-level", "debug", "--amqp", "1"]);
         assert!(matches!(arguments.command, Some(Command::Check)));
         assert_eq!(arguments.options.settings().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn what_is_not_part_of_this_version_says_so() {
-        let arguments = Arguments::parse_from(["leveret", "--amqps", ":5671"]);
-        let error = arguments.options.settings().unwrap_err();
-        assert_eq!(error.to_string(), "--amqps: TLS is not part of this version");
     }
 }

@@ -52,19 +52,19 @@ async fn run(settings: Settings, launched: Instant) -> Result<(), String> {
             return Ok(());
         }
     };
-    let addresses = broker.amqp_addrs();
-    let management = broker.management_addrs();
+    let addresses = [broker.amqp_addrs(), broker.amqps_addrs()].concat();
+    let management = [broker.management_addrs(), broker.management_tls_addrs()].concat();
     let _port_file = match &port_file {
         Some(path) => Some(
-            PortFile::write(path, addresses, management, broker.prometheus_addrs())
+            PortFile::write(path, &broker)
                 .map_err(|error| format!("cannot write the port file {}: {error}", path.display()))?,
         ),
         None => None,
     };
-    announce(addresses, management, launched);
+    announce(&addresses, &management, launched);
 
     let name = tokio::select! {
-        name = signals.next() => name,
+        name = signals.next_to_stop(|| broker.reload_certificates()) => name,
         reason = broker.failed() => {
             // Connections get a moment to hear of it.
             broker.shutdown().await;
@@ -98,8 +98,9 @@ fn join(items: &[impl Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The requests to stop.
+/// What the broker is asked to do by signals.
 struct Signals {
+    hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -107,12 +108,27 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Signals> {
         Ok(Signals {
+            hang_up: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// The name of the next one.
+    /// The name of the next one that asks to stop; before it, SIGHUP asks to reload.
+    async fn next_to_stop(&mut self, reload: impl Fn()) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => {
+                    info!("reading certificates again on SIGHUP");
+                    reload();
+                }
+            }
+        }
+    }
+
+    /// The name of the next one that asks to stop.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

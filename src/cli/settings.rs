@@ -53,10 +53,6 @@ impl Settings {
 
 /// Names from RabbitMQ's world, or from a later version of ours, that deserve more than "unknown".
 const ABSENT: &[(&str, &str)] = &[
-    ("amqps", "TLS"),
-    ("tls", "TLS"),
-    ("amqp.tls", "TLS"),
-    ("amqp.tls_listen", "TLS"),
     ("metrics", "the Prometheus endpoint"),
     ("limits.disk_free", "the disk alarm"),
     ("bootstrap.definitions", "loading of definitions"),
@@ -95,7 +91,10 @@ mod tests {
             error("amqp.hartbeat", "1"),
             "--set: unknown key 'amqp.hartbeat'; did you mean 'amqp.heartbeat'?"
         );
-        assert_eq!(error("tls.cert", "x"), "--set: unknown key 'tls.cert'; TLS is not part of this version");
+        assert_eq!(
+            error("mqtt.port", "1"),
+            "--set: unknown key 'mqtt.port'; MQTT is not part of this version"
+        );
         assert_eq!(error("zzz", "x"), "--set: unknown key 'zzz'; 'leveret print-config' lists all keys");
     }
 

@@ -5,6 +5,33 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use super::{ConnectionId, Inbox, Signal, stats::ConnectionMeter};
 use crate::{amqp::ChannelId, broker::Millis};
 
+/// What TLS agreed on with a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// `tlsv1.3` or `tlsv1.2`.
+    pub protocol: &'static str,
+    /// `aes_256_gcm`, for one.
+    pub cipher: &'static str,
+    /// How octets are authenticated.
+    pub hash: &'static str,
+    /// `any` where the version leaves no choice.
+    pub key_exchange: &'static str,
+    /// The certificate that the client showed; it was verified.
+    pub certificate: Option<PeerCertificate>,
+}
+
+/// What a client's certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// `CN=client,O=Example`.
+    pub subject: String,
+    pub issuer: String,
+    /// From when to when.
+    pub validity: String,
+    /// Who logs in by it, if it names anybody (CON-22).
+    pub user: Option<String>,
+}
+
 /// What is known of a connection from its start.
 #[derive(Debug, Clone)]
 pub struct ConnectionInfo {
@@ -13,6 +40,7 @@ pub struct ConnectionInfo {
     pub peer: SocketAddr,
     /// The address of ours that it connected to.
     pub local: SocketAddr,
+    pub encryption: Option<Arc<Encryption>>,
     pub connected_at: Millis,
     pub mechanism: &'static str,
     /// The body of the table that the client described itself with, or of as much of it as is kept.

@@ -45,7 +45,8 @@ pub use access::{
 };
 pub use alarms::Alarms;
 pub use connections::{
-    ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, OpenConnection,
+    ChannelReport, ConnectionInfo, ConnectionReport, ConsumerReport, Describe, Encryption, OpenConnection,
+    PeerCertificate,
 };
 pub use delays::{DelayRef, Delays, SharedDelay};
 pub use duplicates::Duplicates;

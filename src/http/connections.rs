@@ -72,6 +72,8 @@ pub async fn report_within(connections: Vec<Arc<OpenConnection>>, patience: Dura
 
 fn view(call: &Call, rates: &Rates, (connection, report): &Reported) -> Value {
     let info = &connection.info;
+    let encryption = info.encryption.as_deref();
+    let certificate = encryption.and_then(|encryption| encryption.certificate.as_ref());
     let client_properties = of_octets(&info.client_properties);
     let mut view = json!({
         "name": info.name(),
@@ -90,14 +92,14 @@ fn view(call: &Call, rates: &Rates, (connection, report): &Reported) -> Value {
         "frame_max": info.frame_max,
         "channel_max": info.channel_max,
         "timeout": info.heartbeat,
-        "ssl": false,
-        "ssl_protocol": null,
-        "ssl_cipher": null,
-        "ssl_hash": null,
-        "ssl_key_exchange": null,
-        "peer_cert_subject": null,
-        "peer_cert_issuer": null,
-        "peer_cert_validity": null,
+        "ssl": encryption.is_some(),
+        "ssl_protocol": encryption.map(|encryption| encryption.protocol),
+        "ssl_cipher": encryption.map(|encryption| encryption.cipher),
+        "ssl_hash": encryption.map(|encryption| encryption.hash),
+        "ssl_key_exchange": encryption.map(|encryption| encryption.key_exchange),
+        "peer_cert_subject": certificate.map(|certificate| &certificate.subject),
+        "peer_cert_issuer": certificate.map(|certificate| &certificate.issuer),
+        "peer_cert_validity": certificate.map(|certificate| &certificate.validity),
     });
     let Value::Object(fields) = &mut view else { return view };
     if let Some(name) = client_properties.get("connection_name") {

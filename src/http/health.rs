@@ -1,5 +1,7 @@
 //! Health checks: 200 with `ok`, or 503 with what is wrong.
 
+use std::net::SocketAddr;
+
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -8,6 +10,7 @@ use super::{
     answer::{Answer, Refusal},
     call::Call,
 };
+use crate::tls::LoadedCertificate;
 
 fn healthy() -> Answer {
     Answer::json(&json!({ "status": "ok" }))
@@ -35,8 +38,7 @@ pub fn check(management: &Management, check: &[String]) -> Result<Answer, Refusa
         ["below-node-connection-limit"] => Ok(below_connection_limit(management)),
         ["port-listener", port] => port_listener(management, port),
         ["protocol-listener", protocols] => Ok(protocol_listener(management, protocols)),
-        // There is no TLS listener, and so no certificate that could expire.
-        ["certificate-expiration", within, unit] => certificate_expiration(within, unit),
+        ["certificate-expiration", within, unit] => certificate_expiration(management, within, unit),
         _ => Err(Refusal::not_found()),
     }
 }
@@ -76,13 +78,7 @@ fn alarms(management: &Management) -> Answer {
 fn port_listener(management: &Management, port: &str) -> Result<Answer, Refusal> {
     let port: u16 = port.parse().map_err(|_| Refusal::bad_request("Invalid port"))?;
     let settings = &management.settings;
-    let ports: Vec<u16> = settings
-        .amqp
-        .iter()
-        .chain(&settings.management)
-        .chain(&settings.prometheus)
-        .map(|address| address.port())
-        .collect();
+    let ports: Vec<u16> = settings.listeners.iter().map(|(_, address)| address.port()).collect();
     if ports.contains(&port) {
         return Ok(Answer::json(&json!({ "status": "ok", "port": port })));
     }
@@ -92,19 +88,12 @@ fn port_listener(management: &Management, port: &str) -> Result<Answer, Refusal>
 
 fn protocol_listener(management: &Management, protocols: &str) -> Answer {
     let settings = &management.settings;
-    let mut active = Vec::new();
-    if !settings.amqp.is_empty() {
-        active.push("amqp");
-    }
-    if !settings.management.is_empty() {
-        active.push("http");
-    }
-    if !settings.prometheus.is_empty() {
-        active.push("http/prometheus");
-    }
+    let mut active: Vec<&str> = settings.listeners.iter().map(|(protocol, _)| *protocol).collect();
+    active.dedup();
     let wanted: Vec<&str> = protocols.split(',').map(str::trim).collect();
     let is_active = |protocol: &&str| match *protocol {
         "amqp091" | "amqp" => active.contains(&"amqp"),
+        "amqps" => active.contains(&"amqp/ssl"),
         other => active.contains(&other),
     };
     let missing: Vec<&str> = wanted.iter().copied().filter(|protocol| !is_active(protocol)).collect();
@@ -117,12 +106,51 @@ fn protocol_listener(management: &Management, protocols: &str) -> Answer {
     Answer::with_status(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 
-fn certificate_expiration(within: &str, unit: &str) -> Result<Answer, Refusal> {
-    let is_unit = ["days", "weeks", "months", "years"].contains(&unit);
-    if !is_unit || within.parse::<u32>().is_err() {
+/// Whether a certificate in use runs out within a time from now.
+fn certificate_expiration(management: &Management, within: &str, unit: &str) -> Result<Answer, Refusal> {
+    const DAY: u64 = 86_400;
+    let unit = match unit {
+        "days" => Some(DAY),
+        "weeks" => Some(DAY * 7),
+        "months" => Some(DAY * 30),
+        "years" => Some(DAY * 365),
+        _ => None,
+    };
+    let (Some(unit), Ok(within)) = (unit, within.parse::<u32>()) else {
         return Err(Refusal::bad_request("Invalid expiration unit or value"));
+    };
+    let until = management.now() / 1_000 + u64::from(within) * unit;
+    let until = i64::try_from(until).unwrap_or(i64::MAX);
+    let settings = &management.settings;
+    let expired: Vec<Value> =
+        settings.listeners.iter().filter_map(|listener| expiring(management, *listener, until)).collect();
+    match expired.is_empty() {
+        true => Ok(healthy()),
+        false => Ok(failed("Certificates expiring", "expired", &json!(expired))),
     }
-    Ok(healthy())
+}
+
+/// A listener with those of its certificates that run out before a second.
+fn expiring(management: &Management, (protocol, address): (&str, SocketAddr), until: i64) -> Option<Value> {
+    let certificates = (management.settings.certificates)(protocol);
+    let expiring = certificates.iter().filter(|certificate| certificate.expires_at <= until);
+    let (issuers, own): (Vec<_>, Vec<_>) = expiring.partition(|certificate| certificate.is_issuer);
+    if issuers.is_empty() && own.is_empty() {
+        return None;
+    }
+    let files =
+        |of: &[&LoadedCertificate]| of.iter().map(|one| one.path.display().to_string()).collect::<Vec<_>>();
+    let dates = |of: &[&LoadedCertificate]| of.iter().map(|one| one.expires.clone()).collect::<Vec<_>>();
+    Some(json!({
+        "node": management.name,
+        "protocol": protocol,
+        "interface": address.ip(),
+        "port": address.port(),
+        "certfile": files(&own),
+        "certfile_expires_on": dates(&own),
+        "cacertfile": files(&issuers),
+        "cacertfile_expires_on": dates(&issuers),
+    }))
 }
 
 /// The vhost answers questions, so it is alive.

@@ -61,7 +61,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use tokio::sync::Notify;
 
-use crate::{broker::Millis, engine::Node};
+use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
 pub use server::{Served, serve};
 
@@ -98,23 +98,24 @@ pub struct LogLine {
 /// Lines after a number, and the number of the last one.
 pub type LogAfter = Box<dyn Fn(u64) -> (Vec<LogLine>, u64) + Send + Sync>;
 
+/// The certificates in use by listeners of a protocol.
+pub type CertificatesOf = Box<dyn Fn(&str) -> Vec<LoadedCertificate> + Send + Sync>;
+
 /// What the management interface is told of its broker.
 pub struct Settings {
     pub cluster_name: String,
     /// The version told to clients, of which some decide by it what they may use.
     pub advertised_version: String,
-    /// Where AMQP clients connect.
-    pub amqp: Vec<SocketAddr>,
-    /// Where this interface listens.
-    pub management: Vec<SocketAddr>,
+    /// Where the broker listens, with RabbitMQ's name of the protocol.
+    pub listeners: Vec<(&'static str, SocketAddr)>,
+    /// The certificates in use by listeners of a protocol.
+    pub certificates: CertificatesOf,
     pub data_dir: Option<String>,
     /// Every key of the configuration with its value; secrets are hidden.
     pub effective: serde_json::Value,
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
-    /// Where metrics are, and nothing else.
-    pub prometheus: Vec<SocketAddr>,
     /// `/metrics` has each object for itself, not their sums.
     pub metrics_per_object: bool,
     pub started_at: Millis,
@@ -129,7 +130,7 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("management", &self.management).finish_non_exhaustive()
+        f.debug_struct("Settings").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }
 

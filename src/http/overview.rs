@@ -1,5 +1,7 @@
 //! The overview, and small things that everybody asks first.
 
+use std::net::SocketAddr;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -32,7 +34,7 @@ pub fn exchange_types() -> Value {
 
 /// Where the broker listens, as listings have it.
 pub fn listeners(management: &Management) -> Value {
-    let listener = |protocol: &str, address: &std::net::SocketAddr| {
+    let listener = |(protocol, address): &(&str, SocketAddr)| {
         json!({
             "node": management.name,
             "protocol": protocol,
@@ -41,26 +43,32 @@ pub fn listeners(management: &Management) -> Value {
             "socket_opts": {},
         })
     };
-    let settings = &management.settings;
-    let amqp = settings.amqp.iter().map(|address| listener("amqp", address));
-    let http = settings.management.iter().map(|address| listener("http", address));
-    let metrics = settings.prometheus.iter().map(|address| listener("http/prometheus", address));
-    amqp.chain(http).chain(metrics).collect()
+    management.settings.listeners.iter().map(listener).collect()
 }
 
 /// Where the interface is, in RabbitMQ's words for that.
 pub fn contexts(management: &Management) -> Value {
-    let context = |address: &std::net::SocketAddr| {
+    let context = |(protocol, address): &(&str, SocketAddr)| {
+        // What there is to know of TLS are the files.
+        let ssl_opts: Vec<Value> = match *protocol {
+            "https" => (management.settings.certificates)(protocol)
+                .iter()
+                .map(|certificate| json!({ "certfile": certificate.path.display().to_string() }))
+                .collect(),
+            _ => Vec::new(),
+        };
         json!({
             "node": management.name,
             "description": "RabbitMQ Management",
             "path": "/",
             "port": address.port().to_string(),
             "ip": address.ip(),
-            "ssl_opts": [],
+            "ssl_opts": ssl_opts,
         })
     };
-    management.settings.management.iter().map(context).collect()
+    let own =
+        management.settings.listeners.iter().filter(|(protocol, _)| matches!(*protocol, "http" | "https"));
+    own.map(context).collect()
 }
 
 /// Names of what comes and goes, in the order in which it is counted.

@@ -1,6 +1,11 @@
 //! Sockets, and the limits of HTTP: heads, bodies, time, connections.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -12,6 +17,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
@@ -27,7 +33,10 @@ use super::{
     path::{self, Query},
     route::{self, Endpoint, Level},
 };
+use crate::{amqp::Limit, tls::Tls};
 
+/// How long a TLS handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// Octets of a request's head.
 const HEAD_MAX: usize = 16 << 10;
 /// Octets of a request's body.
@@ -54,7 +63,12 @@ pub enum Served {
 }
 
 /// Accepts connections until its task is aborted, which ends them all.
-pub async fn serve(listener: TcpListener, management: Arc<Management>, served: Served) {
+pub async fn serve(
+    listener: TcpListener,
+    management: Arc<Management>,
+    served: Served,
+    tls: Option<Arc<Tls>>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -62,10 +76,9 @@ pub async fn serve(listener: TcpListener, management: Arc<Management>, served: S
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
-                let management = management.clone();
-                let peer = address.ip().to_canonical();
+                let (management, tls) = (management.clone(), tls.clone());
                 connections.spawn(async move {
-                    converse(stream, peer, management, served).await;
+                    welcome(stream, address, management, served, tls).await;
                     drop(place);
                 });
             }
@@ -77,11 +90,35 @@ pub async fn serve(listener: TcpListener, management: Arc<Management>, served: S
     }
 }
 
-async fn converse(stream: TcpStream, peer: IpAddr, management: Arc<Management>, served: Served) {
+async fn welcome(
+    stream: TcpStream,
+    address: SocketAddr,
+    management: Arc<Management>,
+    served: Served,
+    tls: Option<Arc<Tls>>,
+) {
+    let peer = address.ip().to_canonical();
     let socket = socket2::SockRef::from(&stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_user_timeout(Some(STALL))) {
         tracing::debug!("cannot set the options of a socket of {peer}: {error}");
     }
+    let Some(tls) = tls else { return converse(stream, peer, management, served).await };
+    match tls.accept(stream, HANDSHAKE_PATIENCE).await {
+        Ok((stream, _)) => converse(stream, peer, management, served).await,
+        Err(error) => {
+            let what = format_args!("TLS handshake of the management interface with {address}: {error}");
+            match management.node.refusals.note(Limit::TlsHandshake, peer, management.now()) {
+                Some(notice) => tracing::warn!("{what} ({notice})"),
+                None => tracing::debug!("{what}"),
+            }
+        }
+    }
+}
+
+async fn converse<S>(stream: S, peer: IpAddr, management: Arc<Management>, served: Served)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: Request<Incoming>| {
         let management = management.clone();
         async move { Ok::<_, Infallible>(management.respond(request, peer, served).await) }

@@ -33,13 +33,13 @@ pub struct Identity {
     pub cluster_name: String,
     /// Dotted numbers; clients choose what they dare to use by it (APP-01).
     pub version: String,
-    /// Whether ANONYMOUS is offered (CON-11).
-    pub anonymous: bool,
+    /// What is offered (CON-11).
+    pub mechanisms: Vec<Mechanism>,
 }
 
 impl Identity {
-    fn mechanisms(&self) -> &'static str {
-        if self.anonymous { "PLAIN AMQPLAIN ANONYMOUS" } else { "PLAIN AMQPLAIN" }
+    fn mechanisms(&self) -> String {
+        self.mechanisms.iter().map(|mechanism| mechanism.name()).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -49,15 +49,22 @@ pub enum Mechanism {
     Plain,
     AmqPlain,
     Anonymous,
+    /// By the certificate that TLS has verified (CON-22).
+    External,
 }
 
 impl Mechanism {
+    /// All of them, in the order in which they are offered.
+    pub const ALL: &[Mechanism] =
+        &[Mechanism::Plain, Mechanism::AmqPlain, Mechanism::Anonymous, Mechanism::External];
+
     /// The name as it stands in connection.start.
     pub fn name(self) -> &'static str {
         match self {
             Mechanism::Plain => "PLAIN",
             Mechanism::AmqPlain => "AMQPLAIN",
             Mechanism::Anonymous => "ANONYMOUS",
+            Mechanism::External => "EXTERNAL",
         }
     }
 }
@@ -66,7 +73,7 @@ impl Mechanism {
 #[derive(Debug, Clone)]
 pub struct Login {
     pub mechanism: Mechanism,
-    /// Empty for ANONYMOUS.
+    /// Empty for ANONYMOUS and EXTERNAL.
     pub user: String,
     pub password: Vec<u8>,
     /// What the client says of itself.
@@ -186,7 +193,7 @@ impl Connection {
             (Awaiting::StartOk, connection::AMQPMethod::StartOk(start_ok)) => {
                 handshake.failure_close =
                     has_capability(&start_ok.client_properties, "authentication_failure_close");
-                let login = login(start_ok, handshake.identity.anonymous)?;
+                let login = login(start_ok, &handshake.identity.mechanisms)?;
                 handshake.awaiting = Awaiting::Verdict(login.mechanism);
                 Ok(Some(Event::Login(Box::new(login))))
             }
@@ -308,24 +315,20 @@ fn server_properties(identity: &Identity) -> FieldTable {
 }
 
 /// Reads the SASL response (CON-20, CON-21, CON-23).
-fn login(start_ok: connection::StartOk, anonymous: bool) -> Result<Login, Failure> {
+fn login(start_ok: connection::StartOk, offered: &[Mechanism]) -> Result<Login, Failure> {
     let response = start_ok.response.as_bytes();
     let malformed =
         |name: &str| Failure::connection(ReplyCode::SyntaxError, format!("malformed {name} response"));
-    let (mechanism, user, password) = match start_ok.mechanism.as_str() {
-        "PLAIN" => {
-            let (user, password) = plain(response).ok_or_else(|| malformed("PLAIN"))?;
-            (Mechanism::Plain, user, password)
-        }
-        "AMQPLAIN" => {
-            let (user, password) = amqplain(response).ok_or_else(|| malformed("AMQPLAIN"))?;
-            (Mechanism::AmqPlain, user, password)
-        }
-        "ANONYMOUS" if anonymous => (Mechanism::Anonymous, String::new(), Vec::new()),
-        other => {
-            let text = format!("unknown authentication mechanism '{}'", other.escape_debug());
-            return Err(Failure::connection(ReplyCode::CommandInvalid, text));
-        }
+    let name = start_ok.mechanism.as_str();
+    let Some(mechanism) = offered.iter().copied().find(|mechanism| mechanism.name() == name) else {
+        let text = format!("unknown authentication mechanism '{}'", name.escape_debug());
+        return Err(Failure::connection(ReplyCode::CommandInvalid, text));
+    };
+    let (user, password) = match mechanism {
+        Mechanism::Plain => plain(response).ok_or_else(|| malformed("PLAIN"))?,
+        Mechanism::AmqPlain => amqplain(response).ok_or_else(|| malformed("AMQPLAIN"))?,
+        // What they respond says nothing (CON-22, CON-23).
+        Mechanism::Anonymous | Mechanism::External => (String::new(), Vec::new()),
     };
     Ok(Login { mechanism, user, password, client: start_ok.client_properties })
 }

@@ -15,7 +15,6 @@ use std::{
 use bytes::BufMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::Sleep,
 };
 
@@ -54,9 +53,14 @@ thread_local! {
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What carries a connection: a socket, or TLS on one.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
 /// The task of one connection.
-pub struct Driver {
-    stream: TcpStream,
+pub struct Driver<W> {
+    stream: W,
     session: Session,
     place: Place,
     clock: Clock,
@@ -72,6 +76,8 @@ pub struct Driver {
     searched: usize,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Millis>,
+    /// What was written may still wait below, as TLS makes records first. Sockets keep nothing back.
+    unflushed: bool,
     /// When output last moved, or began to wait.
     moved_at: Millis,
     stall: Millis,
@@ -94,17 +100,17 @@ enum End {
     Crowded,
 }
 
-impl Driver {
+impl<W: Wire> Driver<W> {
     /// `stall` is how long a peer may take nothing before it is dropped; frames have `frame_max` octets at
     /// most.
     pub fn new(
-        stream: TcpStream,
+        stream: W,
         session: Session,
         place: Place,
         clock: Clock,
         stall: Duration,
         frame_max: u32,
-    ) -> Driver {
+    ) -> Driver<W> {
         let now = clock.now();
         Driver {
             stream,
@@ -118,6 +124,7 @@ impl Driver {
             searched: 0,
             timer: Box::pin(tokio::time::sleep(Duration::MAX)),
             timer_at: None,
+            unflushed: false,
             moved_at: now,
             stall: Millis::try_from(stall.as_millis()).unwrap_or(Millis::MAX),
             read_size: READ_BUFFER.max(frame_max as usize * 2),
@@ -127,7 +134,7 @@ impl Driver {
     }
 
     /// Serves the connection to its end; what is left then is to close the socket politely.
-    pub async fn run(mut self) -> Option<Farewell> {
+    pub async fn run(mut self) -> Option<Farewell<W>> {
         let end = std::future::poll_fn(|context| self.poll(context)).await;
         let now = self.clock.now();
         let running = self.session.is_running();
@@ -179,7 +186,7 @@ impl Driver {
                 Ok(written) => progress |= written,
                 Err(end) => return Poll::Ready(end),
             }
-            if self.session.is_finished() && self.session.output().is_empty() {
+            if self.session.is_finished() && self.session.output().is_empty() && !self.unflushed {
                 return Poll::Ready(End::Closed);
             }
             match self.read(context, now) {
@@ -202,6 +209,7 @@ impl Driver {
         loop {
             let output = self.session.output();
             if !output.is_writable() {
+                self.flush(context, now)?;
                 return Ok(any);
             }
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -213,6 +221,7 @@ impl Driver {
                     output.advance(written);
                     self.session.sent(written, now);
                     self.moved_at = now;
+                    self.unflushed = true;
                     any = true;
                 }
                 Poll::Ready(Err(error)) => return Err(End::Lost(Some(error))),
@@ -220,6 +229,20 @@ impl Driver {
                 Poll::Pending => return Ok(any),
             }
         }
+    }
+
+    /// Moves on what was written before; a socket has nothing of the kind.
+    fn flush(&mut self, context: &mut Context<'_>, now: Millis) -> Result<(), End> {
+        if !self.unflushed {
+            return Ok(());
+        }
+        match Pin::new(&mut self.stream).poll_flush(context) {
+            Poll::Ready(Ok(())) => self.unflushed = false,
+            Poll::Ready(Err(error)) => return Err(End::Lost(Some(error))),
+            Poll::Pending if self.moved_at + self.stall <= now => return Err(End::Stalled),
+            Poll::Pending => {}
+        }
+        Ok(())
     }
 
     /// Reads once and acts on it; true when anything was read or used up.
@@ -374,7 +397,8 @@ impl Driver {
 
     /// Sets the timer for the next thing that is due.
     fn sleep(&mut self, context: &mut Context<'_>, now: Millis) -> Poll<End> {
-        let stalled_at = self.session.output().is_writable().then(|| self.moved_at + self.stall);
+        let waits = self.unflushed || self.session.output().is_writable();
+        let stalled_at = waits.then(|| self.moved_at + self.stall);
         match self.release_at {
             Some(at) if at <= now => self.release(now),
             None if self.active_at == now => self.release_at = Some(now + RELEASE_AFTER),
@@ -411,14 +435,14 @@ impl Driver {
 
 /// A socket whose connection has ended in order.
 #[derive(Debug)]
-pub struct Farewell {
-    stream: TcpStream,
+pub struct Farewell<W> {
+    stream: W,
     /// How long the peer may take to close it first.
     leave_open: Duration,
     _place: Place,
 }
 
-impl Farewell {
+impl<W: Wire> Farewell<W> {
     /// Closes the socket. A client that asked to close expects to close it itself (CON-70). Closing with
     /// octets unread would reset the connection, and the peer might lose our last frame (CON-06).
     pub async fn close(mut self) {
@@ -426,7 +450,8 @@ impl Farewell {
         if !self.leave_open.is_zero() && self.discard(self.leave_open).await {
             return;
         }
-        if self.stream.shutdown().await.is_ok() {
+        // TLS has a last word of its own, which a peer that does not read would hold up.
+        if let Ok(Ok(())) = tokio::time::timeout(LINGER, self.stream.shutdown()).await {
             self.discard(LINGER).await;
         }
     }

@@ -34,6 +34,8 @@ pub struct Limits {
     pub door: Arc<Door>,
     pub settings: Arc<SessionSettings>,
     pub config: config::Limits,
+    /// In milliseconds.
+    pub tls_handshake_timeout: u64,
 }
 
 impl Limits {
@@ -71,6 +73,7 @@ impl Limits {
             | Limit::UserConnections
             | Limit::UserChannels
             | Limit::UnauthenticatedOfAddress
+            | Limit::TlsHandshake
             | Limit::LoginFailures => None,
         }
     }
@@ -101,6 +104,7 @@ impl Limits {
             Limit::Unauthenticated => Some(count(door.waiting)),
             Limit::UnauthenticatedOfAddress => Some(count(door.waiting_per_address)),
             Limit::UnauthenticatedBytes => Some(count(door.waiting_bytes)),
+            Limit::TlsHandshake => Some(self.tls_handshake_timeout),
             Limit::LoginFailures => Some(u64::from(config.login_failures_free)),
         }
     }

@@ -12,13 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{
     clock::Clock,
-    connection::Driver,
+    connection::{Driver, Wire},
     door::{Door, Place, TurnedAway},
 };
 use crate::{
     amqp::Limit,
-    engine::Node,
+    broker::Millis,
+    engine::{Encryption, Node},
     session::{Peer, Session, SessionSettings},
+    tls::{AcceptError, Tls},
 };
 
 /// How long to wait after accept failed, as it does when file descriptors run out.
@@ -34,6 +36,10 @@ pub struct Shared {
     pub stall: Duration,
     pub handshake_timeout: Duration,
     pub nodelay: bool,
+    /// `None` for a listener that does not encrypt.
+    pub tls: Option<Arc<Tls>>,
+    /// How long a TLS handshake may take.
+    pub tls_patience: Duration,
     /// Held by every connection's task; shutdown waits until all are gone.
     pub alive: tokio::sync::mpsc::Sender<()>,
 }
@@ -109,19 +115,48 @@ fn start(stream: TcpStream, address: SocketAddr, place: Place, shared: &Shared) 
     }
     let local = stream.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-    let peer = Peer { address: address.ip().to_canonical(), port: address.port(), local };
-    let frame_max = shared.settings.limits.frame_max;
-    let (node, settings, clock) = (shared.node.clone(), shared.settings.clone(), shared.clock);
-    let session = Session::new(node, settings, peer, clock.now());
+    let peer = Peer { address: address.ip().to_canonical(), port: address.port(), local, encryption: None };
     let number = place.number();
-    let driver = Driver::new(stream, session, place, clock, shared.stall, frame_max);
-    let alive = shared.alive.clone();
-    let task = tokio::spawn(async move {
-        let farewell = driver.run().await;
-        drop(alive);
-        if let Some(farewell) = farewell {
-            farewell.close().await;
-        }
-    });
+    let accepted_at = shared.clock.now();
+    let task = match shared.tls.clone() {
+        None => tokio::spawn(converse(stream, peer, place, accepted_at, shared.clone())),
+        Some(tls) => tokio::spawn(converse_encrypted(stream, peer, place, accepted_at, tls, shared.clone())),
+    };
     shared.door.set_task(number, task.abort_handle());
+}
+
+async fn converse_encrypted(
+    stream: TcpStream,
+    mut peer: Peer,
+    place: Place,
+    accepted_at: Millis,
+    tls: Arc<Tls>,
+    shared: Shared,
+) {
+    match tls.accept(stream, shared.tls_patience).await {
+        Ok((stream, encryption)) => {
+            peer.encryption = Some(Arc::<Encryption>::new(encryption));
+            converse(stream, peer, place, accepted_at, shared).await;
+        }
+        Err(error) => {
+            let address = SocketAddr::new(peer.address, peer.port);
+            let what = match &error {
+                AcceptError::Handshake(_) => "failed",
+                AcceptError::TooLate(_) => "was given up",
+            };
+            let what = format_args!("TLS handshake with {address} {what}: {error}");
+            ran_into(Limit::TlsHandshake, peer.address, what, &shared);
+        }
+    }
+}
+
+async fn converse<W: Wire>(stream: W, peer: Peer, place: Place, accepted_at: Millis, shared: Shared) {
+    let Shared { node, settings, clock, stall, alive, .. } = shared;
+    let frame_max = settings.limits.frame_max;
+    let session = Session::new(node, settings, peer, accepted_at);
+    let farewell = Driver::new(stream, session, place, clock, stall, frame_max).run().await;
+    drop(alive);
+    if let Some(farewell) = farewell {
+        farewell.close().await;
+    }
 }

@@ -1,5 +1,6 @@
 //! Sockets, tasks, timers and configuration: the shell around the broker's pure core.
 
+mod certificates;
 mod clock;
 pub(crate) mod config;
 mod connection;
@@ -8,6 +9,7 @@ mod definitions;
 mod door;
 mod limits;
 mod listener;
+mod listeners;
 pub(crate) mod logging;
 mod memory;
 mod mover;
@@ -22,7 +24,7 @@ mod streams;
 
 pub use config::{
     Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,
-    Storage,
+    Storage, Tls,
 };
 pub use limits::LimitReport;
 pub use start::{Broker, BrokerBuilder, StartError};

@@ -2,17 +2,17 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use serde_json::json;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::{
     Config, ConfigError,
+    certificates::Certificates,
     clock::Clock,
-    config::{KEYS, Key},
     definitions,
     door::{Door, DoorLimits},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
+    listeners::{Bound, Listeners},
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
@@ -25,9 +25,10 @@ use crate::{
     broker::{Millis, memory::Account},
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy},
     http::{self, DiskSpace, LimitState, Management, Served},
-    protocol,
+    protocol::{self, Mechanism},
     session::SessionSettings,
     store::AccessDefinitions,
+    tls::LoadError,
 };
 
 /// How long clients may take to answer our close at shutdown.
@@ -52,15 +53,16 @@ pub enum StartError {
     Thread(io::Error),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Tls(#[from] LoadError),
 }
 
 /// A running broker. Dropping it stops it at once; [`Broker::shutdown`] says goodbye to clients first.
 #[derive(Debug)]
 pub struct Broker {
     node: Arc<Node>,
-    addresses: Vec<SocketAddr>,
-    management_addresses: Vec<SocketAddr>,
-    prometheus_addresses: Vec<SocketAddr>,
+    addresses: Listeners,
+    certificates: Certificates,
     user: (String, String),
     listeners: Vec<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -102,22 +104,43 @@ impl Broker {
 
     /// The address of the first listener, with the port actually bound.
     pub fn amqp_addr(&self) -> SocketAddr {
-        self.addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+        self.addresses.amqp.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// The addresses of all listeners.
+    /// The addresses of all listeners for AMQP, with the ports actually bound.
     pub fn amqp_addrs(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.addresses.amqp
+    }
+
+    /// The same for AMQP in TLS.
+    pub fn amqps_addrs(&self) -> &[SocketAddr] {
+        &self.addresses.amqps
     }
 
     /// The addresses of the management interface, with the ports actually bound.
     pub fn management_addrs(&self) -> &[SocketAddr] {
-        &self.management_addresses
+        &self.addresses.management
+    }
+
+    /// The same with TLS.
+    pub fn management_tls_addrs(&self) -> &[SocketAddr] {
+        &self.addresses.management_tls
     }
 
     /// The addresses where metrics are collected, with the ports actually bound.
     pub fn prometheus_addrs(&self) -> &[SocketAddr] {
-        &self.prometheus_addresses
+        &self.addresses.prometheus
+    }
+
+    /// The same with TLS.
+    pub fn prometheus_tls_addrs(&self) -> &[SocketAddr] {
+        &self.addresses.prometheus_tls
+    }
+
+    /// Reads all certificates again. New connections get them; where one cannot be used, the log says why and all
+    /// of that listener stay as they were.
+    pub fn reload_certificates(&self) {
+        self.certificates.reload(|_| true);
     }
 
     /// An AMQP URI of the first listener, with the first user's name and password and vhost `/`.
@@ -281,44 +304,62 @@ impl BrokerBuilder {
             stall: limits.output_stall,
             handshake_timeout: config.amqp.handshake_timeout,
             nodelay: config.amqp.tcp_nodelay,
+            tls: None,
+            tls_patience: config.tls.handshake_timeout.min(config.amqp.handshake_timeout),
             alive,
         };
-        let backlog = config.amqp.tcp_backlog;
         let definitions = definitions::read(&config.definitions).map_err(StartError::Definitions)?;
-        let (sockets, addresses) = bind_all(&config.amqp.listen, backlog, "--amqp")?;
-        let (http_sockets, management_addresses) =
-            bind_all(&config.management.listen, backlog, "--management")?;
-        let (metrics_sockets, prometheus_addresses) = bind_metrics(&config, backlog)?;
-        let limits = Arc::new(Limits { node: node.clone(), door, settings, config: config.limits.clone() });
+        let certificates = Certificates::load(&config)?;
+        let (bound, addresses) = Bound::open(&config, &certificates)?;
+        addresses.announce();
+        let limits = Arc::new(Limits {
+            node: node.clone(),
+            door,
+            settings,
+            config: config.limits.clone(),
+            tls_handshake_timeout: millis(config.tls.handshake_timeout),
+        });
         let http_disk =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
-        let addressed = [&addresses, &management_addresses, &prometheus_addresses];
-        let http_settings = http_settings(&config, addressed, clock, limits.clone(), http_disk);
+        let http_settings =
+            http_settings(&config, &addresses, &certificates, clock, limits.clone(), http_disk);
         let management = Management::new(node.clone(), http_settings);
         if !definitions.is_empty() {
             let skips = config.definitions.skip_if_unchanged;
             management.import(&definitions, skips).await.map_err(StartError::Definitions)?;
         }
-        let mut listeners: Vec<_> =
-            sockets.into_iter().map(|socket| tokio::spawn(listener::serve(socket, shared.clone()))).collect();
-        for (sockets, served) in [(http_sockets, Served::All), (metrics_sockets, Served::Metrics)] {
-            let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served));
+        let mut listeners = Vec::new();
+        for (sockets, tls) in [(bound.amqp, None), (bound.amqps, certificates.amqp.clone())] {
+            let shared = Shared { tls, ..shared.clone() };
+            let serve = |socket| tokio::spawn(listener::serve(socket, shared.clone()));
+            listeners.extend(sockets.into_iter().map(serve));
+        }
+        drop(shared);
+        for (sockets, served, tls) in [
+            (bound.management, Served::All, None),
+            (bound.management_tls, Served::All, certificates.management.clone()),
+            (bound.prometheus, Served::Metrics, None),
+            (bound.prometheus_tls, Served::Metrics, certificates.management.clone()),
+        ] {
+            let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served, tls.clone()));
             listeners.extend(sockets.into_iter().map(serve));
         }
         let space =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
             tokio::spawn(sampler::run(node.clone(), clock)),
             tokio::spawn(publish_events(node.clone(), clock)),
         ];
+        if !certificates.is_empty() {
+            tasks.push(tokio::spawn(certificates.clone().watch()));
+        }
         let user = (config.bootstrap.user, config.bootstrap.password);
         Ok(Broker {
             node,
             addresses,
-            management_addresses,
-            prometheus_addresses,
+            certificates,
             user,
             listeners,
             tasks,
@@ -331,36 +372,10 @@ impl BrokerBuilder {
     }
 }
 
-/// Opens listening sockets; `flag` is where other addresses are given.
-fn bind_all(
-    addresses: &[SocketAddr],
-    backlog: u32,
-    flag: &'static str,
-) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
-    let mut sockets = Vec::new();
-    for address in addresses {
-        let listen = |error| StartError::Listen { address: *address, error, flag };
-        sockets.push(listener::bind(*address, backlog).map_err(listen)?);
-    }
-    let bound = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-    Ok((sockets, bound))
-}
-
-/// Opens the sockets for metrics. That the usual port is taken, which nobody asked for, only costs a warning.
-fn bind_metrics(config: &Config, backlog: u32) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
-    let listen = &config.prometheus.listen;
-    match bind_all(listen, backlog, "prometheus.listen") {
-        Err(StartError::Listen { address, error, .. }) if *listen == Config::default().prometheus.listen => {
-            tracing::warn!("metrics are not served on {address}: {error}");
-            Ok((Vec::new(), Vec::new()))
-        }
-        bound => bound,
-    }
-}
-
 fn http_settings(
     config: &Config,
-    [amqp, management, prometheus]: [&Vec<SocketAddr>; 3],
+    addresses: &Listeners,
+    certificates: &Certificates,
     clock: Clock,
     limits: Arc<Limits>,
     disk: Option<FreeSpace>,
@@ -372,16 +387,16 @@ fn http_settings(
     let space = |disk: FreeSpace| -> Box<dyn Fn() -> Option<DiskSpace> + Send + Sync> {
         Box::new(move || disk.free().map(|(free, limit)| DiskSpace { free, limit }))
     };
+    let certificates = certificates.clone();
     http::Settings {
         cluster_name: config.cluster_name.clone(),
         advertised_version: config.amqp.advertised_version.clone(),
-        amqp: amqp.to_vec(),
-        management: management.to_vec(),
-        effective: effective(config),
+        effective: config.effective(),
+        listeners: addresses.by_protocol(),
+        certificates: Box::new(move |protocol| certificates.of(protocol)),
         data_dir: config.storage.data_dir.as_ref().map(|path| path.display().to_string()),
         consumer_timeout: config.amqp.consumer_timeout.map(millis),
         message_size_max: config.amqp.max_message_size,
-        prometheus: prometheus.to_vec(),
         metrics_per_object: config.prometheus.per_object,
         started_at: clock.now(),
         log: Box::new(recent::after),
@@ -390,12 +405,6 @@ fn http_settings(
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),
     }
-}
-
-/// Every key with its value, as operators may see it.
-fn effective(config: &Config) -> serde_json::Value {
-    let shown = |key: &Key| if key.secret { json!("******") } else { json!((key.show)(config)) };
-    KEYS.iter().map(|key| (key.name.to_owned(), shown(key))).collect()
 }
 
 fn millis(duration: Duration) -> Millis {
@@ -475,12 +484,20 @@ pub(super) fn session_settings(config: &Config) -> SessionSettings {
         identity: protocol::Identity {
             cluster_name: config.cluster_name.clone(),
             version: config.amqp.advertised_version.clone(),
-            anonymous: config.auth.anonymous_user.is_some(),
+            mechanisms: mechanisms(config),
         },
         output_max: config.limits.output_max,
         consumers_per_channel_max: config.amqp.consumers_per_channel_max,
         consumer_timeout: config.amqp.consumer_timeout.map(millis),
     }
+}
+
+/// What every client is offered; the session leaves out what its own connection does not allow.
+fn mechanisms(config: &Config) -> Vec<Mechanism> {
+    let is_possible =
+        |mechanism: &Mechanism| *mechanism != Mechanism::Anonymous || config.auth.anonymous_user.is_some();
+    let offered = Mechanism::ALL.iter().filter(|mechanism| config.auth.mechanisms.contains(mechanism));
+    offered.copied().filter(is_possible).collect()
 }
 
 /// Sixteen octets from the kernel.

@@ -103,9 +103,13 @@ impl Session {
     fn try_login(&mut self, login: &Login) {
         let core = &mut self.core;
         let (access, peer) = (&core.node.access, core.peer.address);
+        let certificate = core.peer.encryption.as_ref().and_then(|tls| tls.certificate.as_ref());
+        let certificate_user =
+            certificate.and_then(|certificate| certificate.user.as_deref()).unwrap_or_default();
         let user = match login.mechanism {
             Mechanism::Plain | Mechanism::AmqPlain => access.log_in(&login.user, &login.password, peer),
             Mechanism::Anonymous => access.log_in_anonymously(peer),
+            Mechanism::External => access.log_in_verified(certificate_user, peer),
         };
         let [attempts, failures] = &core.node.stats.amqp_logins;
         attempts.add_shared(1);
@@ -121,7 +125,11 @@ impl Session {
                 core.node.guard.failed(peer, core.now);
                 core.tell_login(login, Some(reason));
                 let mechanism = login.mechanism.name();
-                let user = login.user.chars().take(NAME_MAX).collect::<String>();
+                let named = match login.mechanism {
+                    Mechanism::External => certificate_user,
+                    _ => &login.user,
+                };
+                let user = named.chars().take(NAME_MAX).collect::<String>();
                 let user = user.escape_debug();
                 tracing::warn!("{}: {mechanism} login refused: user '{user}' - {reason}", core.describe());
                 self.machine.refuse_login(core.now, self.output.buffer());
@@ -153,6 +161,7 @@ impl Session {
             vhost: vhost.into(),
             peer: SocketAddr::new(core.peer.address, core.peer.port),
             local: core.peer.local,
+            encryption: core.peer.encryption.clone(),
             connected_at: core.now,
             mechanism: core.client.mechanism,
             client_properties: std::mem::take(&mut core.client.properties),

@@ -54,10 +54,10 @@ use crate::{
     amqp::{AMQPClass, ChannelId, Failure, FrameHead, FrameKind, Limit, Scope, frame},
     broker::Millis,
     engine::{
-        ConnectionId, Inbox, Node, QueueRef, Seat, Taken, Vhost,
+        ConnectionId, Encryption, Inbox, Node, QueueRef, Seat, Taken, Vhost,
         stats::{ConnectionMeter, Event as Churn},
     },
-    protocol::{Connection, Event, Identity, Limits, Step, Timeout},
+    protocol::{Connection, Event, Identity, Limits, Mechanism, Step, Timeout},
     store::Op,
 };
 
@@ -78,12 +78,14 @@ pub struct SessionSettings {
 }
 
 /// Who is at the other end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     pub address: IpAddr,
     pub port: u16,
     /// The address of ours that it connected to.
     pub local: SocketAddr,
+    /// What TLS agreed on, where it carries the connection.
+    pub encryption: Option<Arc<Encryption>>,
 }
 
 /// Why a session does not take input for the moment.
@@ -172,6 +174,10 @@ impl Session {
         let mut identity = settings.identity.clone();
         if let Some(name) = node.access.cluster_name() {
             identity.cluster_name = name;
+        }
+        let certificate = peer.encryption.as_ref().and_then(|encryption| encryption.certificate.as_ref());
+        if certificate.is_none() {
+            identity.mechanisms.retain(|mechanism| *mechanism != Mechanism::External);
         }
         let machine = Connection::new(settings.limits.clone(), identity, now);
         let frame_max = machine.tuned().frame_max;

@@ -62,7 +62,11 @@ fn settings() -> Arc<SessionSettings> {
         table_depth_max: 8,
         handshake_timeout: 10_000,
     };
-    let identity = Identity { cluster_name: String::new(), version: "4.0.0".to_owned(), anonymous: false };
+    let identity = Identity {
+        cluster_name: String::new(),
+        version: "4.0.0".to_owned(),
+        mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+    };
     Arc::new(SessionSettings {
         limits,
         identity,
@@ -100,7 +104,7 @@ impl Bench {
     fn new() -> Bench {
         let node = node();
         let local = SocketAddr::from(([127, 0, 0, 1], 5672));
-        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local };
+        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local, encryption: None };
         let session = Session::new(node.clone(), settings(), peer, 1);
         let mut bench = Bench { node, session, input: handshake(), pages: Vec::new(), flag: Arc::default() };
         bench.send(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {})));

@@ -5,6 +5,8 @@
 
 #[path = "../common/fixture.rs"]
 mod fixture;
+#[path = "../common/pki.rs"]
+mod pki;
 mod raw;
 mod support;
 
@@ -30,4 +32,5 @@ mod quorum;
 mod reply_to;
 mod storage;
 mod streams;
+mod tls;
 mod tx;

@@ -11,7 +11,7 @@ use leveret::{
     },
     broker::memory::Account,
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings},
-    protocol::{Identity, Limits},
+    protocol::{Identity, Limits, Mechanism},
     session::{Peer, SLICES_MAX, Session, SessionSettings},
 };
 
@@ -48,7 +48,11 @@ fn settings() -> Arc<SessionSettings> {
         table_depth_max: 8,
         handshake_timeout: 10_000,
     };
-    let identity = Identity { cluster_name: String::new(), version: "4.0.0".to_owned(), anonymous: false };
+    let identity = Identity {
+        cluster_name: String::new(),
+        version: "4.0.0".to_owned(),
+        mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+    };
     Arc::new(SessionSettings {
         limits,
         identity,
@@ -74,7 +78,7 @@ pub struct Heard {
 impl Client {
     pub fn connect(node: &Arc<Node>) -> Client {
         let local = SocketAddr::from(([127, 0, 0, 1], 5672));
-        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local };
+        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local, encryption: None };
         let session = Session::new(node.clone(), settings(), peer, NOW);
         let mut client = Client { session, heard: Heard::default() };
         let start_ok = connection::StartOk {

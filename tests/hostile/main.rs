@@ -8,6 +8,8 @@
 mod attacker;
 mod child;
 mod innocent;
+#[path = "../common/pki.rs"]
+mod pki;
 mod target;
 mod wire;
 
@@ -16,6 +18,7 @@ mod bodies;
 mod channels;
 mod churn;
 mod crowds;
+mod encrypted;
 mod frames;
 mod handshake;
 mod limits;

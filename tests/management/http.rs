@@ -7,7 +7,7 @@ use lapin::{Connection, ConnectionProperties};
 use leveret::{Broker, Config};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -125,7 +125,7 @@ impl Target {
 }
 
 /// Sends a request over a connection and reads to its end.
-pub async fn exchange(stream: TcpStream, request: &[u8]) -> Reply {
+pub async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Reply {
     let answer = String::from_utf8(read(stream, request).await).expect("answers are text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -155,7 +155,7 @@ pub async fn ask(
     exchange(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await
 }
 
-async fn read(mut stream: TcpStream, request: &[u8]) -> Vec<u8> {
+async fn read(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Vec<u8> {
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();

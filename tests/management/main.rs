@@ -17,11 +17,14 @@ mod migration;
 mod node;
 mod pages;
 mod permissions;
+#[path = "../common/pki.rs"]
+mod pki;
 mod policies;
 mod settings;
 mod stats;
 mod streams;
 mod tap;
+mod tls;
 mod topic_permissions;
 mod topology;
 mod upkeep;

@@ -8,7 +8,7 @@ use toml::Value;
 use super::{read_file, variables::Environment};
 use crate::{
     cli::settings::{Origin, Settings},
-    server::config::ConfigError,
+    server::config::{ConfigError, NONE},
 };
 
 /// Variables that carry the value of one key; of several for one key the later ones win.
@@ -27,9 +27,6 @@ const PLAIN: &[(&str, &str)] = &[
 /// Applies the variables that mean something to us.
 pub fn apply(environment: &Environment, settings: &mut Settings) -> Result<(), ConfigError> {
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    if let Some((name, _)) = environment.iter().find(|(name, value)| is_tls(name) && !value.is_empty()) {
-        return Err(ConfigError(format!("environment variable {name}: TLS is not part of this version")));
-    }
     if let Some(base) = set("RABBITMQ_MNESIA_BASE") {
         let origin = Origin::Variable("RABBITMQ_MNESIA_BASE".to_owned());
         settings.set("storage.data_dir", &Value::from(format!("{base}/leveret")), origin)?;
@@ -53,13 +50,76 @@ pub fn apply(environment: &Environment, settings: &mut Settings) -> Result<(), C
             (None, None) => {}
         }
     }
+    for image in &TLS {
+        tls(image, environment, settings)?;
+    }
     listen(set("RABBITMQ_NODE_IP_ADDRESS"), set("RABBITMQ_NODE_PORT"), settings)?;
     set("RABBITMQ_LOG").map_or(Ok(()), |value| log(value, settings))
 }
 
-/// The broker would answer in clear where the operator asked for encryption.
-fn is_tls(name: &str) -> bool {
-    name.starts_with("RABBITMQ_SSL_") || name.starts_with("RABBITMQ_MANAGEMENT_SSL_")
+/// The variables of TLS for one kind of listener, as the official image had them.
+struct ImageTls {
+    prefix: &'static str,
+    /// Keys of certificate, key, issuers and verification.
+    keys: [&'static str; 4],
+    /// What is meant where the variables for it are not set.
+    verify: &'static str,
+    must_have_one: &'static str,
+    /// What listens no more: without TLS beside these, or with TLS beside others.
+    closes: &'static str,
+}
+
+const TLS: [ImageTls; 2] = [
+    ImageTls {
+        prefix: "RABBITMQ_SSL_",
+        keys: ["tls.cert", "tls.key", "tls.ca", "tls.verify"],
+        verify: "verify_peer",
+        must_have_one: "true",
+        closes: "tls.management_listen",
+    },
+    ImageTls {
+        prefix: "RABBITMQ_MANAGEMENT_SSL_",
+        keys: ["tls.management_cert", "tls.management_key", "tls.management_ca", "tls.management_verify"],
+        verify: "verify_none",
+        must_have_one: "false",
+        closes: "management.listen",
+    },
+];
+
+/// Applies the variables of one kind of listener, if there are any.
+fn tls(image: &ImageTls, environment: &Environment, settings: &mut Settings) -> Result<(), ConfigError> {
+    let name = |option: &str| format!("{}{option}", image.prefix);
+    let get =
+        |option: &str| environment.get(&name(option)).map(String::as_str).filter(|value| !value.is_empty());
+    let known = ["CERTFILE", "KEYFILE", "CACERTFILE", "VERIFY", "FAIL_IF_NO_PEER_CERT", "DEPTH"];
+    let Some(first) = known.iter().find(|option| get(option).is_some()) else { return Ok(()) };
+    let [cert, key, ca, verify] = image.keys;
+    for (option, key) in [("CERTFILE", cert), ("KEYFILE", key), ("CACERTFILE", ca)] {
+        if let Some(path) = get(option) {
+            settings.set(key, &Value::from(path), Origin::Variable(name(option)))?;
+        }
+    }
+    let word = match (
+        get("VERIFY").unwrap_or(image.verify),
+        get("FAIL_IF_NO_PEER_CERT").unwrap_or(image.must_have_one),
+    ) {
+        ("verify_none", _) => "none",
+        ("verify_peer", "false") => "optional",
+        ("verify_peer", _) => "required",
+        (other, _) => {
+            let text = format!(
+                "environment variable {}: expected verify_none or verify_peer, not '{other}'",
+                name("VERIFY")
+            );
+            return Err(ConfigError(text));
+        }
+    };
+    settings.set(verify, &Value::from(word), Origin::Variable(name("VERIFY")))?;
+    settings.set(image.closes, &Value::from(NONE), Origin::Variable(name(first)))?;
+    if image.closes == "management.listen" {
+        settings.set("tls.management_listen", &Value::from("15671"), Origin::Variable(name(first)))?;
+    }
+    Ok(())
 }
 
 /// The two variables make one listener; either has a default.
@@ -101,6 +161,7 @@ fn log(value: &str, settings: &mut Settings) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Verify;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
         let environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -163,8 +224,36 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_refused() {
-        let error = read(&[("RABBITMQ_SSL_CERTFILE", "/cert.pem")]).unwrap_err();
-        assert_eq!(error, "environment variable RABBITMQ_SSL_CERTFILE: TLS is not part of this version");
+    fn tls_of_amqp_leaves_management_as_it_is() {
+        let files = [
+            ("RABBITMQ_SSL_CERTFILE", "/c.pem"),
+            ("RABBITMQ_SSL_KEYFILE", "/k.pem"),
+            ("RABBITMQ_SSL_CACERTFILE", "/ca.pem"),
+        ];
+        let config = read(&files).unwrap().config;
+        assert_eq!((config.tls.cert.unwrap(), config.tls.key.unwrap()), ("/c.pem".into(), "/k.pem".into()));
+        assert_eq!((config.tls.ca.unwrap(), config.tls.verify), ("/ca.pem".into(), Verify::Required));
+        assert_eq!((config.tls.amqp_listen.len(), config.tls.management_listen.len()), (1, 0));
+        assert_eq!((config.amqp.listen.len(), config.management.listen.len()), (1, 1));
+        for (verify, must, expected) in [
+            ("verify_none", "true", Verify::None),
+            ("verify_peer", "false", Verify::Optional),
+            ("verify_peer", "true", Verify::Required),
+        ] {
+            let more = [("RABBITMQ_SSL_VERIFY", verify), ("RABBITMQ_SSL_FAIL_IF_NO_PEER_CERT", must)];
+            let variables = [&files[..], &more].concat();
+            assert_eq!(read(&variables).unwrap().config.tls.verify, expected);
+        }
+        assert!(read(&[("RABBITMQ_SSL_VERIFY", "perhaps")]).unwrap_err().contains("RABBITMQ_SSL_VERIFY"));
+    }
+
+    #[test]
+    fn management_with_tls_is_not_there_without() {
+        let config =
+            read(&[("RABBITMQ_MANAGEMENT_SSL_CERTFILE", "/c"), ("RABBITMQ_MANAGEMENT_SSL_KEYFILE", "/k")]);
+        let config = config.unwrap().config;
+        assert!(config.management.listen.is_empty());
+        assert_eq!(config.tls.management_listen, ["0.0.0.0:15671".parse().unwrap()]);
+        assert_eq!((config.tls.cert, config.tls.management_verify), (None, Verify::None));
     }
 }

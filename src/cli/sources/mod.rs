@@ -59,7 +59,26 @@ pub fn load(
     for (origin, key, value) in options.settings()? {
         settings.set(&key, &value, origin)?;
     }
+    settings.config.check_together()?;
+    check_encrypted_listeners(&settings)?;
     Ok(settings)
+}
+
+/// Whoever asks for a listener with TLS must get one, not silence for want of a certificate.
+fn check_encrypted_listeners(settings: &Settings) -> Result<(), ConfigError> {
+    let tls = &settings.config.tls;
+    let has_cert = tls.cert.is_some();
+    for (key, listen, has_cert) in [
+        ("tls.amqp_listen", &tls.amqp_listen, has_cert),
+        ("tls.management_listen", &tls.management_listen, has_cert || tls.management_cert.is_some()),
+        ("tls.prometheus_listen", &tls.prometheus_listen, has_cert || tls.management_cert.is_some()),
+    ] {
+        if let Some(origin) = settings.origins.get(key).filter(|_| !listen.is_empty() && !has_cert) {
+            let text = format!("{origin}: a listener for TLS needs a certificate: set tls.cert and tls.key");
+            return Err(ConfigError(text));
+        }
+    }
+    Ok(())
 }
 
 /// What one rabbitmq.conf alone says.

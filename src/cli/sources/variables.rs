@@ -155,8 +155,8 @@ mod tests {
                 "environment variable LEVERET_DATADIR stands for no key; did you mean LEVERET_DATA_DIR?",
             ),
             (
-                "LEVERET_TLS__CERT",
-                "environment variable LEVERET_TLS__CERT stands for no key; TLS is not part of this version",
+                "LEVERET_MQTT__PORT",
+                "environment variable LEVERET_MQTT__PORT stands for no key; MQTT is not part of this version",
             ),
         ] {
             assert_eq!(read(&[(variable, "x")]).unwrap_err(), expected);

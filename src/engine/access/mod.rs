@@ -194,6 +194,17 @@ impl Access {
         self.check_peer(user.ok_or("anonymous logins are off")?, peer)
     }
 
+    /// Logs in somebody who has proved who it is otherwise (CON-22).
+    ///
+    /// # Errors
+    /// The reason for the log.
+    pub fn log_in_verified(&self, name: &str, peer: IpAddr) -> Result<Arc<User>, &'static str> {
+        if name.is_empty() {
+            return Err("the certificate names nobody");
+        }
+        self.check_peer(self.user(name).ok_or("invalid credentials")?, peer)
+    }
+
     fn check_peer(&self, user: Arc<User>, peer: IpAddr) -> Result<Arc<User>, &'static str> {
         if self.loopback_only.contains(&*user.name) && !peer.to_canonical().is_loopback() {
             return Err("user can only connect via localhost");

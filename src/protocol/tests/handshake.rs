@@ -5,7 +5,7 @@ use amq_protocol::frame::{AMQPFrame, parse_frame};
 use super::{peer::start_ok_of, *};
 use crate::{
     amqp::{AMQPClass, AMQPValue, FieldTable, connection, encode, table::check_table},
-    protocol::{Connection, Event, Identity, Login, Step, Timeout},
+    protocol::{Connection, Event, Identity, Login, Mechanism, Step, Timeout},
 };
 
 const STARTED: &str = "> 0: 10.10";
@@ -47,8 +47,11 @@ fn assert_dropped_in_silence(peer: &mut Peer) {
 
 /// The first method of the machine, decoded.
 fn first_method(input: &[u8]) -> connection::AMQPMethod {
-    let identity =
-        Identity { cluster_name: "hutch".to_owned(), version: "4.2.0".to_owned(), anonymous: false };
+    let identity = Identity {
+        cluster_name: "hutch".to_owned(),
+        version: "4.2.0".to_owned(),
+        mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+    };
     let mut machine = Connection::new(limits(), identity, 0);
     let mut out = Vec::new();
     machine.step(input, &mut out).expect("a good header");
@@ -194,7 +197,11 @@ fn con_21_amqplain_is_the_body_of_a_table() {
 
 #[test]
 fn con_23_anonymous_is_offered_when_configured() {
-    let identity = Identity { cluster_name: String::new(), version: "4.2.0".to_owned(), anonymous: true };
+    let identity = Identity {
+        cluster_name: String::new(),
+        version: "4.2.0".to_owned(),
+        mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain, Mechanism::Anonymous],
+    };
     let mut peer = Peer::with_identity(limits(), identity);
     peer.undecided = true;
     peer.send(HEADER);
@@ -322,7 +329,11 @@ fn con_33_capabilities_are_read_from_start_ok() {
     capabilities.insert("basic.nack".into(), AMQPValue::Boolean(false));
     let mut properties = FieldTable::default();
     properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
-    let identity = Identity { cluster_name: String::new(), version: String::new(), anonymous: false };
+    let identity = Identity {
+        cluster_name: String::new(),
+        version: String::new(),
+        mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+    };
     let mut machine = Connection::new(limits(), identity, 0);
     let input = [HEADER, &start_ok_of(properties, "PLAIN", b"\0a\0b")].concat();
     let Ok(Step::Event { event: Event::Login(login), .. }) = machine.step(&input, &mut Vec::new()) else {
@@ -337,7 +348,11 @@ fn con_33_capabilities_are_read_from_start_ok() {
 
 #[test]
 fn con_40_tune_offers_the_configured_limits() {
-    let identity = Identity { cluster_name: String::new(), version: String::new(), anonymous: false };
+    let identity = Identity {
+        cluster_name: String::new(),
+        version: String::new(),
+        mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+    };
     let mut machine = Connection::new(limits(), identity, 0);
     let mut out = Vec::new();
     let input = [HEADER, &start_ok("PLAIN", b"\0a\0b")].concat();

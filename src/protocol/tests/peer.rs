@@ -7,7 +7,7 @@ use crate::{
         AMQPClass, AMQPValue, ChannelId, Failure, FieldTable, FrameKind, MethodId, ReplyCode, basic, channel,
         connection, encode, frame::END, hot::Settle, method as codec,
     },
-    protocol::{Body, Connection, Content, Event, Identity, Limits, Login, Millis, Step, Timeout},
+    protocol::{Body, Connection, Content, Event, Identity, Limits, Login, Mechanism, Millis, Step, Timeout},
 };
 
 pub const HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
@@ -38,8 +38,11 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(limits: Limits) -> Peer {
-        let identity =
-            Identity { cluster_name: "test".to_owned(), version: "4.2.0".to_owned(), anonymous: false };
+        let identity = Identity {
+            cluster_name: "test".to_owned(),
+            version: "4.2.0".to_owned(),
+            mechanisms: vec![Mechanism::Plain, Mechanism::AmqPlain],
+        };
         Peer::with_identity(limits, identity)
     }
 

@@ -8,10 +8,14 @@ use std::time::Duration;
 use toml::Value;
 
 use super::kind::{
-    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Password, Size, Some1, Span, Switch,
-    SyncMode, User, Version, Watermark,
+    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Password, Size, Some1, Span,
+    Switch, SyncMode, User, Version, Watermark, Word,
 };
 use super::{Config, ConfigError};
+use crate::{
+    protocol::Mechanism,
+    tls::{AlternativeName, LoginFrom, TlsVersion, Verify},
+};
 
 /// One configuration key.
 pub struct Key {
@@ -76,6 +80,26 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const MILLI: Duration = Duration::from_millis(1);
 const MAX_MESSAGE: u64 = 512 << 20;
+const VERIFY: Word<Verify> =
+    Word(&[("none", Verify::None), ("optional", Verify::Optional), ("required", Verify::Required)]);
+const TLS_VERSION: Word<TlsVersion> = Word(&[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)]);
+const LOGIN_FROM: Word<LoginFrom> = Word(&[
+    ("distinguished_name", LoginFrom::DistinguishedName),
+    ("common_name", LoginFrom::CommonName),
+    ("subject_alternative_name", LoginFrom::AlternativeName),
+]);
+const ALTERNATIVE_NAME: Word<AlternativeName> = Word(&[
+    ("dns", AlternativeName::Dns),
+    ("ip", AlternativeName::Ip),
+    ("email", AlternativeName::Email),
+    ("uri", AlternativeName::Uri),
+]);
+const MECHANISM: Word<Mechanism> = Word(&[
+    ("PLAIN", Mechanism::Plain),
+    ("AMQPLAIN", Mechanism::AmqPlain),
+    ("ANONYMOUS", Mechanism::Anonymous),
+    ("EXTERNAL", Mechanism::External),
+]);
 
 /// All keys; those outside any table first, as TOML wants them.
 pub static KEYS: &[Key] = &[
@@ -95,9 +119,9 @@ pub static KEYS: &[Key] = &[
     key!(
         "amqp.listen",
         amqp.listen,
-        Some1(Listen),
+        List(Listen),
         "Addresses to accept AMQP clients on: \"5672\", \":5672\", \"127.0.0.1:5672\", \"[::]:5672\".\n\
-         A port alone means every IPv4 interface. Port 0 means any free port."
+         A port alone means every IPv4 interface. Port 0 means any free port. [] = none, if TLS has some."
     ),
     key!(
         "amqp.heartbeat",
@@ -301,6 +325,32 @@ pub static KEYS: &[Key] = &[
         "Offer the ANONYMOUS mechanism and log such clients in as this user; none = do not."
     ),
     key!(
+        "auth.certificate_login",
+        auth.certificate_login.from,
+        LOGIN_FROM,
+        "Which part of a client's certificate is the name of its user (EXTERNAL): distinguished_name, as in\n\
+         \"CN=client,O=Example\", common_name, or subject_alternative_name."
+    ),
+    key!(
+        "auth.certificate_san_type",
+        auth.certificate_login.kind,
+        ALTERNATIVE_NAME,
+        "Which of the alternative names: dns, ip, email or uri."
+    ),
+    key!(
+        "auth.certificate_san_index",
+        auth.certificate_login.index,
+        Count(0..=100),
+        "Which one of that kind, counted from 0."
+    ),
+    key!(
+        "auth.mechanisms",
+        auth.mechanisms,
+        Some1(MECHANISM),
+        "Mechanisms that clients may log in by. ANONYMOUS is offered only with auth.anonymous_user, EXTERNAL only\n\
+         where TLS has verified a certificate of the client."
+    ),
+    key!(
         "bootstrap.user",
         bootstrap.user,
         Name,
@@ -344,6 +394,77 @@ pub static KEYS: &[Key] = &[
         storage.accept_loss,
         Switch,
         "Start although durable parts of the log are missing or cannot be read, without what was in them."
+    ),
+    key!(
+        "tls.cert",
+        tls.cert,
+        Maybe(FilePath),
+        "The server's certificate in PEM, followed by those that it was issued with. With it and its key AMQP and the\n\
+         management interface also listen with TLS. Files that change are read again, and all on SIGHUP."
+    ),
+    key!("tls.key", tls.key, Maybe(FilePath), "The certificate's key in PEM, without a password."),
+    key!("tls.ca", tls.ca, Maybe(FilePath), "Who issues certificates of clients, in PEM."),
+    key!(
+        "tls.verify",
+        tls.verify,
+        VERIFY,
+        "Certificates of AMQP clients: none = not asked for, optional = verified if there is one, required."
+    ),
+    key!(
+        "tls.min_version",
+        tls.min_version,
+        TLS_VERSION,
+        "The oldest version of TLS that is spoken: 1.2 or 1.3."
+    ),
+    key!(
+        "tls.handshake_timeout",
+        tls.handshake_timeout,
+        Span(MILLI..=HOUR),
+        "A TLS handshake may take this long, and never longer than amqp.handshake_timeout."
+    ),
+    key!(
+        "tls.names",
+        tls.names,
+        List(Named),
+        "Other certificates for clients that ask for a server of this name (SNI); *.example.org is any first label:\n\
+         names = [{ name = \"mq.example.org\", cert = \"...\", key = \"...\" }]"
+    ),
+    key!(
+        "tls.amqp_listen",
+        tls.amqp_listen,
+        List(Listen),
+        "Addresses to accept AMQP clients with TLS on, once there is a certificate. [] or none = nowhere."
+    ),
+    key!(
+        "tls.management_listen",
+        tls.management_listen,
+        List(Listen),
+        "Addresses of the management interface with TLS, once there is a certificate. [] or none = nowhere."
+    ),
+    key!(
+        "tls.prometheus_listen",
+        tls.prometheus_listen,
+        List(Listen),
+        "Addresses where Prometheus collects metrics with TLS. [] or none = nowhere."
+    ),
+    key!(
+        "tls.management_cert",
+        tls.management_cert,
+        Maybe(FilePath),
+        "A certificate for management and metrics alone; none = tls.cert."
+    ),
+    key!("tls.management_key", tls.management_key, Maybe(FilePath), "That certificate's key."),
+    key!(
+        "tls.management_ca",
+        tls.management_ca,
+        Maybe(FilePath),
+        "Who issues certificates of clients of the management interface; none = tls.ca."
+    ),
+    key!(
+        "tls.management_verify",
+        tls.management_verify,
+        VERIFY,
+        "Certificates of clients of the management interface, which log in by password all the same."
     ),
     key!(
         "log.level",
@@ -397,7 +518,6 @@ mod tests {
             ("amqp.max_message_size", "512MiB", true),
             ("amqp.max_message_size", "513MiB", false),
             ("amqp.consumer_timeout", "none", true),
-            ("amqp.listen", "", false),
         ] {
             let set = Key::find(name).unwrap().set(&mut Config::default(), &Value::from(value));
             assert_eq!(set.is_ok(), valid, "{name} = {value}");

@@ -8,7 +8,7 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, tim
 use toml::Value;
 
 use super::{LogFormat, Memory, listen, units};
-use crate::store::Durability;
+use crate::{store::Durability, tls::NamedPair};
 
 /// The word that stands for the absent value of an optional key, TOML having no null.
 pub const NONE: &str = "none";
@@ -256,6 +256,57 @@ impl Kind for SyncMode {
     }
     fn expected(&self) -> String {
         "fsync, interval or os".to_owned()
+    }
+}
+
+/// One of a few words.
+pub struct Word<T: 'static>(pub &'static [(&'static str, T)]);
+
+impl<T: Copy + PartialEq> Kind for Word<T> {
+    type Of = T;
+    fn read(&self, value: &Value) -> Option<T> {
+        // A version such as 1.2 may stand without quotes.
+        let word = match value {
+            Value::Float(number) => number.to_string(),
+            other => text(other)?,
+        };
+        self.0.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
+    }
+    fn show(&self, value: &T) -> Value {
+        let known = self.0.iter().find(|(_, other)| other == value);
+        Value::from(known.map_or("", |(word, _)| *word))
+    }
+    fn expected(&self) -> String {
+        let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
+        format!("one of {}", words.join(", "))
+    }
+}
+
+/// A certificate for a name: a table in TOML, `name:cert:key` as text.
+pub struct Named;
+
+impl Kind for Named {
+    type Of = NamedPair;
+    fn read(&self, value: &Value) -> Option<NamedPair> {
+        let parts: Vec<Value> = match value {
+            Value::Table(table) if table.len() == 3 => {
+                ["name", "cert", "key"].iter().map(|part| table.get(*part).cloned()).collect::<Option<_>>()?
+            }
+            other => text(other)?.splitn(3, ':').map(Value::from).collect(),
+        };
+        let [name, cert, key] = parts.as_slice() else { return None };
+        Some(NamedPair { name: Name.read(name)?, cert: FilePath.read(cert)?, key: FilePath.read(key)? })
+    }
+    fn show(&self, pair: &NamedPair) -> Value {
+        let entries = [
+            ("name", Name.show(&pair.name)),
+            ("cert", FilePath.show(&pair.cert)),
+            ("key", FilePath.show(&pair.key)),
+        ];
+        Value::Table(entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+    }
+    fn expected(&self) -> String {
+        "{ name = \"amqp.example.org\", cert = \"...\", key = \"...\" }".to_owned()
     }
 }
 

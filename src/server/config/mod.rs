@@ -14,7 +14,11 @@ pub(crate) use nearest::nearest;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::store::Durability;
+use crate::{
+    protocol::Mechanism,
+    store::Durability,
+    tls::{LoginName, NamedPair, TlsSettings, TlsVersion, Verify},
+};
 
 /// Everything the broker can be told. Every field has a default that suits a first start.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +31,7 @@ pub struct Config {
     pub auth: Auth,
     pub bootstrap: Bootstrap,
     pub storage: Storage,
+    pub tls: Tls,
     pub log: Log,
     /// Shown to clients in server-properties and to operators; default `leveret@HOSTNAME`.
     pub cluster_name: String,
@@ -39,7 +44,7 @@ pub struct Config {
 /// `[amqp]`: listeners and what is offered to clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Amqp {
-    /// Default `[::]:5672`-like dual stack is not assumed: `0.0.0.0:5672`.
+    /// Default `[::]:5672`-like dual stack is not assumed: `0.0.0.0:5672`. Empty only where TLS has a listener.
     pub listen: Vec<SocketAddr>,
     /// Offered heartbeat in seconds, 0 disables. Default 60.
     pub heartbeat: u16,
@@ -141,6 +146,10 @@ pub struct Auth {
     pub loopback_only: Vec<String>,
     /// Offer ANONYMOUS and log such peers in as this user.
     pub anonymous_user: Option<String>,
+    /// How a client's certificate becomes the name of a user.
+    pub certificate_login: LoginName,
+    /// Mechanisms that are offered, where they make sense.
+    pub mechanisms: Vec<Mechanism>,
 }
 
 /// `[bootstrap]`: what an empty broker starts with.
@@ -168,6 +177,35 @@ pub struct Storage {
     pub accept_loss: bool,
 }
 
+/// `[tls]`. Nothing is encrypted while there is no certificate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// Who issues certificates of clients.
+    pub ca: Option<PathBuf>,
+    /// Of AMQP clients. Default none.
+    pub verify: Verify,
+    /// Default 1.2.
+    pub min_version: TlsVersion,
+    /// Default 5 s.
+    pub handshake_timeout: Duration,
+    /// Further certificates, by the name that the client asks for.
+    pub names: Vec<NamedPair>,
+    /// Default `0.0.0.0:5671`; empty for none.
+    pub amqp_listen: Vec<SocketAddr>,
+    /// Default `0.0.0.0:15671`; empty for none.
+    pub management_listen: Vec<SocketAddr>,
+    /// Default none.
+    pub prometheus_listen: Vec<SocketAddr>,
+    /// Of the management interface and metrics; `None` = those of AMQP.
+    pub management_cert: Option<PathBuf>,
+    pub management_key: Option<PathBuf>,
+    pub management_ca: Option<PathBuf>,
+    /// Of clients of the management interface. Default none.
+    pub management_verify: Verify,
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Log {
@@ -191,10 +229,61 @@ pub enum LogFormat {
 pub struct ConfigError(pub String);
 
 impl Config {
+    /// Every key with its value, as operators may see it.
+    pub(super) fn effective(&self) -> serde_json::Value {
+        let shown = |key: &Key| match key.secret {
+            true => serde_json::Value::from("******"),
+            false => serde_json::json!((key.show)(self)),
+        };
+        KEYS.iter().map(|key| (key.name.to_owned(), shown(key))).collect()
+    }
+
     /// Checks every field against the range of its key, for a configuration that was built in code.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut scratch = self.clone();
-        KEYS.iter().try_for_each(|key| key.set(&mut scratch, &(key.show)(self)))
+        KEYS.iter().try_for_each(|key| key.set(&mut scratch, &(key.show)(self)))?;
+        self.check_together()
+    }
+
+    /// Checks what only several keys together can get wrong.
+    pub fn check_together(&self) -> Result<(), ConfigError> {
+        let Tls { cert, key, management_cert, management_key, .. } = &self.tls;
+        for (name, cert, key) in [("", cert, key), ("management_", management_cert, management_key)] {
+            if cert.is_some() != key.is_some() {
+                let text = format!("tls.{name}cert and tls.{name}key: one is set and the other is not");
+                return Err(ConfigError(text));
+            }
+        }
+        let has_tls = self.amqp_tls().is_some() && !self.tls.amqp_listen.is_empty();
+        if self.amqp.listen.is_empty() && !has_tls {
+            let text = "amqp.listen is empty: without TLS clients could connect nowhere";
+            return Err(ConfigError(text.to_owned()));
+        }
+        let verifies = self.tls.verify != Verify::None;
+        if verifies && self.tls.ca.is_none() {
+            let text = "tls.verify asks for certificates of clients, but tls.ca does not say who issues them";
+            return Err(ConfigError(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// How AMQP listeners encrypt; `None` = not at all.
+    pub(super) fn amqp_tls(&self) -> Option<TlsSettings> {
+        let Tls { cert, key, ca, verify, min_version, names, .. } = self.tls.clone();
+        let login = self.auth.certificate_login;
+        Some(TlsSettings { cert: cert?, key: key?, ca, verify, oldest: min_version, names, login })
+    }
+
+    /// The same for management and metrics.
+    pub(super) fn management_tls(&self) -> Option<TlsSettings> {
+        let tls = self.tls.clone();
+        let own = tls.management_cert.zip(tls.management_key);
+        // Who asks for a name gets its certificate; that is of no use where a certificate was chosen.
+        let names = if own.is_some() { Vec::new() } else { tls.names };
+        let (cert, key) = own.or_else(|| tls.cert.zip(tls.key))?;
+        let (ca, verify) = (tls.management_ca.or(tls.ca), tls.management_verify);
+        let login = self.auth.certificate_login;
+        Some(TlsSettings { cert, key, ca, verify, oldest: tls.min_version, names, login })
     }
 }
 
@@ -241,7 +330,12 @@ impl Default for Config {
                 login_delay: Duration::from_millis(100),
                 login_failures_free: 5,
             },
-            auth: Auth { loopback_only: vec!["guest".to_owned()], anonymous_user: None },
+            auth: Auth {
+                loopback_only: vec!["guest".to_owned()],
+                anonymous_user: None,
+                certificate_login: LoginName::default(),
+                mechanisms: Mechanism::ALL.to_vec(),
+            },
             bootstrap: Bootstrap {
                 user: "guest".to_owned(),
                 password: "guest".to_owned(),
@@ -254,6 +348,22 @@ impl Default for Config {
                 sync: Durability::Fsync,
                 segment_size: None,
                 accept_loss: false,
+            },
+            tls: Tls {
+                cert: None,
+                key: None,
+                ca: None,
+                verify: Verify::None,
+                min_version: TlsVersion::V1_2,
+                handshake_timeout: Duration::from_secs(5),
+                names: Vec::new(),
+                amqp_listen: vec![SocketAddr::from(([0, 0, 0, 0], 5671))],
+                management_listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_671))],
+                prometheus_listen: Vec::new(),
+                management_cert: None,
+                management_key: None,
+                management_ca: None,
+                management_verify: Verify::None,
             },
             log: Log { level: "info".to_owned(), format: LogFormat::Pretty },
             cluster_name: "leveret".to_owned(),

@@ -57,7 +57,7 @@ enum Kind {
 impl Client {
     pub fn new(node: &Arc<Node>, settings: &Arc<SessionSettings>, now: Millis) -> Client {
         let local = ([127, 0, 0, 1], 5672).into();
-        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local };
+        let peer = Peer { address: [127, 0, 0, 1].into(), port: 1, local, encryption: None };
         let session = Session::new(node.clone(), settings.clone(), peer, now);
         let mut client = Client {
             session,

@@ -7,7 +7,7 @@ use leveret::amqp::{
     properties::{ContentHeader, Properties},
     table::TABLE_DEPTH_MAX,
 };
-use leveret::protocol::{Identity, Limits};
+use leveret::protocol::{Identity, Limits, Mechanism};
 
 /// The octets that open a connection.
 pub const HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
@@ -140,5 +140,5 @@ pub fn small_limits() -> Limits {
 }
 
 pub fn identity() -> Identity {
-    Identity { cluster_name: "fuzz".to_owned(), version: "4.2.0".to_owned(), anonymous: true }
+    Identity { cluster_name: "fuzz".to_owned(), version: "4.2.0".to_owned(), mechanisms: Mechanism::ALL.to_vec() }
 }

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::{
     rules::Group,
     syntax::{Entry, segments},
+    tls,
 };
 use crate::{
     cli::settings::{Origin, Settings},
@@ -16,7 +17,10 @@ use crate::{
 /// Applies the entries of one group, which are in the order of their keys.
 pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
     match group {
-        Group::Listeners => listeners(entries, settings),
+        Group::Listeners => listeners(entries, "amqp.listen", settings),
+        Group::TlsListeners => listeners(entries, "tls.amqp_listen", settings),
+        Group::Tls => tls::amqp(entries, settings),
+        Group::ManagementTls => tls::management(entries, settings),
         Group::LoopbackUsers => loopback_users(entries, settings),
         Group::DefaultUsers => default_users(entries, settings),
         Group::AuthMechanisms => auth_mechanisms(entries, settings),
@@ -25,14 +29,21 @@ pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Resul
     }
 }
 
-/// `listeners.tcp.NAME = [ADDRESS:]PORT`, each a listener.
-fn listeners(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
-    for entry in entries {
-        // One by one first, so that an error is reported at its own line.
-        settings.set("amqp.listen", &Value::from(entry.value.as_str()), entry.origin.clone())?;
+/// `listeners.tcp.NAME = [ADDRESS:]PORT`, each a listener; `listeners.tcp = none` for none but those.
+fn listeners(entries: &[&Entry], key: &'static str, settings: &mut Settings) -> Result<(), ConfigError> {
+    let (names, none): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().copied().partition(|entry| segments(&entry.key).len() == 3);
+    for entry in none {
+        if entry.value != "none" {
+            return Err(wrong(entry, &format!("{} cannot be '{}': expected none", entry.key, entry.value)));
+        }
     }
-    let all = entries.iter().map(|entry| Value::from(entry.value.as_str())).collect();
-    settings.set("amqp.listen", &Value::Array(all), last_origin(entries))
+    for entry in &names {
+        // One by one first, so that an error is reported at its own line.
+        settings.set(key, &Value::from(entry.value.as_str()), entry.origin.clone())?;
+    }
+    let all = names.iter().map(|entry| Value::from(entry.value.as_str())).collect();
+    settings.set(key, &Value::Array(all), last_origin(entries))
 }
 
 /// `management.tcp.port` and `management.tcp.ip`, or what they were called before, and the same for metrics: one
@@ -105,27 +116,28 @@ fn default_users(entries: &[&Entry], settings: &mut Settings) -> Result<(), Conf
     settings.set("bootstrap.users", &Value::Array(tables), last_origin(entries))
 }
 
-/// What we offer is fixed but for ANONYMOUS, which `auth.anonymous_user` switches on.
+/// `auth_mechanisms.N = PLAIN`; those that we do not have are left out.
 fn auth_mechanisms(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    let mut known = Vec::new();
     for entry in entries {
         match entry.value.as_str() {
-            "PLAIN" | "AMQPLAIN" | "ANONYMOUS" => {}
+            name @ ("PLAIN" | "AMQPLAIN" | "ANONYMOUS" | "EXTERNAL") => known.push(Value::from(name)),
             other => {
                 settings.warn(format!("{}: the mechanism {other} is not part of this version", entry.origin))
             }
         }
     }
-    Ok(())
+    settings.set("auth.mechanisms", &Value::Array(known), last_origin(entries))
 }
 
 fn last_segment(entry: &Entry) -> String {
     segments(&entry.key).pop().unwrap_or_default()
 }
 
-fn last_origin(entries: &[&Entry]) -> Origin {
+pub(super) fn last_origin(entries: &[&Entry]) -> Origin {
     entries.last().expect("a group has an entry").origin.clone()
 }
 
-fn wrong(entry: &Entry, what: &str) -> ConfigError {
+pub(super) fn wrong(entry: &Entry, what: &str) -> ConfigError {
     ConfigError(format!("{}: {what}", entry.origin))
 }

@@ -4,6 +4,7 @@
 mod groups;
 mod rules;
 mod syntax;
+mod tls;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -42,9 +43,10 @@ pub fn apply(
             Some(action) => apply_one(entry, action, &mut ignored, settings)?,
         }
     }
-    for (group, entries) in groups {
-        groups::apply(group, &entries, settings)?;
+    for (group, entries) in &groups {
+        groups::apply(*group, entries, settings)?;
     }
+    tls::close_what_was_not_asked_for(&groups, settings)?;
     ignored.report(settings);
     Ok(())
 }
@@ -202,9 +204,11 @@ mod tests {
     #[test]
     fn what_would_be_wrong_to_ignore_is_refused() {
         for (text, expected) in [
-            ("listeners.ssl.default = 5671", "TLS is not part of this version"),
-            ("ssl_options.verify = verify_peer", "TLS is not part of this version"),
-            ("listeners.tcp = none", "it would have none at all"),
+            ("ssl_options.password = x", "a key without a password"),
+            ("ssl_options.versions.1 = tlsv1.1", "TLS 1.2"),
+            ("ssl_options.verify = maybe", "expected verify_none or verify_peer"),
+            ("management.ssl.port = here", "tls.management_listen cannot be"),
+            ("listeners.tcp = 5672", "expected none"),
             ("auth_backends.1 = ldap", "only the internal user database"),
             ("default_permissions.write = ^$", "full permissions"),
             ("definitions.import_backend = https", "definitions are imported from files only"),

@@ -28,6 +28,9 @@ pub enum Action {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     Listeners,
+    TlsListeners,
+    Tls,
+    ManagementTls,
     LoopbackUsers,
     DefaultUsers,
     AuthMechanisms,
@@ -37,7 +40,6 @@ pub enum Group {
 
 use Action::{Accept, Group as Part, Ignore, Only, Refuse, Set};
 
-const TLS: &str = "TLS is not part of this version";
 const MANAGEMENT: &str = "the management interface of this version has no such setting";
 const PROMETHEUS: &str = "the metrics of this version have no such setting";
 const DISK: &str = "this version has no disk alarm";
@@ -52,16 +54,15 @@ const PERMISSIONS: &str = "the default user has full permissions in this version
 
 /// Every key of RabbitMQ that is known here.
 pub static RULES: &[(&str, Action)] = &[
-    (
-        "listeners.tcp",
-        Only("", "this version has no TLS, so without TCP listeners it would have none at all"),
-    ),
+    ("listeners.tcp", Part(Group::Listeners)),
     ("listeners.tcp.*", Part(Group::Listeners)),
-    ("listeners.ssl", Only("none", TLS)),
-    ("listeners.ssl.**", Refuse(TLS)),
-    ("ssl_options.**", Refuse(TLS)),
-    ("ssl_handshake_timeout", Accept),
-    ("ssl_cert_login_from", Ignore(TLS)),
+    ("listeners.ssl", Part(Group::TlsListeners)),
+    ("listeners.ssl.*", Part(Group::TlsListeners)),
+    ("ssl_options.**", Part(Group::Tls)),
+    ("ssl_handshake_timeout", Set("tls.handshake_timeout", millis)),
+    ("ssl_cert_login_from", Set("auth.certificate_login", same)),
+    ("ssl_cert_login_san_type", Set("auth.certificate_san_type", same)),
+    ("ssl_cert_login_san_index", Set("auth.certificate_san_index", same)),
     ("ssl_allow_poodle_attack", Accept),
     ("num_acceptors.**", Accept),
     ("tcp_listen_options.backlog", Set("amqp.tcp_backlog", same)),
@@ -146,9 +147,16 @@ pub static RULES: &[(&str, Action)] = &[
     ("management.tcp.ip", Part(Group::Management)),
     ("management.listener.port", Part(Group::Management)),
     ("management.listener.ip", Part(Group::Management)),
-    ("management.ssl.**", Refuse(TLS)),
+    ("management.ssl.**", Part(Group::ManagementTls)),
+    ("management.listener.ssl_opts.**", Part(Group::ManagementTls)),
     ("management.**", Ignore(MANAGEMENT)),
     ("management_agent.**", Accept),
+    (
+        "prometheus.ssl.**",
+        Refuse(
+            "metrics with TLS are at tls.prometheus_listen, with the certificate of the management interface",
+        ),
+    ),
     ("prometheus.tcp.port", Part(Group::Prometheus)),
     ("prometheus.tcp.ip", Part(Group::Prometheus)),
     ("prometheus.return_per_object_metrics", Set("prometheus.per_object", same)),
