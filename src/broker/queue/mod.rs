@@ -202,6 +202,14 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
+    /// Whether a consumer gets messages, or waits for its turn.
+    pub fn is_served(&self, key: ConsumerKey) -> bool {
+        match &self.stream {
+            Some(stream) => stream.is_served(key),
+            None => self.consumers.is_served(key),
+        }
+    }
+
     /// What is ready and in memory.
     #[cfg(test)]
     pub fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
