@@ -15,6 +15,7 @@ pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
+mod random;
 mod recent;
 mod reset;
 mod sampler;

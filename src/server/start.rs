@@ -17,6 +17,7 @@ use super::{
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
+    random::random,
     recent,
     reset::reset,
     sampler,
@@ -516,22 +517,6 @@ fn mechanisms(config: &Config) -> Vec<Mechanism> {
         |mechanism: &Mechanism| *mechanism != Mechanism::Anonymous || config.auth.anonymous_user.is_some();
     let offered = Mechanism::ALL.iter().filter(|mechanism| config.auth.mechanisms.contains(mechanism));
     offered.copied().filter(is_possible).collect()
-}
-
-/// Sixteen octets from the kernel.
-fn random() -> u128 {
-    let mut octets = [0; 16];
-    let mut filled = 0;
-    while filled < octets.len() {
-        let rest = octets.get_mut(filled..).unwrap_or_default();
-        match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
-            Ok(count) => filled += count,
-            Err(rustix::io::Errno::INTR) => {}
-            // Names that can be guessed would be worse than no broker.
-            Err(error) => panic!("the kernel gives no random numbers: {error}"),
-        }
-    }
-    u128::from_ne_bytes(octets)
 }
 
 /// Looks at queues and delayed exchanges whose deadline has come.

@@ -96,6 +96,7 @@ fn uses() -> Vec<(String, Use)> {
     let called = Regex::new(r#"\.(get|put|post|delete)\(\s*&?(?:format!\(\s*)?r?#*"([^"]*)""#).unwrap();
     let named = Regex::new(r#""(GET|PUT|POST|DELETE|HEAD)",\s*&?(?:format!\(\s*)?&?r?#*"([^"]*)""#).unwrap();
     let raw = Regex::new(r#"(GET|PUT|POST|DELETE|HEAD) /api/([^ "]*)"#).unwrap();
+    let constant = Regex::new(r#"(?m)^const (\w+): &str = "([^"]*)";"#).unwrap();
     let mut all = Vec::new();
     for entry in fs::read_dir(HERE).unwrap().flatten() {
         let path = entry.path();
@@ -103,6 +104,15 @@ fn uses() -> Vec<(String, Use)> {
             continue;
         }
         let source = fs::read_to_string(&path).unwrap();
+        // What is asked for by a constant is asked for by its value.
+        let constants =
+            constant.captures_iter(&source).map(|found| (found[1].to_owned(), found[2].to_owned()));
+        let constants: Vec<_> = constants.collect();
+        let source = constants.iter().fold(source.clone(), |source, (name, value)| {
+            source
+                .replace(&format!("({name}"), &format!("(\"{value}\""))
+                .replace(&format!("{{{name}}}"), value)
+        });
         let file = path.file_stem().unwrap().to_string_lossy().into_owned();
         let starts: Vec<_> = function.captures_iter(&source).collect();
         for pattern in [&called, &named, &raw] {
