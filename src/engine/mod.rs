@@ -73,7 +73,7 @@ pub use routing::{Held, Queues, Routed};
 pub use service::{Service, ServiceState};
 pub use streams::{StreamRequest, Streams};
 pub use timers::Timers;
-pub use vhost::{QueueDeclare, Vhost};
+pub use vhost::{DELIVERY_LIMIT, QueueDeclare, Vhost};
 pub use vhost_rules::VhostRules;
 pub use views::{
     BindingSummary, BindingsOf, ChosenQueues, ExchangeSummary, PARTITION_ORDER, SUPER_STREAM, is_super_stream,

@@ -16,7 +16,8 @@ use crate::{
 pub struct Call {
     pub management: Arc<Management>,
     pub user: Arc<User>,
-    /// It came through the broker's own socket, so nothing is refused for want of rights.
+    /// It came through the broker's own socket, or the broker does it by itself: nothing is refused for want of
+    /// rights.
     pub is_local: bool,
     pub method: Method,
     pub query: Query,

@@ -21,9 +21,11 @@ mod connections;
 mod definitions;
 mod delayed;
 mod dispatch;
+mod endpoints;
 mod exchanges;
 mod features;
 mod health;
+mod import;
 mod json;
 mod limits;
 mod listing;
@@ -45,6 +47,7 @@ mod properties;
 mod queue_stats;
 mod queues;
 mod route;
+mod route_node;
 mod route_settings;
 mod server;
 mod stats;
@@ -110,6 +113,8 @@ pub struct Settings {
     /// The certificates in use by listeners of a protocol.
     pub certificates: CertificatesOf,
     pub data_dir: Option<String>,
+    /// Every key of the configuration with its value; secrets are hidden.
+    pub effective: serde_json::Value,
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
@@ -158,6 +163,11 @@ impl Management {
 
     fn now(&self) -> Millis {
         (self.settings.now)()
+    }
+
+    /// The name that operators gave, or that of the configuration.
+    fn cluster_name(&self) -> String {
+        self.node.access.cluster_name().unwrap_or_else(|| self.settings.cluster_name.clone())
     }
 
     /// Milliseconds since the start.

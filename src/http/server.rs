@@ -213,7 +213,7 @@ impl Management {
             return self.log_in_by_form(&form.to_bytes(), peer).await;
         }
         if route.level == Level::Open {
-            return dispatch::open(&route.endpoint);
+            return dispatch::open(&self, &route.endpoint).unwrap_or_else(|refusal| refusal.answer());
         }
         // A tool may still ask as somebody.
         let is_local = served == Served::Local && !head.headers.contains_key(AUTHORIZATION);

@@ -5,6 +5,7 @@ mod clock;
 pub(crate) mod config;
 mod connection;
 pub(crate) mod data_dir;
+mod definitions;
 mod door;
 mod limits;
 mod listener;

@@ -8,6 +8,7 @@ use super::{
     Config, ConfigError, Socket,
     certificates::Certificates,
     clock::Clock,
+    definitions,
     door::{Door, DoorLimits, descriptor_limit},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
@@ -45,6 +46,8 @@ pub enum StartError {
     Listen { address: SocketAddr, error: io::Error, flag: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("definitions cannot be imported: {0}")]
+    Definitions(String),
     #[error("reading the data directory ended in a panic; please report what the log says")]
     Panicked,
     #[error("a thread cannot be started: {0}")]
@@ -310,6 +313,7 @@ impl BrokerBuilder {
             tls_patience: config.tls.handshake_timeout.min(config.amqp.handshake_timeout),
             alive,
         };
+        let definitions = definitions::read(&config.definitions).map_err(StartError::Definitions)?;
         let certificates = Certificates::load(&config)?;
         let (bound, addresses) = Bound::open(&config, &certificates)?;
         addresses.announce();
@@ -325,6 +329,10 @@ impl BrokerBuilder {
         let http_settings =
             http_settings(&config, &addresses, &certificates, clock, limits.clone(), space.clone());
         let management = Management::new(node.clone(), http_settings);
+        if !definitions.is_empty() {
+            let skips = config.definitions.skip_if_unchanged;
+            management.import(&definitions, skips).await.map_err(StartError::Definitions)?;
+        }
         let mut listeners = Vec::new();
         for (sockets, tls) in [(bound.amqp, None), (bound.amqps, certificates.amqp.clone())] {
             let shared = Shared { tls, ..shared.clone() };
@@ -392,6 +400,7 @@ fn http_settings(
     http::Settings {
         cluster_name: config.cluster_name.clone(),
         advertised_version: config.amqp.advertised_version.clone(),
+        effective: config.effective(),
         listeners: addresses.by_protocol(),
         certificates: Box::new(move |protocol| certificates.of(protocol)),
         data_dir: config.storage.data_dir.as_ref().map(|path| path.display().to_string()),
@@ -441,6 +450,8 @@ pub(super) fn node_settings(
     let mut vhosts = Vec::new();
     match known {
         Some(known) => access.restore(known),
+        // Definitions take the place of what an empty broker starts with.
+        None if config.definitions.load.is_some() => {}
         None => {
             let first = (bootstrap.user.clone(), bootstrap.password.clone());
             for (name, password) in std::iter::once(&first).chain(&bootstrap.users) {

@@ -117,18 +117,18 @@ impl Session {
             Ok(user) => {
                 core.node.guard.succeeded(peer);
                 core.user = user.name.clone();
-                core.tell_login(login, None);
+                core.tell_login(login.mechanism, &user.name, None);
                 self.machine.accept_login(self.output.buffer());
             }
             Err(reason) => {
                 failures.add_shared(1);
                 core.node.guard.failed(peer, core.now);
-                core.tell_login(login, Some(reason));
                 let mechanism = login.mechanism.name();
                 let named = match login.mechanism {
                     Mechanism::External => certificate_user,
                     _ => &login.user,
                 };
+                core.tell_login(login.mechanism, named, Some(reason));
                 let user = named.chars().take(NAME_MAX).collect::<String>();
                 let user = user.escape_debug();
                 tracing::warn!("{}: {mechanism} login refused: user '{user}' - {reason}", core.describe());

@@ -13,7 +13,7 @@ use crate::{
         ConsumerId, QueueRef, Seen, TRACE_EXCHANGE, Tap, Vhost,
         events::{Acting, LoginEvent, acting},
     },
-    protocol::Login,
+    protocol::Mechanism,
 };
 
 impl Core {
@@ -27,12 +27,13 @@ impl Core {
         SocketAddr::new(self.peer.address, self.peer.port)
     }
 
-    pub(super) fn tell_login(&self, login: &Login, error: Option<&str>) {
+    pub(super) fn tell_login(&self, mechanism: Mechanism, user: &str, error: Option<&str>) {
         self.node.events.tell_login(LoginEvent {
-            user: if error.is_some() { &login.user } else { &self.user },
-            mechanism: login.mechanism.name(),
+            user,
+            mechanism: mechanism.name(),
             peer: self.peer_address(),
             local: self.peer.local,
+            encrypted: self.peer.encryption.is_some(),
             error,
         });
     }

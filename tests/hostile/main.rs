@@ -31,4 +31,5 @@ mod nesting;
 mod readers;
 mod routing;
 mod settlements;
+mod streams;
 mod topology;

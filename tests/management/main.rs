@@ -1,15 +1,19 @@
 //! The management interface over real HTTP, with real AMQP clients beside it.
 
 mod accounts;
+mod boot;
 mod clients;
 mod definitions;
 mod delayed;
+mod endpoints;
 mod events;
 mod firehose;
 mod http;
+mod lists;
 mod many;
 mod messages;
 mod metrics;
+mod migration;
 mod node;
 mod pages;
 mod permissions;
@@ -24,3 +28,4 @@ mod tap;
 mod tls;
 mod topic_permissions;
 mod topology;
+mod upkeep;

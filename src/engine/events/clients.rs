@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    super::{ConnectionId, ConnectionInfo, Node},
+    super::{ConnectionId, ConnectionInfo, Encryption, Node, PeerCertificate},
     Events, Headers,
 };
 use crate::amqp::{AMQPValue, ChannelId, FieldTable, table::parse_field_table};
@@ -18,6 +18,7 @@ pub struct LoginEvent<'a> {
     pub mechanism: &'a str,
     pub peer: SocketAddr,
     pub local: SocketAddr,
+    pub encrypted: bool,
     /// Why it was refused.
     pub error: Option<&'a str>,
 }
@@ -32,7 +33,7 @@ impl Events {
         let key =
             if login.error.is_some() { "user.authentication.failure" } else { "user.authentication.success" };
         self.tell(key, |headers| {
-            let LoginEvent { user, mechanism, peer, local, error } = login;
+            let LoginEvent { user, mechanism, peer, local, encrypted, error } = login;
             let headers = headers
                 .text("connection_type", "network")
                 .text("name", user)
@@ -42,7 +43,7 @@ impl Events {
                 .number("peer_port", u64::from(peer.port()))
                 .text("protocol", PROTOCOL)
                 .text("auth_mechanism", mechanism)
-                .flag("ssl", false);
+                .flag("ssl", encrypted);
             match error {
                 Some(error) => headers.text("error", &format!("user '{user}' - {error}")),
                 None => headers,
@@ -90,6 +91,21 @@ impl Events {
     }
 }
 
+/// What is known of TLS; without it, all of it is empty.
+fn encryption(headers: Headers, encryption: Option<&Encryption>) -> Headers {
+    let certificate = encryption.and_then(|tls| tls.certificate.as_ref());
+    let of_tls = |field: fn(&Encryption) -> &str| encryption.map_or("", field);
+    let of_peer = |field: fn(&PeerCertificate) -> &str| certificate.map_or("", field);
+    headers
+        .text("ssl_protocol", of_tls(|tls| tls.protocol))
+        .text("ssl_key_exchange", of_tls(|tls| tls.key_exchange))
+        .text("ssl_cipher", of_tls(|tls| tls.cipher))
+        .text("ssl_hash", of_tls(|tls| tls.hash))
+        .text("peer_cert_subject", of_peer(|peer| &peer.subject))
+        .text("peer_cert_issuer", of_peer(|peer| &peer.issuer))
+        .text("peer_cert_validity", of_peer(|peer| &peer.validity))
+}
+
 fn client_name(client: &FieldTable) -> Option<String> {
     match client.inner().get("connection_name") {
         Some(AMQPValue::LongString(name)) => Some(String::from_utf8_lossy(name.as_bytes()).into_owned()),
@@ -107,7 +123,7 @@ impl Node {
                 .number("peer_port", u64::from(info.peer.port()))
                 .address("host", info.local.ip())
                 .address("peer_host", info.peer.ip())
-                .flag("ssl", false)
+                .flag("ssl", info.encryption.is_some())
                 .text("auth_mechanism", info.mechanism)
                 .text("protocol", PROTOCOL)
                 .text("user", &info.user)
@@ -117,10 +133,7 @@ impl Node {
                 .number("channel_max", u64::from(info.channel_max))
                 .number("connected_at", info.connected_at)
                 .text("user_who_performed_action", &info.user);
-            ["peer_cert_subject", "peer_cert_issuer", "peer_cert_validity"]
-                .into_iter()
-                .chain(["ssl_protocol", "ssl_key_exchange", "ssl_cipher", "ssl_hash"])
-                .fold(headers, |headers, name| headers.text(name, ""))
+            encryption(headers, info.encryption.as_deref())
         });
     }
 

@@ -208,6 +208,19 @@ pub static KEYS: &[Key] = &[
         "Whether /metrics has each queue, channel and connection for itself, not their sums."
     ),
     key!(
+        "definitions.load",
+        definitions.load,
+        Maybe(FilePath),
+        "A definition file as RabbitMQ exports it, or a directory of them (*.json, by name), imported at each\n\
+         start. An empty broker then starts with what is in it, without the user and vhost of [bootstrap]."
+    ),
+    key!(
+        "definitions.skip_if_unchanged",
+        definitions.skip_if_unchanged,
+        Switch,
+        "Import nothing at a start when the files are those that were imported last."
+    ),
+    key!(
         "limits.memory",
         limits.memory,
         Watermark,

@@ -26,6 +26,7 @@ pub struct Config {
     pub amqp: Amqp,
     pub management: Management,
     pub prometheus: Prometheus,
+    pub definitions: Definitions,
     pub limits: Limits,
     pub auth: Auth,
     pub bootstrap: Bootstrap,
@@ -92,6 +93,15 @@ pub struct Prometheus {
     pub listen: Vec<SocketAddr>,
     /// `/metrics` has each object for itself. Default false.
     pub per_object: bool,
+}
+
+/// `[definitions]`: what is imported at each start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definitions {
+    /// A definition file, or a directory of them. Default none.
+    pub load: Option<PathBuf>,
+    /// Do nothing when they are those that were imported last. Default false.
+    pub skip_if_unchanged: bool,
 }
 
 /// `[limits]`: the defences of the wire.
@@ -238,6 +248,15 @@ pub enum LogFormat {
 pub struct ConfigError(pub String);
 
 impl Config {
+    /// Every key with its value, as operators may see it.
+    pub(super) fn effective(&self) -> serde_json::Value {
+        let shown = |key: &Key| match key.secret {
+            true => serde_json::Value::from("******"),
+            false => serde_json::json!((key.show)(self)),
+        };
+        KEYS.iter().map(|key| (key.name.to_owned(), shown(key))).collect()
+    }
+
     /// Checks every field against the range of its key, for a configuration that was built in code.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut scratch = self.clone();
@@ -312,6 +331,7 @@ impl Default for Config {
                 listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_692))],
                 per_object: false,
             },
+            definitions: Definitions { load: None, skip_if_unchanged: false },
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,
