@@ -9,9 +9,9 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
-    LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Signal,
-    Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    Access, Alarms, Allowances, Attempts, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox,
+    Journal, LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused,
+    Replies, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
     stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
@@ -48,6 +48,7 @@ pub struct Node {
     connections: DashMap<ConnectionId, Arc<OpenConnection>, RandomState>,
     pub access: Access,
     pub guard: LoginGuard,
+    pub attempts: Attempts,
     pub alarms: Alarms,
     pub timers: Timers,
     pub replies: Replies,
@@ -73,6 +74,7 @@ impl Node {
             connections: DashMap::default(),
             access,
             guard: settings.guard,
+            attempts: Attempts::default(),
             alarms: Alarms::new(settings.memory_limit, settings.account),
             timers: Timers::default(),
             paging: Arc::new(Paging::new(journal.is_on())),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     answer::{Answer, Refusal},
-    bindings,
+    attempts, bindings,
     call::Call,
     channels, connections, definitions, delayed, exchanges, features, health, limits, messages, nodes,
     overview, parameters, permissions, policies, queues,
@@ -57,6 +57,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::ClusterName => Ok(overview::cluster_name(call)),
         E::Whoami => Ok(overview::whoami(call)),
         E::Extensions => Ok(Answer::json(&json!([{ "javascript": "dispatcher.js" }]))),
+        E::AuthAttempts { node, by_source } => attempts::of_node(call, node, *by_source),
         E::Nodes => nodes::list(call),
         E::Node(name) => nodes::one(call, name),
         E::Health(check) => health::check(call, check),

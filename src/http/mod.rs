@@ -13,11 +13,13 @@
 //! is serialised: listings copy handles first.
 
 mod answer;
+mod attempts;
 mod bindings;
 mod call;
 mod channels;
 mod compress;
 mod connections;
+mod cors;
 mod definitions;
 mod delayed;
 mod dispatch;
@@ -56,6 +58,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
+pub use cors::Cors;
 pub use server::{Served, serve};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
@@ -113,6 +116,10 @@ pub struct Settings {
     pub log: LogAfter,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
+    /// Which pages from elsewhere may ask.
+    pub cors: Cors,
+    /// Said to browsers over TLS: how long they are to come in no other way.
+    pub hsts: Option<String>,
     /// `None` without a disk.
     pub disk: Option<Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>>,
 }

@@ -49,6 +49,11 @@ pub enum Endpoint {
     ClusterName,
     Whoami,
     Extensions,
+    /// Of a node, and whether by where they came from.
+    AuthAttempts {
+        node: String,
+        by_source: bool,
+    },
     Nodes,
     Node(String),
     Health(Vec<String>),
@@ -203,6 +208,12 @@ fn node(segments: &[&str]) -> Option<Found> {
         ["cluster-name"] => (E::ClusterName, GET, Level::Manager),
         ["whoami"] => (E::Whoami, GET, Level::Manager),
         ["extensions"] => (E::Extensions, GET, Level::Manager),
+        ["auth", "attempts", node] => {
+            (E::AuthAttempts { node: (*node).to_owned(), by_source: false }, GET_DELETE, Level::Monitor)
+        }
+        ["auth", "attempts", node, "source"] => {
+            (E::AuthAttempts { node: (*node).to_owned(), by_source: true }, GET_DELETE, Level::Monitor)
+        }
         ["nodes"] => (E::Nodes, GET, Level::Monitor),
         ["nodes", name] => (E::Node((*name).to_owned()), GET, Level::Monitor),
         ["health", "checks", check @ ..] => {

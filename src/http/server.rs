@@ -27,7 +27,9 @@ use super::{
     Management,
     answer::{Answer, JSON, Refusal},
     call::Call,
-    compress, dispatch, metrics, pages,
+    compress,
+    cors::Asked,
+    dispatch, metrics, pages,
     path::{self, Query},
     route::{self, Endpoint, Level},
 };
@@ -58,6 +60,14 @@ pub enum Served {
     All,
     /// What Prometheus collects, without a login.
     Metrics,
+}
+
+/// Who is at the other end, and how.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    peer: IpAddr,
+    served: Served,
+    is_encrypted: bool,
 }
 
 /// Accepts connections until its task is aborted, which ends them all.
@@ -100,9 +110,10 @@ async fn welcome(
     if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_user_timeout(Some(STALL))) {
         tracing::debug!("cannot set the options of a socket of {peer}: {error}");
     }
-    let Some(tls) = tls else { return converse(stream, peer, management, served).await };
+    let caller = Caller { peer, served, is_encrypted: tls.is_some() };
+    let Some(tls) = tls else { return converse(stream, caller, management).await };
     match tls.accept(stream, HANDSHAKE_PATIENCE).await {
-        Ok((stream, _)) => converse(stream, peer, management, served).await,
+        Ok((stream, _)) => converse(stream, caller, management).await,
         Err(error) => {
             let what = format_args!("TLS handshake of the management interface with {address}: {error}");
             match management.node.refusals.note(Limit::TlsHandshake, peer, management.now()) {
@@ -113,13 +124,13 @@ async fn welcome(
     }
 }
 
-async fn converse<S>(stream: S, peer: IpAddr, management: Arc<Management>, served: Served)
+async fn converse<S>(stream: S, caller: Caller, management: Arc<Management>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let management = management.clone();
-        async move { Ok::<_, Infallible>(management.respond(request, peer, served).await) }
+        async move { Ok::<_, Infallible>(management.respond(request, caller).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -128,7 +139,7 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        tracing::debug!("HTTP connection of {peer}: {error}");
+        tracing::debug!("HTTP connection of {}: {error}", caller.peer);
     }
 }
 
@@ -136,14 +147,19 @@ impl Management {
     async fn respond(
         self: Arc<Management>,
         request: Request<Incoming>,
-        peer: IpAddr,
-        served: Served,
+        caller: Caller,
     ) -> Response<Full<Bytes>> {
+        let Caller { peer, served, is_encrypted } = caller;
+        let asked = Asked::of(request.method(), request.headers());
         let gzip = compress::is_accepted(request.headers());
-        let answer = match tokio::time::timeout(DEADLINE, self.answer(request, peer, served)).await {
+        let answer = match tokio::time::timeout(DEADLINE, self.clone().answer(request, peer, served)).await {
             Ok(answer) => answer,
             Err(_) => Refusal::timed_out().answer(),
         };
+        let mut answer = self.settings.cors.apply(&asked, answer);
+        if is_encrypted {
+            answer = secure(answer, self.settings.hsts.as_deref());
+        }
         render(if gzip { compress::answer(answer) } else { answer })
     }
 
@@ -207,6 +223,19 @@ impl Management {
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let call = Call { management: self, user, method, query, headers: head.headers, body };
         dispatch::run(&call, &route.endpoint).await.unwrap_or_else(|refusal| refusal.answer())
+    }
+}
+
+/// What only answers over TLS say: that browsers should stay with it, and keep the login for it.
+fn secure(mut answer: Answer, hsts: Option<&str>) -> Answer {
+    for (name, value) in &mut answer.headers {
+        if *name == "set-cookie" {
+            value.push_str("; Secure");
+        }
+    }
+    match hsts {
+        Some(hsts) => answer.header("strict-transport-security", hsts),
+        None => answer,
     }
 }
 

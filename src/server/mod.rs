@@ -13,6 +13,7 @@ pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
+mod proxy;
 mod recent;
 mod sampler;
 #[cfg(test)]
@@ -26,4 +27,5 @@ pub use config::{
     Storage, Tls,
 };
 pub use limits::LimitReport;
+pub use proxy::Network;
 pub use start::{Broker, BrokerBuilder, StartError};

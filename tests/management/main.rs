@@ -1,7 +1,9 @@
 //! The management interface over real HTTP, with real AMQP clients beside it.
 
 mod accounts;
+mod attempts;
 mod clients;
+mod cors;
 mod definitions;
 mod delayed;
 mod http;

@@ -10,6 +10,8 @@ use crate::broker::Millis;
 const DELAY_MAX: Millis = 3_000;
 /// Failures of an address are forgotten after so many milliseconds without another.
 const FORGET_AFTER: Millis = 60_000;
+/// Who would have to wait longer than so many milliseconds is refused instead.
+const WAIT_MAX: Millis = 10_000;
 /// Addresses remembered; when full, those that have been quiet longest go first.
 const ADDRESSES_MAX: usize = 10_000;
 
@@ -27,6 +29,8 @@ pub struct LoginGuard {
 struct Failures {
     count: u32,
     last: Millis,
+    /// When the last of those that wait has its turn.
+    taken_until: Millis,
 }
 
 impl LoginGuard {
@@ -34,15 +38,22 @@ impl LoginGuard {
         LoginGuard { free, delay, addresses: Mutex::default() }
     }
 
-    /// How long the next attempt of this address must wait, in milliseconds.
-    pub fn delay(&self, address: IpAddr, now: Millis) -> Millis {
-        let addresses = self.addresses.lock();
-        let Some(failures) = addresses.get(&address) else { return 0 };
+    /// Takes the next turn of this address: how long its attempt must wait, in milliseconds. Attempts made at once
+    /// get one turn after the other, so that many guess no faster than one. `None` when too many wait already.
+    pub fn take_turn(&self, address: IpAddr, now: Millis) -> Option<Millis> {
+        let mut addresses = self.addresses.lock();
+        let Some(failures) = addresses.get_mut(&address) else { return Some(0) };
         if failures.last + FORGET_AFTER < now || failures.count < self.free {
-            return 0;
+            return Some(0);
         }
         let doublings = (failures.count - self.free).min(16);
-        (self.delay << doublings).min(DELAY_MAX)
+        let delay = (self.delay << doublings).min(DELAY_MAX);
+        let wait = (failures.taken_until.max(now) + delay).saturating_sub(now);
+        if WAIT_MAX < wait {
+            return None;
+        }
+        failures.taken_until = now + wait;
+        Some(wait)
     }
 
     /// An attempt failed.
@@ -54,7 +65,7 @@ impl LoginGuard {
                 addresses.clear();
             }
         }
-        let failures = addresses.entry(address).or_insert(Failures { count: 0, last: now });
+        let failures = addresses.entry(address).or_insert(Failures { count: 0, last: now, taken_until: 0 });
         if failures.last + FORGET_AFTER < now {
             failures.count = 0;
         }
@@ -79,16 +90,29 @@ mod tests {
     fn failed_logins_slow_their_address_down_and_nobody_else() {
         let guard = LoginGuard::new(5, 100);
         for _ in 0..5 {
-            assert_eq!(guard.delay(REMOTE, 0), 0);
+            assert_eq!(guard.take_turn(REMOTE, 0), Some(0));
             guard.failed(REMOTE, 0);
         }
-        assert_eq!(guard.delay(REMOTE, 0), 100);
+        assert_eq!(guard.take_turn(REMOTE, 0), Some(100));
+        guard.failed(REMOTE, 100);
+        assert_eq!(guard.take_turn(REMOTE, 100), Some(200));
+        (0..40).for_each(|_| guard.failed(REMOTE, 300));
+        assert_eq!(guard.take_turn(REMOTE, 300), Some(3_000));
+        assert_eq!(guard.take_turn(LOCAL, 300), Some(0));
+        assert_eq!(guard.take_turn(REMOTE, 300 + FORGET_AFTER + 1), Some(0));
+    }
+
+    #[test]
+    fn many_guesses_at_once_are_no_faster_than_one_after_the_other() {
+        let guard = LoginGuard::new(1, 1_000);
         guard.failed(REMOTE, 0);
-        assert_eq!(guard.delay(REMOTE, 0), 200);
-        (0..40).for_each(|_| guard.failed(REMOTE, 0));
-        assert_eq!(guard.delay(REMOTE, 0), 3_000);
-        assert_eq!(guard.delay(LOCAL, 0), 0);
-        assert_eq!(guard.delay(REMOTE, FORGET_AFTER + 1), 0);
+        let waits: Vec<_> = (0..12).map(|_| guard.take_turn(REMOTE, 0)).collect();
+        let turns: Vec<_> = (1..=10).map(|turn| Some(turn * 1_000)).collect();
+        assert_eq!(waits[..10], turns);
+        assert_eq!(waits[10..], [None, None]);
+        assert_eq!(guard.take_turn(REMOTE, 1_000), Some(10_000), "a turn is over");
+        guard.succeeded(REMOTE);
+        assert_eq!(guard.take_turn(REMOTE, 1_000), Some(0));
     }
 
     #[test]
