@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Output, Stdio},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -274,6 +275,48 @@ fn starts_on_any_port_tells_it_and_stops_on_request() {
         assert!(!place.path("ports").exists(), "a broker that is gone has no ports");
     }
     assert_eq!(fs::read_dir(place.0.path()).unwrap().count(), 0, "an ephemeral broker leaves nothing behind");
+}
+
+/// The data of the next server-sent event.
+fn event(stream: &mut impl BufRead) -> serde_json::Value {
+    loop {
+        let mut line = String::new();
+        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "the stream ended");
+        if let Some(data) = line.strip_prefix("data: ") {
+            return json(data);
+        }
+    }
+}
+
+#[test]
+fn the_log_is_told_line_by_line_as_it_is_written() {
+    let place = Place::new();
+    let broker = place.start(&["--ephemeral", "--port-file", "ports"]);
+    let ports: serde_json::Value = serde_json::from_slice(&fs::read(place.path("ports")).unwrap()).unwrap();
+    let port = |name: &str| u16::try_from(ports[name].as_u64().unwrap()).unwrap();
+    let ask = |path: &str| {
+        let mut socket = TcpStream::connect(("127.0.0.1", port("management_port"))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = "host: x\r\nauthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\naccept: text/event-stream";
+        socket.write_all(format!("GET /api/leveret/{path} HTTP/1.1\r\n{head}\r\n\r\n").as_bytes()).unwrap();
+        BufReader::new(socket)
+    };
+    let mut live = ask("log/live");
+    let first = event(&mut live);
+    assert_eq!(first["number"], 1, "what was written before comes first: {first}");
+    // Whoever begins behind everything hears nothing until there is something new.
+    let mut later = ask("log/live?after=1000000");
+    let mut status = String::new();
+    later.read_line(&mut status).unwrap();
+    assert!(status.starts_with("HTTP/1.1 200"), "{status}");
+    let mut socket = TcpStream::connect(("127.0.0.1", port("management_port"))).unwrap();
+    let head = "host: x\r\nauthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\nconnection: close";
+    socket.write_all(format!("PUT /api/vhosts/heard HTTP/1.1\r\n{head}\r\n\r\n").as_bytes()).unwrap();
+    while event(&mut live)["text"] != "vhost 'heard' created by user 'guest'" {}
+    // A client that goes away is no reason to stop, nor is one that stays.
+    drop(later);
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.finish().0, Some(0));
 }
 
 #[test]

@@ -183,6 +183,11 @@ impl Message {
         self.rebuild(&self.parts(), secrets, scratch)
     }
 
+    /// The body under other names and with other properties, and nothing else of the message.
+    pub fn copied_as(&self, parts: &Parts<'_>, scratch: &mut Vec<u8>) -> Message {
+        self.rebuild(parts, Secrets::default(), scratch)
+    }
+
     fn parts(&self) -> Parts<'_> {
         Parts {
             exchange: self.exchange(),

@@ -12,7 +12,11 @@ impl Node {
     /// Adds a vhost, or changes what is said of it; true when it is new.
     pub fn put_vhost(&self, name: &str, about: VhostAbout) -> bool {
         let is_new = self.access.put_vhost(name, about);
-        self.add_vhost(name);
+        let vhost = self.add_vhost(name);
+        if is_new {
+            vhost.tell_predeclared();
+        }
+        self.tell_vhost(if is_new { "vhost.created" } else { "vhost.updated" }, name);
         is_new
     }
 
@@ -36,7 +40,10 @@ impl Node {
             for queue in vhost.retire() {
                 let _gone_either_way = vhost.delete_queue(&queue, false, false);
             }
+            let names: Vec<_> = vhost.exchanges().into_iter().map(|exchange| exchange.name).collect();
+            vhost.tell_exchanges_deleted(names.iter().map(String::as_str));
         }
+        self.events.tell_user("vhost.deleted", name);
         true
     }
 

@@ -73,13 +73,18 @@ impl Alarms {
         self.disk.load(Relaxed)
     }
 
+    /// Whether there is too much in memory.
+    #[inline]
+    pub fn is_memory_low(&self) -> bool {
+        let limit = self.memory_limit();
+        // Threads keep a little to themselves, so what is held may look like nothing.
+        limit == 0 || limit < self.account.held_bytes()
+    }
+
     /// The reason to block publishers, as connection.blocked gives it (ALM-04).
     #[inline]
     pub fn reason(&self) -> Option<&'static str> {
-        let limit = self.memory_limit();
-        // Threads keep a little to themselves, so what is held may look like nothing.
-        let memory = limit == 0 || limit < self.account.held_bytes();
-        match (memory, self.disk.load(Relaxed)) {
+        match (self.is_memory_low(), self.disk.load(Relaxed)) {
             (false, false) => None,
             (true, false) => Some("low on memory"),
             (false, true) => Some("low on disk"),

@@ -12,6 +12,7 @@ use super::{
     Access, Alarms, Allowances, Attempts, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox,
     Journal, LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused,
     Replies, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    events::{self, Events},
     stats::{ConnectionMeter, Event, NodeStats},
 };
 use crate::{
@@ -39,6 +40,10 @@ pub struct NodeSettings {
     pub allowances: Allowances,
     /// Sixteen octets that nobody can guess, for generated names.
     pub random: fn() -> u128,
+    /// What events and traces call it.
+    pub name: String,
+    /// The vhost with the event exchange.
+    pub event_vhost: String,
 }
 
 /// Everything that connections share.
@@ -58,6 +63,7 @@ pub struct Node {
     pub occupancy: Arc<Occupancy>,
     pub refusals: Arc<Refusals>,
     pub stats: Arc<NodeStats>,
+    pub events: Arc<Events>,
     next_connection: AtomicU64,
     random: fn() -> u128,
 }
@@ -67,7 +73,8 @@ impl Node {
         let refusals = Arc::new(Refusals::default());
         let journal = Arc::new(settings.journal);
         let mut access = settings.access;
-        access.attach(journal.clone());
+        let events = Arc::new(Events::new(&settings.name, &settings.event_vhost));
+        access.attach(journal.clone(), events.clone());
         settings.vhosts.iter().for_each(|name| access.add_vhost(name));
         let node = Node {
             vhosts: DashMap::default(),
@@ -84,6 +91,7 @@ impl Node {
             occupancy: Occupancy::new(settings.allowances),
             refusals,
             stats: Arc::default(),
+            events,
             next_connection: AtomicU64::new(1),
             random: settings.random,
         };
@@ -102,10 +110,12 @@ impl Node {
     pub(super) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let account = self.alarms.account();
         let new = || {
-            let shared = (self.journal.clone(), self.paging.clone(), self.streams.clone());
+            let shared =
+                (self.journal.clone(), self.paging.clone(), self.streams.clone(), self.events.clone());
             let vhost = Vhost::new(name, shared, account, self.stats.clone());
             vhost.rules.adopt_policies(self.access.policies_of(name));
             vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
+            vhost.add_event_exchange();
             vhost.govern_predeclared();
             Arc::new(vhost)
         };
@@ -160,6 +170,7 @@ impl Node {
         meter: Arc<ConnectionMeter>,
     ) {
         self.stats.note(Event::ConnectionCreated);
+        self.tell_connection_created(id, &info);
         self.connections.insert(id, Arc::new(OpenConnection::new(id, info, inbox, meter)));
     }
 
@@ -177,6 +188,7 @@ impl Node {
     pub fn forget_connection(&self, id: ConnectionId) {
         let Some((_, gone)) = self.connections.remove(&id) else { return };
         self.stats.note(Event::ConnectionClosed);
+        self.tell_connection_closed(id, &gone.info);
         self.stats.take_over(&gone.meter);
         if let Some(vhost) = self.vhost(&gone.info.vhost) {
             vhost.take_over(&gone.meter);
@@ -290,6 +302,7 @@ impl Node {
     /// Deletes an exclusive queue whose connection ends.
     pub fn delete_exclusive(&self, queue: &QueueRef) {
         if let Some(vhost) = self.vhost(&queue.vhost) {
+            let _broker = events::acting_for_nobody();
             let deleted: Result<u64, Refused> = vhost.delete_queue(queue, false, false);
             debug_assert!(deleted.is_ok(), "nothing keeps an exclusive queue");
         }

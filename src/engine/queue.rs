@@ -20,7 +20,7 @@ use super::{
 use crate::broker::{
     Millis,
     policy::Applied,
-    queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings},
+    queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings, stream::StreamOverview},
     queue_arguments::{Overflow, QueueArguments},
     queue_type::QueueType,
 };
@@ -205,6 +205,11 @@ impl SharedQueue {
         let stream = state.stream()?;
         let (segments, committed_offset) = (stream.segment_count(), stream.committed_offset());
         Some(StreamStatus { segments, committed_offset })
+    }
+
+    /// What there is to see of a stream.
+    pub fn stream_overview(&self) -> Option<StreamOverview> {
+        self.state.lock().stream().map(|stream| stream.overview())
     }
 
     /// Whether it survives a restart (RST-01 to RST-03).

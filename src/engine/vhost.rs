@@ -8,9 +8,10 @@ use std::sync::{
 use parking_lot::RwLock;
 
 use super::{
-    ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging, QueueProperties,
-    QueueRef, Refused, Replay, SharedQueue, Signal, Streams, VhostRules,
+    BindingSummary, ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging,
+    QueueProperties, QueueRef, Refused, Replay, SharedQueue, Signal, Streams, VhostRules,
     definitions::{self, End, Keepers},
+    events::Events,
     stats::{ConnectionMeter, Event, NodeStats, VhostStats},
 };
 use crate::{
@@ -65,6 +66,8 @@ pub struct Vhost {
     pub(super) journal: Arc<Journal>,
     pub(super) paging: Arc<Paging>,
     streams: Arc<Streams>,
+    /// Told of every change under the lock of `topology`, too.
+    pub(super) events: Arc<Events>,
     pub(super) account: Account,
     /// What operators set for it.
     pub rules: VhostRules,
@@ -77,7 +80,7 @@ pub struct Vhost {
 impl Vhost {
     pub fn new(
         name: &str,
-        (journal, paging, streams): (Arc<Journal>, Arc<Paging>, Arc<Streams>),
+        (journal, paging, streams, events): (Arc<Journal>, Arc<Paging>, Arc<Streams>, Arc<Events>),
         account: Account,
         node_stats: Arc<NodeStats>,
     ) -> Vhost {
@@ -92,6 +95,7 @@ impl Vhost {
             journal,
             paging,
             streams,
+            events,
             account,
             rules: VhostRules::default(),
             node_stats,
@@ -115,7 +119,7 @@ impl Vhost {
         self.generation.load(Ordering::Acquire)
     }
 
-    fn routes_changed(&self) {
+    pub(super) fn routes_changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -189,6 +193,7 @@ impl Vhost {
         debug_assert!(inserted, "the name was free under the same lock");
         self.node_stats.note(Event::QueueDeclared);
         self.node_stats.note(Event::QueueCreated);
+        self.tell_queue_created(&queue);
         if queue.is_durable() {
             self.journal.define([definitions::declare_queue(&queue)]);
         }
@@ -294,10 +299,13 @@ impl Vhost {
             self.stats.ended.add_queue(queue.properties.arguments.queue_type, &counters);
             (ready, outlets)
         };
+        let unbound = self.told_bindings(&topology, &queue.name, true);
         let removed = topology.remove_queue(&queue.name);
         self.node_stats.note(Event::QueueDeleted);
         self.routes_changed();
+        self.note_listeners(&topology);
         let auto_deleted = removed.iter().flat_map(|removed| &removed.auto_deleted).map(String::as_str);
+        self.tell_queue_deleted(queue, &unbound, auto_deleted.clone());
         let kept = self.forget_exchanges(auto_deleted.clone());
         let deletion = queue.is_durable().then(|| definitions::delete_queue(queue));
         let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
@@ -323,6 +331,7 @@ impl Vhost {
         let result = operation(&mut topology);
         if topology.generation() != before {
             self.routes_changed();
+            self.note_listeners(&topology);
         }
         result
     }
@@ -334,6 +343,7 @@ impl Vhost {
                 && let Some(exchange) = topology.exchange(name)
             {
                 self.give_memory(exchange);
+                self.tell_exchange_created(exchange);
                 if exchange.durable() {
                     let keepers = self.keepers();
                     self.journal.define([definitions::declare_exchange(&self.name, exchange, keepers)]);
@@ -352,9 +362,12 @@ impl Vhost {
 
     pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<(), TopologyError> {
         self.change(|topology| {
+            let unbound = self.told_bindings(topology, name, false);
             let deleted = topology.delete_exchange(name, if_unused)?;
             if deleted.existed {
                 let names = std::iter::once(name).chain(deleted.auto_deleted.iter().map(String::as_str));
+                self.tell_unbound(&unbound);
+                self.tell_exchanges_deleted(names.clone());
                 let kept = self.forget_exchanges(names.clone());
                 self.journal.define(kept.into_iter().chain(definitions::delete_exchanges(&self.name, names)));
             }
@@ -408,6 +421,7 @@ impl Vhost {
         self.change(|topology| {
             let definition =
                 (self.journal.is_on() && survives(topology, &ends)).then(|| ends.definition(&arguments));
+            let told = self.events.is_watched().then(|| arguments.clone());
             let bound = if to_queue {
                 topology.bind_queue(source, destination, routing_key, arguments)?
             } else {
@@ -415,6 +429,9 @@ impl Vhost {
             };
             if bound == Bound::Existing {
                 return Ok(Replay::none());
+            }
+            if let Some(arguments) = told {
+                self.tell_bound(&ends, &arguments);
             }
             if let Some(binding) = definition {
                 self.journal.define([Definition::Bind { vhost: self.name.to_string(), binding }]);
@@ -428,6 +445,7 @@ impl Vhost {
         self.change(|topology| {
             let definition =
                 (self.journal.is_on() && survives(topology, &ends)).then(|| ends.definition(&arguments));
+            let told = self.events.is_watched().then(|| BindingSummary::between(&ends, &arguments));
             let unbound = if to_queue {
                 topology.unbind_queue(source, destination, routing_key, arguments)?
             } else {
@@ -437,6 +455,10 @@ impl Vhost {
             let unbinding =
                 definition.filter(|_| unbound.existed).map(|binding| Definition::Unbind { vhost, binding });
             let auto_deleted = unbound.auto_deleted.iter().map(String::as_str);
+            if let Some(told) = told.filter(|_| unbound.existed) {
+                self.tell_unbound(&[told]);
+                self.tell_exchanges_deleted(auto_deleted.clone());
+            }
             let kept = self.forget_exchanges(auto_deleted.clone());
             let exchanges = definitions::delete_exchanges(&self.name, auto_deleted);
             self.journal.define(unbinding.into_iter().chain(kept).chain(exchanges));
@@ -504,6 +526,7 @@ impl Vhost {
                 tracing::error!("the binding of '{destination}' to '{source}' is not restored: {reason}");
             }
         }
+        self.note_listeners(&topology);
         drop(topology);
         self.routes_changed();
         queues

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use parking_lot::RwLock;
@@ -13,12 +13,14 @@ use crate::broker::queue_type::QueueType;
 /// Stands for no limit.
 const UNLIMITED: u64 = u64::MAX;
 
-/// The rules of one vhost. Read when something is declared, never for a message.
+/// The rules of one vhost. Read when something is declared, never for a message; but for the firehose, once for many.
 #[derive(Debug)]
 pub struct VhostRules {
     policies: RwLock<Arc<PolicySet>>,
     queues_max: AtomicU64,
     default_queue_type: RwLock<Option<QueueType>>,
+    /// Whether the firehose is on.
+    traced: AtomicBool,
 }
 
 impl Default for VhostRules {
@@ -27,6 +29,7 @@ impl Default for VhostRules {
             policies: RwLock::default(),
             queues_max: AtomicU64::new(UNLIMITED),
             default_queue_type: RwLock::default(),
+            traced: AtomicBool::new(false),
         }
     }
 }
@@ -57,6 +60,16 @@ impl VhostRules {
     /// The type of queues whose declares name none (QUE-55).
     pub fn default_queue_type(&self) -> Option<QueueType> {
         *self.default_queue_type.read()
+    }
+
+    #[inline]
+    pub(super) fn is_traced(&self) -> bool {
+        self.traced.load(Relaxed)
+    }
+
+    /// Says whether it was before.
+    pub(super) fn set_traced(&self, traced: bool) -> bool {
+        self.traced.swap(traced, Relaxed)
     }
 
     pub(super) fn set_default_queue_type(&self, queue_type: Option<QueueType>) {

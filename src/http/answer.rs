@@ -1,7 +1,8 @@
 //! Answers, and refusals in RabbitMQ's words.
 
-use hyper::StatusCode;
+use hyper::{StatusCode, body::Bytes};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::{
     broker::topology::TopologyError,
@@ -15,13 +16,15 @@ pub struct Answer {
     pub body: Option<Vec<u8>>,
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
+    /// What is still to come, in place of a body.
+    pub live: Option<mpsc::Receiver<Bytes>>,
 }
 
 pub const JSON: &str = "application/json";
 
 impl Answer {
     pub fn empty(status: StatusCode) -> Answer {
-        Answer { status, body: None, content_type: JSON, headers: Vec::new() }
+        Answer { status, body: None, content_type: JSON, headers: Vec::new(), live: None }
     }
 
     pub fn json(value: &Value) -> Answer {

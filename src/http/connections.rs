@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long connections may take to report; one that does not read its output reports late.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub const PATIENCE: Duration = Duration::from_millis(500);
 /// Octets of a reason for closing: with its prefix it must fit a short string.
 const REASON_MAX: usize = 200;
 
@@ -48,6 +48,11 @@ impl Call {
 
 /// Asks all of them at once.
 pub async fn report(connections: Vec<Arc<OpenConnection>>) -> Vec<Reported> {
+    report_within(connections, PATIENCE).await
+}
+
+/// As [`report`], waiting so long at most.
+pub async fn report_within(connections: Vec<Arc<OpenConnection>>, patience: Duration) -> Vec<Reported> {
     let ask = |connection: &Arc<OpenConnection>| {
         let (answer, answered) = oneshot::channel();
         connection.ask(move |report| {
@@ -56,7 +61,7 @@ pub async fn report(connections: Vec<Arc<OpenConnection>>) -> Vec<Reported> {
         answered
     };
     let asked: Vec<_> = connections.iter().map(ask).collect();
-    let until = tokio::time::Instant::now() + PATIENCE;
+    let until = tokio::time::Instant::now() + patience;
     let mut reported = Vec::with_capacity(asked.len());
     for (connection, answered) in connections.into_iter().zip(asked) {
         let report = tokio::time::timeout_at(until, answered).await;

@@ -1,6 +1,10 @@
 //! From an endpoint to the function that answers. What a change defined is durable before its answer.
 
-use std::task::Poll;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use serde_json::json;
 
@@ -8,11 +12,12 @@ use super::{
     answer::{Answer, Refusal},
     attempts, bindings,
     call::Call,
-    channels, connections, definitions, delayed, exchanges, features, health, limits, messages, nodes,
+    channels, connections, definitions, delayed, exchanges, features, health, limits, live, messages, nodes,
     overview, parameters, permissions, policies, queues,
     route::Endpoint,
     topic_permissions, users, vhosts,
 };
+use crate::engine::events::acting;
 
 /// Answers what needs no login.
 pub fn open(endpoint: &Endpoint) -> Answer {
@@ -21,11 +26,27 @@ pub fn open(endpoint: &Endpoint) -> Answer {
 }
 
 pub async fn run(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
-    let answer = answer(call, endpoint).await?;
+    let answer = Box::pin(answer(call, endpoint));
+    let answer = Acts { user: call.user.name.clone(), answer }.await?;
     if !call.is_get() {
         definitions_are_durable(call).await;
     }
     Ok(answer)
+}
+
+/// Answers in the name of a user: its thread acts for that user while it polls, and only then.
+struct Acts<F> {
+    user: Arc<str>,
+    answer: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Acts<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let _acting = acting(&self.user);
+        self.answer.as_mut().poll(context)
+    }
 }
 
 /// Waits until everything defined so far is in the log.
@@ -94,6 +115,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Channel(name) => channels::one(call, name).await,
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
         E::Log => log(call),
+        E::LiveLog => live::log(call),
         E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
         E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()).await,
         settings => answer_settings(call, settings).await,

@@ -49,6 +49,70 @@ impl Page {
         }
         Ok(Some(Page { number, size }))
     }
+
+    /// The places of its items in a list; the first page is always there.
+    fn within(&self, length: usize) -> Result<std::ops::Range<usize>, Refusal> {
+        let from = (self.number - 1).saturating_mul(self.size);
+        if length <= from && self.number != 1 {
+            let reason =
+                format!("page_out_of_range: page: {} page size: {} len: {length}", self.number, self.size);
+            return Err(Refusal::page("page_out_of_range", reason));
+        }
+        Ok(from.min(length)..from.saturating_add(self.size).min(length))
+    }
+
+    fn answer(&self, total: usize, filtered: usize, items: Vec<Value>) -> Answer {
+        Answer::json(&json!({
+            "total_count": total,
+            "filtered_count": filtered,
+            "item_count": items.len(),
+            "page": self.number,
+            "page_size": self.size,
+            "page_count": filtered.div_ceil(self.size).max(1),
+            "items": items,
+        }))
+    }
+}
+
+/// A page in the usual order: whoever can choose its items without making a list of all does so.
+pub struct Wanted {
+    page: Page,
+    filter: Filter,
+    pub reverse: bool,
+}
+
+impl Wanted {
+    /// `None` when all is wanted, or another order.
+    pub fn of(query: &Query) -> Result<Option<Wanted>, Refusal> {
+        if query.get("sort").is_some_and(|sort| !sort.is_empty()) {
+            return Ok(None);
+        }
+        let Some(page) = Page::of(query)? else { return Ok(None) };
+        Ok(Some(Wanted { page, filter: Filter::of(query)?, reverse: query.is_true("sort_reverse") }))
+    }
+
+    pub fn passes(&self, name: &str) -> bool {
+        self.filter.passes(name)
+    }
+
+    /// The places of its items among those that pass.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        let from = (self.page.number - 1).saturating_mul(self.page.size);
+        from..from.saturating_add(self.page.size)
+    }
+
+    /// The page: how many items there are, how many of them pass, and those that were chosen.
+    pub fn answer(
+        &self,
+        (total, filtered): (usize, usize),
+        items: impl Iterator<Item = Value>,
+        query: &Query,
+    ) -> Result<Answer, Refusal> {
+        self.page.within(filtered)?;
+        let columns = Columns::of(query);
+        let items = items.map(|item| columns.of_value(item)).collect();
+        Ok(self.page.answer(total, filtered, items))
+    }
 }
 
 /// What names must be like.
@@ -125,17 +189,7 @@ where
         let filtered = self.items.len();
         let range = match &page {
             None => 0..filtered,
-            Some(page) => {
-                let from = (page.number - 1).saturating_mul(page.size);
-                if filtered <= from && page.number != 1 {
-                    let reason = format!(
-                        "page_out_of_range: page: {} page size: {} len: {filtered}",
-                        page.number, page.size
-                    );
-                    return Err(Refusal::page("page_out_of_range", reason));
-                }
-                from.min(filtered)..from.saturating_add(page.size).min(filtered)
-            }
+            Some(page) => page.within(filtered)?,
         };
         let reverse = query.is_true("sort_reverse");
         let items: Vec<Value> = match query.get("sort").filter(|sort| !sort.is_empty()) {
@@ -159,15 +213,7 @@ where
             }
         };
         let Some(page) = page else { return Ok(Answer::json(&Value::Array(items))) };
-        Ok(Answer::json(&json!({
-            "total_count": total,
-            "filtered_count": filtered,
-            "item_count": items.len(),
-            "page": page.number,
-            "page_size": page.size,
-            "page_count": filtered.div_ceil(page.size).max(1),
-            "items": items,
-        })))
+        Ok(page.answer(total, filtered, items))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         Message, Parts,
         queue::{Entry, Got},
     },
-    engine::{QueueRef, Resource, Right, Vhost},
+    engine::{QueueRef, Resource, Right, Seen, Vhost},
     store::Position,
 };
 
@@ -207,6 +207,11 @@ pub async fn get(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal
         let Some((entry, left)) = next(call, &held.queue, mode != Mode::Take).await else { break };
         bytes += entry.message.body_length();
         shown.push(view(&entry, left, &encoding, truncate));
+        if vhost.is_traced() {
+            let seen = Seen::Delivered { queue: name, redelivered: entry.redelivered };
+            let trace = call.node().trace_for_actor(&vhost, &entry.message, &seen);
+            call.node().publish_traces(&vhost, trace.into_iter().collect(), call.now());
+        }
         let meter = &vhost.stats.ended.channels;
         if mode == Mode::Take { &meter.got_no_ack } else { &meter.got }.add_shared(1);
         meter.redelivered.add_shared(u64::from(entry.redelivered));

@@ -29,6 +29,7 @@ mod health;
 mod json;
 mod limits;
 mod listing;
+mod live;
 mod login;
 mod messages;
 mod metrics;
@@ -48,6 +49,7 @@ mod route;
 mod route_settings;
 mod server;
 mod stats;
+mod streams;
 mod time;
 mod topic_permissions;
 mod users;
@@ -55,6 +57,8 @@ mod vhosts;
 mod why;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tokio::sync::Notify;
 
 use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
@@ -114,6 +118,8 @@ pub struct Settings {
     pub metrics_per_object: bool,
     pub started_at: Millis,
     pub log: LogAfter,
+    /// Woken with every line of the log.
+    pub log_news: &'static Notify,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
     /// Which pages from elsewhere may ask.
@@ -139,10 +145,14 @@ pub struct Management {
     name: String,
 }
 
+/// What this node is called.
+pub fn node_name() -> String {
+    format!("leveret@{}", process::host_name())
+}
+
 impl Management {
     pub fn new(node: Arc<Node>, settings: Settings) -> Arc<Management> {
-        let name = format!("leveret@{}", process::host_name());
-        Arc::new(Management { node, settings, name })
+        Arc::new(Management { node, settings, name: node_name() })
     }
 
     fn now(&self) -> Millis {

@@ -8,7 +8,7 @@ use super::{
     call::{Call, text},
     messages::{self, Held, Mode},
     queues::NOBODY,
-    why,
+    streams, why,
 };
 use crate::{
     broker::{
@@ -33,13 +33,14 @@ pub enum Own {
     Messages,
     Move,
     Redrive,
+    Stream,
     Why,
 }
 
 pub async fn queue(call: &Call, vhost: &str, name: &str, own: Own) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
     let queue = match own {
-        Own::Why => vhost.queue(name)?,
+        Own::Stream | Own::Why => vhost.queue(name)?,
         Own::Messages | Own::Move | Own::Redrive => {
             call.demand(&vhost, Right::Read, Resource::Queue(name))?;
             vhost.queue_for(name, NOBODY)?
@@ -65,6 +66,7 @@ pub async fn queue(call: &Call, vhost: &str, name: &str, own: Own) -> Result<Ans
             let mut scratch = Vec::new();
             transfer(call, &vhost, queue, u64::MAX, |message| revived(message, &mut scratch)).await
         }
+        Own::Stream => streams::answer(&queue),
         Own::Why => Ok(Answer::json(&why::answer(call, &vhost, &queue))),
     }
 }

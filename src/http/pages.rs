@@ -24,6 +24,7 @@ static FILES: &[(&str, &str, &[u8])] = files! {
     "/": "index.html", HTML;
     "/index.html": "index.html", HTML;
     "/ui/icon.svg": "icon.svg", IMAGE;
+    "/ui/stream.js": "stream.js", SCRIPT;
     "/ui/style.css": "style.css", CSS;
     "/ui/api.js": "api.js", SCRIPT;
     "/ui/app.js": "app.js", SCRIPT;
@@ -47,12 +48,7 @@ pub fn answer(method: &Method, path: &str) -> Option<Answer> {
     if method != Method::GET && method != Method::HEAD {
         return Some(Answer::empty(StatusCode::METHOD_NOT_ALLOWED).header("allow", "GET, HEAD"));
     }
-    let answer = Answer {
-        status: StatusCode::OK,
-        body: Some(content.to_vec()),
-        content_type: kind,
-        headers: Vec::new(),
-    };
+    let answer = Answer { body: Some(content.to_vec()), content_type: kind, ..Answer::empty(StatusCode::OK) };
     // Asked for anew each time, so that a newer broker is seen at once; they are few and small.
     let answer = answer.header("cache-control", "no-cache").header("content-security-policy", POLICY);
     let answer = answer.header("x-content-type-options", "nosniff").header("referrer-policy", "no-referrer");

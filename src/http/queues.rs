@@ -1,5 +1,7 @@
 //! Queues.
 
+use std::sync::Arc;
+
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use super::{
     channels,
     exchanges::named,
     json::{of_table, to_table},
-    listing::{self, Listing},
+    listing::{self, Listing, Wanted},
     queue_stats,
     stats::Rates,
 };
@@ -48,7 +50,7 @@ fn view(call: &Call, rates: &Rates, queue: &QueueRef) -> Value {
     queue_stats::put(call, rates, queue, fields);
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     let applied = queue.applied();
-    let name = |policy: &Option<std::sync::Arc<Policy>>| policy.as_ref().map(|policy| policy.name.clone());
+    let name = |policy: &Option<Arc<Policy>>| policy.as_ref().map(|policy| policy.name.clone());
     put("policy", json!(applied.as_ref().and_then(|applied| name(&applied.policy))));
     put("operator_policy", json!(applied.as_ref().and_then(|applied| name(&applied.operator))));
     let definition = applied.map(|applied| applied.definition.clone());
@@ -76,6 +78,9 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
         None => call.visible_vhosts(),
     };
     let rates = Rates::of(call)?;
+    if let Some(wanted) = Wanted::of(&call.query)? {
+        return page(call, vhosts, &rates, &wanted);
+    }
     let listing = Listing::new(
         vhosts.iter().flat_map(|vhost| vhost.queues()).collect(),
         |queue: &QueueRef| (&*queue.vhost, &*queue.name),
@@ -83,6 +88,24 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
     );
     let listing = listing.sorted_by(|queue, field| queue_stats::number(&rates, queue, field));
     listing.answer(&call.query)
+}
+
+/// A page of all queues by vhost and name.
+fn page(call: &Call, mut vhosts: Vec<Arc<Vhost>>, rates: &Rates, wanted: &Wanted) -> Result<Answer, Refusal> {
+    if wanted.reverse {
+        vhosts.reverse();
+    }
+    let (mut total, mut passed, mut queues) = (0, 0, Vec::new());
+    let places = wanted.range();
+    for vhost in vhosts {
+        // What the vhosts before this one have is behind us.
+        let range = places.start.saturating_sub(passed)..places.end.saturating_sub(passed);
+        let mut chosen = vhost.choose_queues(|name| wanted.passes(name), range, wanted.reverse);
+        total += chosen.total;
+        passed += chosen.passed;
+        queues.append(&mut chosen.queues);
+    }
+    wanted.answer((total, passed), queues.iter().map(|queue| view(call, rates, queue)), &call.query)
 }
 
 fn find(vhost: &Vhost, name: &str) -> Result<QueueRef, Refusal> {

@@ -124,6 +124,7 @@ pub enum Endpoint {
     Definitions(Option<String>),
     /// The last lines of the log.
     Log,
+    LiveLog,
     /// What only this broker has.
     Own {
         vhost: String,
@@ -235,11 +236,13 @@ fn own(segments: &[&str]) -> Option<Found> {
     let ["leveret", rest @ ..] = segments else { return None };
     Some(match rest {
         ["log"] => (Endpoint::Log, GET, Level::Monitor),
+        ["log", "live"] => (Endpoint::LiveLog, GET, Level::Monitor),
         ["queues", vhost, name, what] => {
             let (own, methods) = match *what {
                 "messages" => (Own::Messages, GET),
                 "move" => (Own::Move, POST),
                 "redrive" => (Own::Redrive, POST),
+                "stream" => (Own::Stream, GET),
                 "why" => (Own::Why, GET),
                 _ => return None,
             };

@@ -29,7 +29,9 @@ use super::{
     call::Call,
     compress,
     cors::Asked,
-    dispatch, metrics, pages,
+    dispatch,
+    live::Content,
+    metrics, pages,
     path::{self, Query},
     route::{self, Endpoint, Level},
 };
@@ -144,11 +146,7 @@ where
 }
 
 impl Management {
-    async fn respond(
-        self: Arc<Management>,
-        request: Request<Incoming>,
-        caller: Caller,
-    ) -> Response<Full<Bytes>> {
+    async fn respond(self: Arc<Management>, request: Request<Incoming>, caller: Caller) -> Response<Content> {
         let Caller { peer, served, is_encrypted } = caller;
         let asked = Asked::of(request.method(), request.headers());
         let gzip = compress::is_accepted(request.headers());
@@ -192,7 +190,7 @@ impl Management {
             ref method if route.methods.contains(&method.as_str()) => {}
             _ => return Answer::empty(StatusCode::METHOD_NOT_ALLOWED).header("allow", allow),
         }
-        if !accepts_json(&head.headers) {
+        if !accepts_json(&head.headers) && route.endpoint != Endpoint::LiveLog {
             return Answer::empty(StatusCode::NOT_ACCEPTABLE);
         }
         if route.endpoint == Endpoint::Login {
@@ -250,12 +248,17 @@ fn accepts_json(headers: &HeaderMap) -> bool {
         .any(|kind| matches!(kind, "*/*" | "application/*" | "application/json" | ""))
 }
 
-fn render(answer: Answer) -> Response<Full<Bytes>> {
-    let Answer { status, body, content_type, headers } = answer;
-    let mut response = Response::new(Full::new(Bytes::from(body.clone().unwrap_or_default())));
+fn render(answer: Answer) -> Response<Content> {
+    let Answer { status, body, content_type, headers, live } = answer;
+    let has_type = body.is_some() || live.is_some();
+    let content = match live {
+        Some(portions) => Content::Live(portions),
+        None => Content::Whole(Full::new(Bytes::from(body.unwrap_or_default()))),
+    };
+    let mut response = Response::new(content);
     *response.status_mut() = status;
     let map = response.headers_mut();
-    if body.is_some() {
+    if has_type {
         map.insert("content-type", HeaderValue::from_static(content_type));
     }
     if content_type == JSON {

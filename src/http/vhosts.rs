@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Answer, Refusal},
-    call::{Call, text, words},
+    call::{Call, flag, text, words},
     listing::{self, Listing},
     stats::{CHANNEL, Chart, DISK, LENGTHS, Rates},
 };
@@ -29,7 +29,7 @@ fn view(call: &Call, rates: &Rates, vhost: &std::sync::Arc<Vhost>) -> Value {
         "metadata": {
             "description": about.description, "tags": about.tags, "default_queue_type": queue_type,
         },
-        "tracing": false,
+        "tracing": vhost.is_traced(),
         "protected_from_deletion": false,
         "cluster_state": { &call.management.name: "running" },
         "recv_oct": sums.received_octets,
@@ -79,9 +79,6 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
 pub fn about(object: &Map<String, Value>, before: VhostAbout) -> Result<VhostAbout, Refusal> {
     let metadata = object.get("metadata").and_then(Value::as_object);
     let find = |key: &str| object.get(key).or_else(|| metadata?.get(key));
-    if object.get("tracing").is_some_and(|tracing| *tracing == json!(true)) {
-        return Err(Refusal::bad_request("tracing is not supported"));
-    }
     let description = match find("description") {
         None => before.description,
         Some(_) => text(
@@ -126,7 +123,11 @@ fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
     let before = call.node().access.vhost(name).unwrap_or_default();
     let object = call.object()?;
     let (about, queue_type) = (about(&object, before)?, default_queue_type(&object)?);
+    let tracing = object.contains_key("tracing").then(|| flag(&object, "tracing")).transpose()?;
     let is_new = call.node().put_vhost(name, about);
+    if let (Some(traced), Some(vhost)) = (tracing, call.node().vhost(name)) {
+        vhost.set_traced(traced);
+    }
     if let Some(queue_type) = queue_type {
         call.node().set_default_queue_type(name, queue_type);
     }

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, fmt, sync::LazyLock};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -33,6 +34,9 @@ pub fn after(after: u64) -> (Vec<LogLine>, u64) {
     (newer.cloned().collect(), recent.last)
 }
 
+/// Woken with every line.
+pub static NEWS: Notify = Notify::const_new();
+
 fn keep(at: Millis, level: Level, text: String) {
     let mut recent = RECENT.lock();
     recent.last += 1;
@@ -41,6 +45,8 @@ fn keep(at: Millis, level: Level, text: String) {
         recent.lines.pop_front();
     }
     recent.lines.push_back(LogLine { number, at, level: level.as_str(), text });
+    drop(recent);
+    NEWS.notify_waiters();
 }
 
 /// Keeps what passes through the log.

@@ -343,6 +343,7 @@ impl BrokerBuilder {
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
             tokio::spawn(sampler::run(node.clone(), clock)),
+            tokio::spawn(publish_events(node.clone(), clock)),
         ];
         if !certificates.is_empty() {
             tasks.push(tokio::spawn(certificates.clone().watch()));
@@ -396,6 +397,7 @@ fn http_settings(
         hsts: config.management.hsts.clone(),
         started_at: clock.now(),
         log: Box::new(recent::after),
+        log_news: &recent::NEWS,
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
         disk: disk.map(space),
@@ -458,6 +460,8 @@ pub(super) fn node_settings(
             channels_per_user: config.limits.channels_per_user_max,
         },
         random,
+        name: http::node_name(),
+        event_vhost: bootstrap.vhost.clone(),
     }
 }
 
@@ -548,15 +552,29 @@ async fn run_timers(node: Arc<Node>, clock: Clock) {
     .await;
 }
 
+/// Publishes what happens on the node to whoever has bound a queue for that.
+async fn publish_events(node: Arc<Node>, clock: Clock) {
+    std::future::poll_fn(|context| {
+        if node.publish_events(clock.now(), context.waker()) {
+            // Others on this thread get a turn between two portions.
+            context.waker().wake_by_ref();
+        }
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
 /// Wakes blocked connections when the alarm is over.
 async fn watch_alarms(node: Arc<Node>, space: Option<FreeSpace>) {
     let mut raised = false;
+    let mut told = [false; 2];
     loop {
         tokio::time::sleep(ALARM_INTERVAL).await;
         node.log_wanted_definitions();
         if let Some(space) = &space {
             node.alarms.set_disk(space.is_low());
         }
+        node.tell_alarms(&mut told);
         let reason = node.alarms.reason();
         // Also after an alarm too short to be seen here.
         if reason.is_none() && (raised || node.alarms.has_waiting()) {

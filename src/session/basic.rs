@@ -161,6 +161,7 @@ impl Core {
             consumer.prefetch = prefetch;
             consumer.arguments = field_table_bytes(&consume.arguments).into();
         }
+        self.tell_consumer_created(consumer, &consume.arguments);
         // Its first messages lie in the inbox already; they are encoded after this (BAS-20).
         self.consume_ok(id, &tag, consume.nowait, out);
         Ok(())
@@ -211,6 +212,7 @@ impl Core {
             }
             self.deliver_pending(consumer, out);
             if let Some(removed) = self.consumers.remove(consumer) {
+                self.tell_consumer_deleted(&removed);
                 self.forget_consumer(id, tag, &removed.source);
             }
         }
@@ -302,6 +304,7 @@ impl Core {
     }
 
     fn got(&mut self, get: &PendingGet, entry: Entry, left: u64, out: &mut Output) {
+        self.trace_got(get.channel, &get.queue, &entry);
         let Some(channel) = self.channels.get_mut(&get.channel) else { return };
         let meter = &channel.meter;
         if get.no_ack { &meter.got_no_ack } else { &meter.got }.add(1);

@@ -45,6 +45,7 @@ impl Core {
         let Some(channel) = self.channels.remove(&id) else { return };
         self.meter.close_channel(id);
         self.node.stats.note(Event::ChannelClosed);
+        self.node.events.tell_channel_closed(self.id, id, &self.user);
         if let Some(vhost) = &self.vhost {
             vhost.stats.ended.add_channel(&channel.meter);
         }
@@ -61,6 +62,7 @@ impl Core {
         let mut gone = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(consumer) = self.consumers.remove(id) else { continue };
+            self.tell_consumer_deleted(&consumer);
             if let Source::Queue { queue, key, .. } = &consumer.source {
                 self.node.with_queue(queue, now, |queue, effects| queue.cancel(*key, now, effects));
             }

@@ -158,6 +158,8 @@ impl Core {
         };
         let queue_type = queue.properties.arguments.queue_type;
         let (mut messages, mut bytes, mut again) = (0, 0, 0);
+        let traced = self.vhost.as_ref().is_some_and(|vhost| vhost.is_traced());
+        let mut seen = Vec::new();
         while out.len() < limit {
             let Some(Delivery { entry, .. }) = pop_of(deliveries, id) else { break };
             let message = &entry.message;
@@ -178,6 +180,9 @@ impl Core {
             messages += 1;
             again += u64::from(entry.redelivered);
             bytes += message.body_length();
+            if traced {
+                seen.push((entry.message.clone(), entry.redelivered));
+            }
             if let Some(origin) = *origin {
                 note_unacked(channel, Unacked { tag: delivery_tag, origin, entry, since: self.now });
             }
@@ -200,6 +205,9 @@ impl Core {
         if must_settle {
             self.arm_settlement_check();
         }
+        if traced {
+            self.trace_deliveries(id, seen);
+        }
     }
 
     pub(super) fn deliver_reply(&mut self, id: ConsumerId, message: &Message, out: &mut Output) {
@@ -220,6 +228,7 @@ impl Core {
     /// The consumer's queue is gone: tells clients that asked for it (BAS-29, CON-34).
     fn on_cancelled(&mut self, id: ConsumerId, out: &mut Output) {
         let Some(consumer) = self.consumers.remove(id) else { return };
+        self.tell_consumer_deleted(&consumer);
         if let Some(channel) = self.channels.get_mut(&consumer.channel) {
             channel.consumers.remove(&consumer.tag);
             channel.retire_origin(&consumer.source);

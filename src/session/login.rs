@@ -128,11 +128,13 @@ impl Session {
             Ok(user) => {
                 core.node.guard.succeeded(peer);
                 core.user = user.name.clone();
+                core.tell_login(&user.name, login.mechanism, None);
                 self.machine.accept_login(self.output.buffer());
             }
             Err(reason) => {
                 failures.add_shared(1);
                 core.node.guard.failed(peer, core.now);
+                core.tell_login(named, login.mechanism, Some(reason));
                 let mechanism = login.mechanism.name();
                 let user = named.chars().take(NAME_MAX).collect::<String>();
                 let user = user.escape_debug();

@@ -21,6 +21,7 @@ mod report;
 mod rights;
 mod routes;
 mod settle;
+mod tells;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -338,12 +339,14 @@ impl Session {
             Event::Method(channel, class) => self.on_method(channel, class),
             Event::ChannelOpen(channel) => self.open_channel(channel).map_err(|failure| (channel, failure)),
             Event::ChannelClose(channel) => {
+                let _acting = self.core.acting();
                 self.core.flush(&mut self.output);
                 self.core.close_channel(channel);
                 self.machine.channel_closed(channel, self.output.buffer());
                 Ok(())
             }
             Event::Close => {
+                let _acting = self.core.acting();
                 self.core.flush(&mut self.output);
                 self.core.close_all();
                 self.machine.closed_by_peer(self.output.buffer());
@@ -368,17 +371,20 @@ impl Session {
         self.core.node.stats.note(Churn::ChannelCreated);
         let meter = self.core.meter.open_channel(channel);
         self.core.channels.insert(channel, Box::new(Channel::new(meter)));
+        self.core.tell_channel_created(channel);
         self.machine.accept_channel(channel, self.output.buffer());
         Ok(())
     }
 
     fn on_method(&mut self, channel: ChannelId, class: AMQPClass) -> Result<(), (ChannelId, Failure)> {
+        let _acting = self.core.acting();
         self.core.flush(&mut self.output);
         let id = crate::amqp::MethodId::of(&class);
         self.core.method(channel, class, &mut self.output).map_err(|failure| (channel, failure.at(id)))
     }
 
     fn on_failure(&mut self, channel: ChannelId, failure: &Failure) {
+        let _acting = self.core.acting();
         self.core.flush(&mut self.output);
         self.core.log_failure(channel, failure);
         match failure.scope {
@@ -499,6 +505,7 @@ impl Session {
     /// The socket is gone: everything the connection held goes back (CON-74).
     pub fn disconnect(&mut self, now: Millis) {
         self.core.now = now;
+        let _acting = self.core.acting();
         self.core.flush(&mut self.output);
         self.core.close_all();
     }

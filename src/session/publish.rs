@@ -94,6 +94,9 @@ impl Core {
             // Its readers never see these keys, but should it die, they count again (DLX-04).
             Some(bcc) => message.with_hidden_keys(long_strings(bcc), &mut self.batch.scratch),
         };
+        if let Some(found) = route.as_ref().filter(|found| found.traced) {
+            self.trace_publish(id, &message, &found.queues);
+        }
         self.hand_in(id, route, message, content.mandatory, out)
     }
 
@@ -117,20 +120,21 @@ impl Core {
         let name = String::from_utf8_lossy(exchange);
         self.demand(Right::Write, Resource::Exchange(&name)).map_err(errors::of_queue)?;
         if exchange.is_empty() && Replies::is_reply_name(routing_key) {
-            return Ok(Some(Found { reply: true, ..Found::default() }));
+            return Ok(Some(Found { reply: true, traced: vhost.is_traced(), ..Found::default() }));
         }
         let keys = RoutingKeys { key: routing_key, extra: &copies.keys };
         let traits = Traits { headers, properties: &content.properties };
         let (queues, info) = vhost.route(exchange, &keys, &traits).map_err(errors::of_topology)?;
         let topics = std::iter::once(routing_key).chain(copies.keys.iter().copied());
         self.demand_topics(Right::Write, &name, topics).map_err(errors::of_queue)?;
-        if cacheable && info.by_keys_alone && !queues.is_empty() {
+        let traced = vhost.is_traced();
+        if cacheable && info.by_keys_alone && !queues.is_empty() && !traced {
             let exchange_meter = self.exchange_meter(exchange);
             let route = Route { queues, exchange: exchange_meter };
             self.routes.insert(exchange, routing_key, Arc::new(route));
             return Ok(None);
         }
-        Ok(Some(Found { queues, remembered: info.is_remembered, ..Found::default() }))
+        Ok(Some(Found { queues, remembered: info.is_remembered, traced, ..Found::default() }))
     }
 
     /// user-id and expiration (CH-67, CH-68); the time to live in milliseconds.
@@ -286,6 +290,8 @@ pub struct Found {
     reply: bool,
     /// Exchanges remember the message, which decides on its queues.
     remembered: bool,
+    /// The firehose is on.
+    traced: bool,
     /// Where it waits.
     held: Held,
 }

@@ -33,6 +33,8 @@ pub fn node() -> Arc<Node> {
         journal: Journal::default(),
         allowances: Allowances::default(),
         random: || 0,
+        name: "leveret@test".to_owned(),
+        event_vhost: "/".to_owned(),
     }))
 }
 

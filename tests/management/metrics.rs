@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_lite::StreamExt;
 use lapin::{
     BasicProperties,
-    options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions},
     types::FieldTable,
 };
 
@@ -79,6 +80,13 @@ async fn the_dashboards_series_are_there_and_right() {
     for (series, value) in [
         ("rabbitmq_connections".to_owned(), 1.0),
         ("rabbitmq_channels".to_owned(), 1.0),
+        ("rabbitmq_channel_consumers".to_owned(), 0.0),
+        ("rabbitmq_channel_messages_unacked".to_owned(), 0.0),
+        ("rabbitmq_channel_messages_unconfirmed".to_owned(), 0.0),
+        ("rabbitmq_channel_messages_uncommitted".to_owned(), 0.0),
+        ("rabbitmq_channel_acks_uncommitted".to_owned(), 0.0),
+        ("rabbitmq_channel_prefetch".to_owned(), 0.0),
+        ("rabbitmq_consumer_prefetch".to_owned(), 0.0),
         ("rabbitmq_queues".to_owned(), 1.0),
         ("rabbitmq_queue_messages_ready".to_owned(), 2.0),
         ("rabbitmq_queue_messages_bytes".to_owned(), 1000.0),
@@ -141,6 +149,32 @@ async fn objects_have_series_of_their_own() {
     assert_eq!(of_channels("rabbitmq_channel_messages_published_total"), 1);
     assert_eq!(of_channels("rabbitmq_channel_consumers"), 1);
     assert_eq!(of_channels("rabbitmq_connection_incoming_bytes_total"), 1);
+}
+
+#[tokio::test]
+async fn sums_over_channels_are_of_what_they_hold_now() {
+    let (target, connection, channel) = busy().await;
+    channel.basic_qos(5, BasicQosOptions::default()).await.unwrap();
+    let consume = BasicConsumeOptions::default();
+    let mut consumer =
+        channel.basic_consume("q\"".into(), "c".into(), consume, FieldTable::default()).await.unwrap();
+    for _ in 0..2 {
+        consumer.next().await.unwrap().unwrap();
+    }
+    let other = connection.create_channel().await.unwrap();
+    other.tx_select().await.unwrap();
+    let options = BasicPublishOptions::default();
+    other.basic_publish("".into(), "q\"".into(), options, b"x", BasicProperties::default()).await.unwrap();
+    other.basic_qos(7, BasicQosOptions::default()).await.unwrap();
+    let samples = parse(&scrape(&target, "/metrics").await.expect(200).body);
+    for (name, value) in [
+        ("channel_consumers", 1.0),
+        ("channel_messages_unacked", 2.0),
+        ("consumer_prefetch", 12.0),
+        ("channel_messages_uncommitted", 1.0),
+    ] {
+        assert_eq!(samples[&format!("rabbitmq_{name}")], value, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn the_overview_says_what_clients_look_for() {
     assert!(overview["rabbitmq_version"].as_str().unwrap().starts_with("4."), "{overview}");
     assert_eq!(overview["management_version"], overview["rabbitmq_version"]);
     assert_eq!(overview["object_totals"]["queues"], 1);
-    assert_eq!(overview["object_totals"]["exchanges"], 7);
+    assert_eq!(overview["object_totals"]["exchanges"], 8);
     assert_eq!(overview["queue_totals"]["messages"], 0);
     assert_eq!(overview["disable_stats"], false);
     assert!(overview["message_stats"].is_object());

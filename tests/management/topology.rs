@@ -55,8 +55,16 @@ async fn exchanges_and_their_defaults() {
     let names = target.get("exchanges/%2F?columns=name").await.json();
     let names: Vec<&str> =
         names.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
-    let predeclared =
-        ["", "amq.direct", "amq.fanout", "amq.headers", "amq.match", "amq.rabbitmq.trace", "amq.topic"];
+    let predeclared = [
+        "",
+        "amq.direct",
+        "amq.fanout",
+        "amq.headers",
+        "amq.match",
+        "amq.rabbitmq.event",
+        "amq.rabbitmq.trace",
+        "amq.topic",
+    ];
     assert_eq!(names, [&predeclared[..], &["x"]].concat());
     assert_eq!(target.get("exchanges/%2F/amq.default").await.expect(200).json()["name"], "");
     target.delete("exchanges/%2F/amq.topic").await.refused(401, "not_authorised", "Access refused.");

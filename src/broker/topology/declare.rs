@@ -81,6 +81,22 @@ impl<Q: Clone> Topology<Q> {
         true
     }
 
+    /// Adds a topic exchange that only the broker itself publishes to, unless it is there.
+    pub fn add_internal_topic(&mut self, name: &str) {
+        if self.exchange(name).is_some() {
+            return;
+        }
+        let declare = ExchangeDeclare {
+            kind: ExchangeKind::Topic.name(),
+            durable: true,
+            auto_delete: false,
+            internal: true,
+            arguments: FieldTable::default(),
+        };
+        let router = Router::new(ExchangeKind::Topic, &declare.arguments).expect("it needs no arguments");
+        self.add_exchange(name, router, declare);
+    }
+
     pub(super) fn add_exchange(&mut self, name: &str, router: Router, declare: ExchangeDeclare<'_>) {
         let name: Arc<str> = name.into();
         let id = self.exchanges.insert(Exchange::new(name.clone(), router, declare));

@@ -46,6 +46,11 @@ impl<Q: Clone> Topology<Q> {
         self.exchanges.len()
     }
 
+    /// Whether anything is bound to an exchange.
+    pub fn is_source(&self, exchange: &str) -> bool {
+        self.exchange(exchange).is_some_and(|exchange| !exchange.outgoing.is_empty())
+    }
+
     /// How many queues there are.
     pub fn queue_count(&self) -> usize {
         self.queues.len()

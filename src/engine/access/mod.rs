@@ -33,7 +33,7 @@ pub use user::User;
 
 use parameters::Parameters;
 
-use super::Journal;
+use super::{Journal, events::Events};
 use crate::{
     broker::queue_type::QueueType,
     store::{
@@ -75,6 +75,8 @@ pub struct Access {
     /// Users that log in from a loopback peer only (CON-29).
     loopback_only: HashSet<String>,
     journal: Arc<Journal>,
+    /// Told of changes under the lock, too.
+    pub(in crate::engine) events: Arc<Events>,
     random: fn() -> u128,
 }
 
@@ -101,6 +103,7 @@ impl Access {
             anonymous: None,
             loopback_only: HashSet::new(),
             journal: Arc::default(),
+            events: Arc::default(),
             random,
         }
     }
@@ -165,9 +168,10 @@ impl Access {
         self.anonymous = name;
     }
 
-    /// Tells this log of changes from now on.
-    pub(super) fn attach(&mut self, journal: Arc<Journal>) {
+    /// Tells this log, and whoever watches, of changes from now on.
+    pub(super) fn attach(&mut self, journal: Arc<Journal>, events: Arc<Events>) {
         self.journal = journal;
+        self.events = events;
     }
 
     /// Checks a password. Unknown users cost the same work as wrong passwords.
@@ -224,7 +228,9 @@ impl Access {
         let user = Arc::new(User { name: name.into(), hash, tags });
         let mut state = self.state.write();
         self.journal.define([Definition::PutUser(user_definition(&user))]);
-        state.users.insert(name.to_owned(), user).is_none()
+        let before = state.users.insert(name.to_owned(), user.clone());
+        self.tell_put(before.as_deref(), &user);
+        before.is_none()
     }
 
     /// The hash of a new password.
@@ -248,8 +254,25 @@ impl Access {
         definitions.extend(state.parameters.forget_user(name));
         definitions.push(Definition::DeleteUser { name: name.to_owned() });
         self.journal.define(definitions);
+        self.events.tell_user("user.deleted", name);
         self.rights_changed();
         true
+    }
+
+    fn tell_put(&self, before: Option<&User>, user: &User) {
+        match before {
+            None => self.events.tell_user("user.created", &user.name),
+            Some(_) if user.hash.octets.is_empty() => {
+                self.events.tell_user("user.password.cleared", &user.name)
+            }
+            Some(before) if before.hash != user.hash => {
+                self.events.tell_user("user.password.changed", &user.name);
+            }
+            Some(_) => {}
+        }
+        if before.is_some() || !user.tags.is_empty() {
+            self.events.tell_tags(&user.name, &user.tags);
+        }
     }
 
     /// The rights of a user in a vhost; `None` keeps it out.
@@ -278,6 +301,9 @@ impl Access {
         let row = permission_definition(vhost, user, &permission);
         self.journal.define([Definition::PutPermission(row)]);
         let key = (vhost.to_owned(), user.to_owned());
+        let names = [Right::Configure, Right::Write, Right::Read];
+        let rights = names.map(|right| (right.name(), permission.text(right)));
+        self.events.tell_rights("permission.created", vhost, user, &rights);
         let is_new = state.permissions.insert(key, Arc::new(permission)).is_none();
         self.rights_changed();
         Some(is_new)
@@ -291,6 +317,7 @@ impl Access {
             return false;
         }
         self.journal.define([Definition::ClearPermission { vhost: key.0, user: key.1 }]);
+        self.events.tell_rights("permission.deleted", vhost, user, &[]);
         self.rights_changed();
         true
     }

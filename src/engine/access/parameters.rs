@@ -133,6 +133,7 @@ impl Access {
             return None;
         }
         self.journal.define([put(key(vhost, owner.component(), &policy.name), &policy.value())]);
+        self.events.tell_policy_set(vhost, owner, &policy);
         let parameters = &mut state.parameters;
         let place = (vhost.to_owned(), owner, policy.name.clone());
         let is_new = parameters.policies.insert(place, Arc::new(policy)).is_none();
@@ -151,6 +152,7 @@ impl Access {
         let parameters = &mut state.parameters;
         parameters.policies.remove(&(vhost.to_owned(), owner, name.to_owned()))?;
         self.journal.define([clear(key(vhost, owner.component(), name))]);
+        self.events.tell_policy_cleared(vhost, owner, name);
         parameters.version += 1;
         Some(parameters.policies_of(vhost))
     }
@@ -264,6 +266,7 @@ impl Access {
     fn put_other(&self, key: ParameterKey, value: Value) -> bool {
         let mut state = self.state.write();
         self.journal.define([put(key.clone(), &value)]);
+        self.tell_parameter(&key, Some(&value));
         state.parameters.others.insert(key, value).is_none()
     }
 
@@ -272,8 +275,24 @@ impl Access {
         if state.parameters.others.remove(&key).is_none() {
             return false;
         }
+        self.tell_parameter(&key, None);
         self.journal.define([clear(key)]);
         true
+    }
+
+    /// Limits have events of their own; those of users are parameters to us alone.
+    fn tell_parameter(&self, key: &ParameterKey, value: Option<&Value>) {
+        let limits = value.and_then(Value::as_object);
+        let is_set = value.is_some();
+        if key.component == USER_LIMITS {
+            let event = if is_set { "user.limits.set" } else { "user.limits.cleared" };
+            return self.events.tell_limits(event, Some(&key.name), limits);
+        }
+        self.events.tell_parameter(&key.vhost, &key.component, &key.name, value);
+        if key.component == VHOST_LIMITS {
+            let event = if is_set { "vhost.limits.set" } else { "vhost.limits.cleared" };
+            self.events.tell_limits(event, None, limits);
+        }
     }
 
     /// The queue type of declares in a vhost that name none.

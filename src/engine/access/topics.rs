@@ -107,6 +107,9 @@ impl Access {
             return None;
         }
         self.journal.define([definition(&row)]);
+        let (write, read) = (row.permission.text(Right::Write), row.permission.text(Right::Read));
+        let details = [("exchange", row.exchange.as_str()), ("write", write), ("read", read)];
+        self.events.tell_rights("topic.permission.created", &row.vhost, &row.user, &details);
         let TopicRow { vhost, user, exchange, permission } = row;
         let rights = state.topics.entry((vhost, user)).or_default();
         let is_new = rights.0.is_empty();
@@ -132,6 +135,7 @@ impl Access {
             Definition::Set(Setting::ClearTopicPermission { key })
         };
         self.journal.define(gone.into_iter().map(clear));
+        self.events.tell_rights("topic.permission.deleted", vhost, user, &[]);
         self.rights_changed();
         true
     }

@@ -12,7 +12,7 @@ use crate::{
         queue::{Counts, QueueCounters},
         queue_type::QueueType,
     },
-    engine::{Node, OpenConnection, Vhost},
+    engine::{Node, OpenConnection, QueueRef, Vhost},
 };
 
 /// Counters of queues, for each type of queue.
@@ -34,6 +34,39 @@ impl ByQueueType {
         for (sum, counters) in self.0.iter_mut().zip(&other.0) {
             sum.add(counters);
         }
+    }
+}
+
+/// Queues of some vhosts up to which sums over them are made whenever somebody asks. Above, they are those of the
+/// last look at everything: adding up 100,000 queues takes longer than whoever asks for an overview wants to wait,
+/// and holds up whoever uses them.
+const EXACT_MAX: usize = 2_000;
+
+/// What the queues of a vhost come to, those that are gone included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueueSums {
+    counts: Counts,
+    consumers: u64,
+    memory: u64,
+    by_type: ByQueueType,
+}
+
+impl QueueSums {
+    /// `see` is told the figures of each queue.
+    fn of(vhost: &Vhost, now: Millis, mut see: impl FnMut(&QueueRef, Figures)) -> QueueSums {
+        let mut sums = QueueSums { by_type: vhost.stats.ended.queues(), ..QueueSums::default() };
+        for queue in vhost.queues() {
+            let (counts, counters, memory) = queue.sums(now);
+            sums.counts.ready += counts.ready;
+            sums.counts.ready_bytes += counts.ready_bytes;
+            sums.counts.unacknowledged += counts.unacknowledged;
+            sums.counts.unacknowledged_bytes += counts.unacknowledged_bytes;
+            sums.consumers += u64::from(counts.consumers);
+            sums.memory += memory;
+            sums.by_type.add(queue.properties.arguments.queue_type, &counters);
+            see(&queue, Figures::of_queue(&counts, &counters));
+        }
+        sums
     }
 }
 
@@ -76,27 +109,6 @@ impl Sums {
         self.sent_octets += other.sent_octets;
     }
 
-    /// `see` is told the figures of each queue.
-    fn add_queues(
-        &mut self,
-        vhost: &Vhost,
-        now: Millis,
-        mut see: impl FnMut(&crate::engine::QueueRef, Figures),
-    ) {
-        for queue in vhost.queues() {
-            let (counts, counters, memory) = queue.sums(now);
-            self.queues += 1;
-            self.counts.ready += counts.ready;
-            self.counts.ready_bytes += counts.ready_bytes;
-            self.counts.unacknowledged += counts.unacknowledged;
-            self.counts.unacknowledged_bytes += counts.unacknowledged_bytes;
-            self.consumers += u64::from(counts.consumers);
-            self.memory += memory;
-            self.by_type.add(queue.properties.arguments.queue_type, &counters);
-            see(&queue, Figures::of_queue(&counts, &counters));
-        }
-    }
-
     fn add_connection(&mut self, meter: &ConnectionMeter) {
         self.received_octets += meter.received_octets.get();
         self.sent_octets += meter.sent_octets.get();
@@ -111,9 +123,15 @@ impl Sums {
 type ByVhost = HashMap<Arc<str>, Vec<Arc<OpenConnection>>, RandomState>;
 
 impl Node {
-    /// The sums of some vhosts, each for itself.
+    /// The sums of some vhosts, each for itself. With very many queues in them, what is summed over queues is a
+    /// few seconds old.
     pub fn sums_of(&self, vhosts: Vec<Arc<Vhost>>, now: Millis) -> Vec<VhostSums> {
-        self.sums_seeing(vhosts, now, &mut |_, _| ())
+        let queues: usize = vhosts.iter().map(|vhost| vhost.queue_count()).sum();
+        let recent = |vhost: &Vhost| {
+            let recent = if EXACT_MAX < queues { *vhost.stats.recent.lock() } else { None };
+            recent.unwrap_or_else(|| QueueSums::of(vhost, now, |_, _| ()))
+        };
+        self.sums_with(vhosts, recent)
     }
 
     /// The sums of some vhosts together.
@@ -123,20 +141,33 @@ impl Node {
         sums
     }
 
+    /// Adds up everything there is, and remembers it for those who do not want to wait.
     pub(super) fn sums_seeing(
         &self,
         vhosts: Vec<Arc<Vhost>>,
         now: Millis,
-        see: &mut dyn FnMut(&crate::engine::QueueRef, Figures),
+        see: &mut dyn FnMut(&QueueRef, Figures),
+    ) -> Vec<VhostSums> {
+        self.sums_with(vhosts, |vhost| {
+            let sums = QueueSums::of(vhost, now, &mut *see);
+            *vhost.stats.recent.lock() = Some(sums);
+            sums
+        })
+    }
+
+    fn sums_with(
+        &self,
+        vhosts: Vec<Arc<Vhost>>,
+        mut of_queues: impl FnMut(&Vhost) -> QueueSums,
     ) -> Vec<VhostSums> {
         let mut connections = ByVhost::default();
         for connection in self.connections() {
             connections.entry(connection.info.vhost.clone()).or_default().push(connection);
         }
         let sum = |vhost: Arc<Vhost>| {
-            let mut sums = Sums { exchanges: vhost.exchange_count() as u64, ..Sums::default() };
-            sums.by_type = vhost.stats.ended.queues();
-            sums.add_queues(&vhost, now, &mut *see);
+            let QueueSums { counts, consumers, memory, by_type } = of_queues(&vhost);
+            let (queues, exchanges) = (vhost.queue_count() as u64, vhost.exchange_count() as u64);
+            let mut sums = Sums { queues, exchanges, counts, consumers, memory, by_type, ..Sums::default() };
             let ended = &vhost.stats.ended.channels;
             sums.figures.add(&ended.figures());
             sums.to_confirm += ended.to_confirm.get();

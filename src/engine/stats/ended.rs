@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use super::{ByQueueType, ChannelMeter, ConnectionMeter, ExchangeMeter, Figure, History};
+use super::{ByQueueType, ChannelMeter, ConnectionMeter, ExchangeMeter, Figure, History, collect::QueueSums};
 use crate::broker::{queue::QueueCounters, queue_type::QueueType};
 
 /// An exchange's part of them, and its history.
@@ -31,6 +31,8 @@ pub struct Ended {
 pub struct VhostStats {
     pub ended: Ended,
     pub history: Mutex<History<{ Figure::COUNT }>>,
+    /// What its queues came to at the last look at everything.
+    pub(super) recent: Mutex<Option<QueueSums>>,
 }
 
 impl Ended {

@@ -37,10 +37,5 @@ pub async fn answer(management: &Management, path: &str, query: &Query) -> Optio
     let vhosts = request.vhosts(management);
     global::put(management, &request, &mut scrape);
     objects::put(management, &request, vhosts, &mut scrape).await;
-    Some(Answer {
-        status: StatusCode::OK,
-        body: Some(scrape.into_octets()),
-        content_type: TEXT,
-        headers: Vec::new(),
-    })
+    Some(Answer { body: Some(scrape.into_octets()), content_type: TEXT, ..Answer::empty(StatusCode::OK) })
 }

@@ -1,9 +1,12 @@
 //! Queues, exchanges, connections and channels: summed up, or each for itself.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::{Management, connections::report},
+    super::{
+        Management,
+        connections::{PATIENCE, report_within},
+    },
     request::{Family, Request},
     scrape::{Head, Scrape, counter, gauge, labels},
 };
@@ -14,6 +17,9 @@ use crate::{
         stats::{Figure, Figures},
     },
 };
+
+/// How long sums over channels wait for connections that do not answer.
+const SUM_PATIENCE: Duration = Duration::from_millis(50);
 
 type Rows = Vec<(String, Vec<f64>)>;
 
@@ -53,12 +59,13 @@ const QUEUE_DELIVERY: [Head; 7] = [
     counter("queue_get_empty_total", "Gets that found nothing"),
 ];
 const QUEUE_EXCHANGE: [Head; 1] = [counter("queue_messages_published_total", "Messages that arrived")];
-const CHANNEL: [Head; 6] = [
+const CHANNEL: [Head; 7] = [
     gauge("channel_consumers", "Consumers of a channel"),
     gauge("channel_messages_unacked", "Messages delivered and not acknowledged"),
     gauge("channel_messages_unconfirmed", "Messages published and not confirmed"),
     gauge("channel_messages_uncommitted", "Messages of open transactions"),
     gauge("channel_acks_uncommitted", "Acknowledgements of open transactions"),
+    gauge("consumer_prefetch", "Limit of unacknowledged messages of each new consumer"),
     gauge("channel_prefetch", "Limit of unacknowledged messages of the whole channel"),
 ];
 const CHANNEL_EXCHANGE: [(Head, Figure); 4] = [
@@ -240,8 +247,8 @@ async fn connections(management: &Management, request: &Request, vhosts: &[Arc<V
         }
         table(scrape, request, &CONNECTION, &rows);
     }
-    if request.per_object && request.wants(Family::Channel) {
-        channel_states(connections.clone(), scrape).await;
+    if request.wants(Family::Channel) {
+        channel_states(request, connections.clone(), scrape).await;
     }
     for (family, shown) in
         [(Family::ChannelExchange, &CHANNEL_EXCHANGE[..]), (Family::ChannelQueue, &CHANNEL_QUEUE[..])]
@@ -281,8 +288,10 @@ fn channels(
 }
 
 /// What only the connections themselves know.
-async fn channel_states(connections: Vec<Arc<OpenConnection>>, scrape: &mut Scrape) {
-    let reported = report(connections).await;
+async fn channel_states(request: &Request, connections: Vec<Arc<OpenConnection>>, scrape: &mut Scrape) {
+    // Nobody who does not read holds up a scrape that wants sums only.
+    let patience = if request.per_object { PATIENCE } else { SUM_PATIENCE };
+    let reported = report_within(connections, patience).await;
     let mut rows = Rows::new();
     for (connection, report) in &reported {
         for channel in report.iter().flat_map(|report| &report.channels) {
@@ -292,12 +301,13 @@ async fn channel_states(connections: Vec<Arc<OpenConnection>>, scrape: &mut Scra
                 channel.unconfirmed,
                 channel.uncommitted as u64,
                 channel.uncommitted_acks as u64,
+                u64::from(channel.prefetch),
                 u64::from(channel.global_prefetch),
             ]);
             rows.push((channel_labels(connection, channel.number), values));
         }
     }
-    scrape.table(&CHANNEL, &rows);
+    table(scrape, request, &CHANNEL, &rows);
 }
 
 fn exchanges(management: &Management, request: &Request, vhosts: &[Arc<Vhost>], scrape: &mut Scrape) {

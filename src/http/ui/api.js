@@ -40,6 +40,26 @@ async function call(method, path, body, headers = {}) {
   throw error;
 }
 
+// Server-sent events, read by hand because EventSource cannot log in. Ends when the broker or `signal` ends it.
+export async function follow(path, signal, heard) {
+  const answer = await fetch(`api/${path}`, {
+    credentials: 'omit', cache: 'no-store', signal,
+    headers: { authorization: `Basic ${sessionStorage.getItem(KEY)}`, accept: 'text/event-stream' },
+  });
+  if (!answer.ok) throw new Error(answer.statusText);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const events = (rest + value).split('\n\n');
+    rest = events.pop();
+    const fields = (event) => Object.fromEntries(event.split('\n').filter((line) => 0 < line.indexOf(':'))
+      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trimStart()]));
+    heard(events.map(fields).filter((event) => event.data !== undefined));
+  }
+}
+
 export const get = (path) => call('GET', path);
 export const put = (path, body = {}) => call('PUT', path, body);
 export const post = (path, body = {}) => call('POST', path, body);

@@ -34,6 +34,8 @@ const PAGES = {
 };
 let shown = 0;
 let me = null;
+// Ends what the page that is shown goes on doing by itself.
+let leavePage = () => {};
 
 function theme(next) {
   if (next) localStorage.setItem(THEME, next);
@@ -46,6 +48,7 @@ export const is = (tag) => me.tags.includes('administrator') || me.tags.includes
 
 function askForLogin(reason) {
   shown += 1;
+  leavePage();
   const name = h('input', { name: 'name', autocomplete: 'username', required: true });
   const password = h('input', { name: 'password', type: 'password', autocomplete: 'current-password' });
   const note = reason && h('div', { class: 'note bad', role: 'alert' }, reason);
@@ -81,12 +84,14 @@ function frame(main, here) {
 
 async function show() {
   const turn = ++shown;
+  leavePage();
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
   const [name, ...names] = path.split('/');
   const entry = PAGES[name] ?? PAGES[''];
   const main = h('main');
   frame(main, entry.of ?? name);
   const page = entry.page({ names: names.map(decodeURIComponent), params: new URLSearchParams(query), is, again: show });
+  leavePage = page.leave ?? (() => {});
   document.title = `${page.title} – leveret`;
   fill(main, page.element);
   let failed = null;

@@ -1,6 +1,6 @@
 // Definitions to take away and bring back, and the log as it is written.
 
-import { get, post } from './api.js';
+import { follow, get, post } from './api.js';
 import { button, card, fill, form, h, toast } from './dom.js';
 
 export function definitions() {
@@ -37,7 +37,8 @@ export function log() {
   level.value = 'INFO';
   const search = h('input', { type: 'search', placeholder: 'contains', 'aria-label': 'contains' });
   const order = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR'];
-  let [lines, after] = [[], 0];
+  const state = h('span', { class: 'state' }, 'live');
+  let [lines, after, isPaused] = [[], 0, false];
   const draw = () => {
     const word = search.value.toLowerCase();
     const least = order.indexOf(level.value);
@@ -49,12 +50,43 @@ export function log() {
   };
   level.addEventListener('change', draw);
   search.addEventListener('input', draw);
+  const hear = (events) => {
+    for (const { event, id, data } of events) {
+      if (event === 'missed') lines.push({ at: Date.now(), level: 'WARN', text: `(${data} lines came too fast to be shown)` });
+      else lines.push(JSON.parse(data));
+      if (id) after = Number(id);
+    }
+    lines = lines.slice(-KEPT);
+    if (!isPaused) draw();
+  };
+  const ended = new AbortController();
+  let isLive = false;
+  const live = async () => {
+    isLive = true;
+    state.textContent = 'live';
+    state.className = 'state';
+    try { await follow(`leveret/log/live?after=${after}`, ended.signal, hear); } catch { /* asked for again below */ }
+    isLive = false;
+    state.textContent = 'not connected';
+    state.className = 'state warn';
+  };
+  // Asking for the lines once shows at once that there is none, and why the stream could not be had.
   const refresh = async () => {
+    if (isLive) return;
     const news = await get(`leveret/log?after=${after}`);
-    if (news.items.length === 0 && lines.length !== 0) return;
     lines = [...lines, ...news.items].slice(-KEPT);
     after = news.last;
     draw();
+    live();
   };
-  return { title: 'Log', every: 1000, refresh, element: card('Log', h('div', { class: 'tools' }, level, search), place) };
+  const pause = h('button', { class: 'b', type: 'button' }, 'Pause');
+  pause.addEventListener('click', () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? 'Go on' : 'Pause';
+    if (!isPaused) draw();
+  });
+  return {
+    title: 'Log', every: 2000, refresh, leave: () => ended.abort(),
+    element: card('Log', h('div', { class: 'tools' }, level, search, h('span', { class: 'grow' }), state, pause), place),
+  };
 }

@@ -5,6 +5,7 @@ import { chart, drawLengths, drawRates, SAMPLES } from './chart.js';
 import { button, card, fill, folded, form, h, json, list, number, octets, pills, rate, toast } from './dom.js';
 import { bindings, publisher } from './exchanges.js';
 import { CONSUMERS } from './clients.js';
+import { stream } from './stream.js';
 import { plain } from './table.js';
 import { features, state } from './queues.js';
 
@@ -46,11 +47,17 @@ export function queue({ names: [vhost, name] }) {
   const path = `queues/${part(vhost)}/${part(name)}`;
   const own = `leveret/${path}`;
   const [waiting, flowing] = [chart('Messages that wait'), chart('Messages each second', rate)];
-  const [why, facts, consumers, bound] = [h('div'), h('div', { class: 'two' }), h('div'), h('div')];
+  const [why, facts, streamed, consumers, bound] = [h('div'), h('div', { class: 'two' }), h('div', { class: 'notes' }), h('div'), h('div')];
+  let log = null;
   const refresh = async () => {
     const [one, all, reasons] = await Promise.all([
       get(`${path}?${SAMPLES}`), get(`${path}/bindings`), optional(get(`${own}/why`), null),
     ]);
+    if (one.type === 'stream') {
+      if (log === null) fill(streamed, (log = stream(own)).element);
+      await log.refresh();
+      [purge, move].forEach((element) => element.remove());
+    }
     drawLengths(waiting, one);
     drawRates(flowing, one.message_stats);
     if (reasons) fill(why, card(reasons.moving ? 'How it moves' : 'Why it does not move', h('div', { class: 'notes' },
@@ -99,7 +106,7 @@ export function queue({ names: [vhost, name] }) {
   return {
     title: name, every: 2000, refresh,
     element: [h('div', { class: 'head' }, h('h1', {}, name), h('span', { class: 'grow' }), purge, remove),
-      h('div', { class: 'two' }, waiting, flowing), why, facts, consumers, bound,
+      h('div', { class: 'two' }, waiting, flowing), why, facts, streamed, consumers, bound,
       folded('Look at messages', () => browser(own)), folded('Publish a message', () => publisher(vhost, '', name)), move, bind],
   };
 }

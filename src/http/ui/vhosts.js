@@ -26,6 +26,11 @@ export function vhosts({ is }) {
       await del(`vhosts/${part(one.name)}`);
       await refresh();
     }, 'bad');
+    // Copies of everything that passes go to amq.rabbitmq.trace while it is on, which costs as much again.
+    const firehose = (one) => (may ? button(one.tracing ? 'on: stop' : 'off: start', async () => {
+      await put(`vhosts/${part(one.name)}`, { tracing: !one.tracing });
+      await refresh();
+    }, one.tracing ? 'main' : '') : one.tracing ? 'on' : 'off');
     fill(place, card('Virtual hosts', plain([
       { title: 'Name', cell: (one) => one.name },
       { title: 'Description', cell: (one) => one.description },
@@ -34,6 +39,7 @@ export function vhosts({ is }) {
       { title: 'Unacknowledged', n: true, cell: (one) => number(one.messages_unacknowledged) },
       { title: 'In', n: true, cell: (one) => rate(one.message_stats?.publish_details.rate ?? 0) },
       { title: 'Out', n: true, cell: (one) => rate(one.message_stats?.deliver_get_details.rate ?? 0) },
+      { title: 'Firehose', cell: (one) => firehose(one) },
       { title: '', n: true, cell: (one) => remove(one) || '' },
     ], all)));
   };

@@ -110,10 +110,15 @@ fn flip(world: &mut World, model: &Model, loss: Loss) {
     examine_with(world, disk, model, loss, tail_is_hit);
 }
 
-/// How many of these segments have one behind them that tells how much was in them: one that was not being made.
+/// How many of these segments have one behind them that tells how much was in them: one that was not being made,
+/// be it of a file that was another segment before.
 fn told(disk: &MemoryDisk, files: &[(String, u64)]) -> usize {
-    let made =
-        |(path, _): &(String, u64)| disk.contents(path).is_some_and(|octets| octets.starts_with(b"leveret"));
+    let made = |(path, _): &(String, u64)| {
+        let number = path.rsplit('/').next().and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let octets = disk.contents(path).unwrap_or_default();
+        octets.get(16..24).and_then(|octets| octets.first_chunk()).map(|octets| u64::from_le_bytes(*octets))
+            == number
+    };
     files.iter().rposition(made).unwrap_or(0)
 }
 

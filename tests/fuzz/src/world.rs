@@ -110,6 +110,8 @@ impl World {
             account: Account::open(),
             journal: Journal::default(),
             random,
+            name: "leveret@fuzz".to_owned(),
+            event_vhost: "/".to_owned(),
         }));
         let settings = Arc::new(SessionSettings {
             limits: small_limits(),

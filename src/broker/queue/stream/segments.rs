@@ -162,6 +162,11 @@ impl Segments {
         self.all.iter().rev().find_map(|segment| segment.chunks.last())
     }
 
+    /// So many of them, the newest first.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = &Segment> {
+        self.all.iter().rev().take(count)
+    }
+
     /// The names of all segments.
     pub fn names(&self) -> impl Iterator<Item = u64> {
         self.all.iter().map(|segment| segment.first)
