@@ -1,6 +1,9 @@
 //! The architecture and the house style as tests: arrows between modules, what stays out of the core,
 //! sizes and headers. It reads `src` as text.
 
+#[path = "tidy/reference.rs"]
+mod reference;
+
 use std::{
     fs,
     path::{Path, PathBuf},

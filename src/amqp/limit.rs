@@ -59,6 +59,8 @@ limits! {
     UserConnections = "limits.connections_per_user_max",
     /// Channels of a user, on all connections.
     UserChannels = "limits.channels_per_user_max",
+    /// Channels of the node.
+    NodeChannels = "limits.channels_max",
     /// Sockets that have not logged in.
     Unauthenticated = "limits.unauthenticated_max",
     /// The same of one address.

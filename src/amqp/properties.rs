@@ -277,14 +277,16 @@ pub fn rewrite(octets: &[u8], change: Change<'_>) -> Vec<u8> {
     out
 }
 
-/// The header that counts the deliveries of a quorum queue's message before this one.
+/// The header that counts how often a quorum queue's message came back.
+pub const ACQUIRED_COUNT: &[u8] = b"x-acquired-count";
+/// The header that counts how often it did so in a way that counts against its delivery limit.
 pub const DELIVERY_COUNT: &[u8] = b"x-delivery-count";
 /// The header with a message's place in its stream.
 pub const STREAM_OFFSET: &[u8] = b"x-stream-offset";
 
-/// Writes checked property octets with this number as the last of the headers, in place of one that is there;
+/// Writes checked property octets with these numbers as the last of the headers, in place of those that are there;
 /// everything else keeps its octets. `out` is emptied first and keeps its memory.
-pub fn put_with_header(octets: &[u8], name: &[u8], value: i64, out: &mut Vec<u8>) {
+pub fn put_with_headers(octets: &[u8], added: &[(&[u8], i64)], out: &mut Vec<u8>) {
     out.clear();
     let flags = octets.first_chunk().map_or(0, |flags| u16::from_be_bytes(*flags));
     // Only content type and encoding come before the headers.
@@ -302,12 +304,14 @@ pub fn put_with_header(octets: &[u8], name: &[u8], value: i64, out: &mut Vec<u8>
     out.extend_from_slice(&[0; 4]);
     if flags & HEADERS != 0 {
         let headers = TableRef::new(reader.long().unwrap_or_default());
-        headers.copy_fields(out, |known| known != name);
+        headers.copy_fields(out, |known| added.iter().all(|(name, _)| known != *name));
     }
-    out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-    out.extend_from_slice(name);
-    out.push(b'l');
-    out.extend_from_slice(&value.to_be_bytes());
+    for (name, value) in added {
+        out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(name);
+        out.push(b'l');
+        out.extend_from_slice(&value.to_be_bytes());
+    }
     let length = u32::try_from(out.len() - start - 4).unwrap_or(u32::MAX);
     if let Some(place) = out.get_mut(start..start + 4) {
         place.copy_from_slice(&length.to_be_bytes());

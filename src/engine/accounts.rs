@@ -10,14 +10,18 @@ use crate::{
 
 impl Node {
     /// Adds a vhost, or changes what is said of it; true when it is new.
-    pub fn put_vhost(&self, name: &str, about: VhostAbout) -> bool {
-        let is_new = self.access.put_vhost(name, about);
+    ///
+    /// # Errors
+    /// The limit, when there are as many as there may be (LIM-03).
+    pub fn put_vhost(&self, name: &str, about: VhostAbout) -> Result<bool, u64> {
+        let limit = self.room.limits().vhosts;
+        let is_new = self.access.put_vhost(name, about, limit)?;
         let vhost = self.add_vhost(name);
         if is_new {
             vhost.tell_predeclared();
         }
         self.tell_vhost(if is_new { "vhost.created" } else { "vhost.updated" }, name);
-        is_new
+        Ok(is_new)
     }
 
     /// Sets the queue type of declares in a vhost that name none; false without the vhost.

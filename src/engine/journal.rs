@@ -15,7 +15,10 @@ use super::duplicates::stand_in;
 use crate::{
     broker::{
         Message,
-        queue::{Kept, Notes},
+        queue::{
+            Kept, Notes,
+            returns::{FAILED, GIVEN_BACK},
+        },
     },
     store::{DURABLE, Definition, Log, Op, Place, Position, QueueId},
 };
@@ -111,7 +114,10 @@ pub fn add_notes(ops: &mut Vec<Op>, queue: QueueId, notes: &mut Notes) {
         ops.push(Op::Appended { queue, appended });
     }
     if !notes.returned.is_empty() {
-        ops.push(Op::Returned { queue, sequences: take(&mut notes.returned) });
+        ops.push(Op::Returned { queue, sequences: take(&mut notes.returned), how: FAILED });
+    }
+    if !notes.given_back.is_empty() {
+        ops.push(Op::Returned { queue, sequences: take(&mut notes.given_back), how: GIVEN_BACK });
     }
     if !notes.gone.is_empty() {
         ops.push(Op::Settled { queue, sequences: take(&mut notes.gone) });

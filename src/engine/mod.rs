@@ -31,11 +31,13 @@ mod refusals;
 mod refused;
 mod replies;
 mod restore;
+mod room;
 mod routing;
 pub mod stats;
 mod streams;
 mod timers;
 mod vhost;
+mod vhost_room;
 mod vhost_rules;
 mod views;
 
@@ -66,9 +68,12 @@ pub use refusals::{Notice, Refusals};
 pub use refused::Refused;
 pub use replies::{REPLY_TO, Replies};
 pub use restore::Restored;
+pub use room::{Room, RoomLimits, Share};
 pub use routing::{Held, Queues, Routed};
 pub use streams::{StreamRequest, Streams};
 pub use timers::Timers;
 pub use vhost::{QueueDeclare, Vhost};
 pub use vhost_rules::VhostRules;
-pub use views::{BindingSummary, BindingsOf, ChosenQueues, ExchangeSummary};
+pub use views::{
+    BindingSummary, BindingsOf, ChosenQueues, ExchangeSummary, PARTITION_ORDER, SUPER_STREAM, is_super_stream,
+};

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use super::{
     Access, Alarms, Allowances, Attempts, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox,
     Journal, LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused,
-    Replies, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    Replies, Room, RoomLimits, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
     events::{self, Events},
     stats::{ConnectionMeter, Event, NodeStats},
 };
@@ -38,6 +38,8 @@ pub struct NodeSettings {
     pub journal: Journal,
     /// How many connections and channels there may be.
     pub allowances: Allowances,
+    /// How many vhosts, queues and exchanges.
+    pub room: RoomLimits,
     /// Sixteen octets that nobody can guess, for generated names.
     pub random: fn() -> u128,
     /// What events and traces call it.
@@ -61,6 +63,7 @@ pub struct Node {
     pub paging: Arc<Paging>,
     pub streams: Arc<Streams>,
     pub occupancy: Arc<Occupancy>,
+    pub room: Arc<Room>,
     pub refusals: Arc<Refusals>,
     pub stats: Arc<NodeStats>,
     pub events: Arc<Events>,
@@ -89,6 +92,7 @@ impl Node {
             journal,
             replies: Replies::new(refusals.clone()),
             occupancy: Occupancy::new(settings.allowances),
+            room: Room::new(settings.room),
             refusals,
             stats: Arc::default(),
             events,
@@ -112,7 +116,7 @@ impl Node {
         let new = || {
             let shared =
                 (self.journal.clone(), self.paging.clone(), self.streams.clone(), self.events.clone());
-            let vhost = Vhost::new(name, shared, account, self.stats.clone());
+            let vhost = Vhost::new(name, shared, account, self.stats.clone(), self.room.clone());
             vhost.rules.adopt_policies(self.access.policies_of(name));
             vhost.rules.set_default_queue_type(self.access.default_queue_type(name));
             vhost.add_event_exchange();

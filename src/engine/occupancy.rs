@@ -23,6 +23,8 @@ pub struct Allowances {
     pub connections_per_user: Option<u64>,
     /// Channels of each user, on all connections.
     pub channels_per_user: Option<u64>,
+    /// Channels of the node.
+    pub channels: Option<u64>,
 }
 
 /// What one virtual host or user may have.
@@ -65,6 +67,9 @@ pub enum Full {
         "number of channels opened for user '{user}' has reached the maximum allowed user limit of {limit}"
     )]
     Channels { user: Arc<str>, limit: u64 },
+    /// LIM-03.
+    #[error("number of channels opened on this node has reached the maximum allowed limit of ({limit})")]
+    NodeChannels { limit: u64 },
 }
 
 impl Full {
@@ -75,6 +80,7 @@ impl Full {
             Full::Vhost { .. } => Limit::VhostConnections,
             Full::User { .. } => Limit::UserConnections,
             Full::Channels { .. } => Limit::UserChannels,
+            Full::NodeChannels { .. } => Limit::NodeChannels,
         }
     }
 }
@@ -102,6 +108,7 @@ type Tallies = HashMap<String, Tally, RandomState>;
 struct State {
     allowances: Allowances,
     connections: u64,
+    channels: u64,
     vhosts: Tallies,
     users: Tallies,
 }
@@ -176,7 +183,7 @@ impl Occupancy {
 
     /// Open channels of all connections.
     pub fn channels(&self) -> u64 {
-        self.state.lock().users.values().map(|tally| tally.channels).sum()
+        self.state.lock().channels
     }
 
     /// Lets a connection in, in the order of CON-51. A virtual host that does not exist has no limit to
@@ -186,7 +193,7 @@ impl Occupancy {
     /// The first limit that is reached.
     pub fn enter(self: &Arc<Occupancy>, user: &Arc<str>, vhost: Option<&Arc<str>>) -> Result<Seat, Full> {
         let mut state = self.state.lock();
-        let State { allowances, connections, vhosts, users } = &mut *state;
+        let State { allowances, connections, vhosts, users, .. } = &mut *state;
         if let Some(limit) = is_full(*connections, allowances.connections) {
             return Err(Full::Node { limit });
         }
@@ -228,15 +235,20 @@ impl Seat {
     /// Another channel of this connection.
     ///
     /// # Errors
-    /// When the user has as many as it may.
+    /// When the node, or the user, has as many as it may.
     pub fn open_channel(&mut self) -> Result<(), Full> {
         let mut state = self.occupancy.state.lock();
-        let default = state.allowances.channels_per_user;
-        let tally = tally(&mut state.users, &self.user);
+        let State { allowances, channels, users, .. } = &mut *state;
+        if let Some(limit) = is_full(*channels, allowances.channels) {
+            return Err(Full::NodeChannels { limit });
+        }
+        let default = allowances.channels_per_user;
+        let tally = tally(users, &self.user);
         if let Some(limit) = is_full(tally.channels, tally.channels_allowed.or(default)) {
             return Err(Full::Channels { user: self.user.clone(), limit });
         }
         tally.channels += 1;
+        *channels += 1;
         self.channels += 1;
         Ok(())
     }
@@ -245,7 +257,9 @@ impl Seat {
     pub fn close_channel(&mut self) {
         debug_assert_ne!(self.channels, 0, "only what was opened is closed");
         self.channels -= 1;
-        change(&mut self.occupancy.state.lock().users, &self.user, |tally| tally.channels -= 1);
+        let mut state = self.occupancy.state.lock();
+        state.channels -= 1;
+        change(&mut state.users, &self.user, |tally| tally.channels -= 1);
     }
 }
 
@@ -253,6 +267,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.occupancy.state.lock();
         state.connections -= 1;
+        state.channels -= self.channels;
         if let Some(vhost) = &self.vhost {
             change(&mut state.vhosts, vhost, |tally| tally.connections -= 1);
         }
@@ -282,6 +297,7 @@ mod tests {
             connections_per_vhost: Some(0),
             connections_per_user: Some(0),
             channels_per_user: None,
+            channels: None,
         };
         let occupancy = Occupancy::new(none);
         let refused = |text: &str| assert_eq!(enter(&occupancy, "u", "/").unwrap_err(), text);
@@ -312,6 +328,23 @@ mod tests {
         assert!(one.open_channel().is_ok() && two.open_channel().is_err());
         drop(one);
         assert_eq!(occupancy.of_user("u"), (1, 0));
+        assert!(two.open_channel().is_ok());
+    }
+
+    #[test]
+    fn lim_03_channels_of_all_connections_of_the_node_count_together() {
+        let occupancy = Occupancy::new(Allowances { channels: Some(2), ..Allowances::default() });
+        let mut one = enter(&occupancy, "u", "/").unwrap();
+        let mut two = enter(&occupancy, "v", "/").unwrap();
+        assert!(one.open_channel().is_ok() && two.open_channel().is_ok());
+        assert_eq!(
+            two.open_channel().unwrap_err().to_string(),
+            "number of channels opened on this node has reached the maximum allowed limit of (2)"
+        );
+        drop(one);
+        assert!(two.open_channel().is_ok() && two.open_channel().is_err());
+        two.close_channel();
+        assert_eq!(occupancy.channels(), 1);
         assert!(two.open_channel().is_ok());
     }
 

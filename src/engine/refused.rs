@@ -33,6 +33,9 @@ pub enum Refused {
     /// CH-53.
     #[error("cannot declare queue '{name}': queue limit in vhost '{vhost}' ({max}) is reached")]
     QueueLimit { name: String, vhost: String, max: u64 },
+    /// LIM-03.
+    #[error("cannot declare queue '{name}': queue limit in cluster ({max}) is reached")]
+    ClusterQueueLimit { name: String, max: u64 },
     /// What streams do not do (BAS-43, BAS-52, STR-04).
     #[error("{what} queue '{name}' in vhost '{vhost}'")]
     NotOfStreams { what: &'static str, name: String, vhost: String },

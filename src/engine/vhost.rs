@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::{
     BindingSummary, ConnectionId, Delays, Duplicates, Histories, Holder, Journal, PageRequest, Paging,
-    QueueProperties, QueueRef, Refused, Replay, SharedQueue, Signal, Streams, VhostRules,
+    QueueProperties, QueueRef, Refused, Replay, Room, Share, SharedQueue, Signal, Streams, VhostRules,
     definitions::{self, End, Keepers},
     events::Events,
     stats::{ConnectionMeter, Event, NodeStats, VhostStats},
@@ -19,7 +19,7 @@ use crate::{
     broker::{
         Millis,
         memory::Account,
-        queue::{Effects, QueueSettings, stream::StreamSettings},
+        queue::{Effects, QueueSettings, Retry, stream::StreamSettings},
         queue_arguments::{
             Overflow, QueueArguments, QueueIdentity, QueueProperties as Flags, inequivalence,
             refuse_server_named,
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Names that only the server gives (CH-42).
-const RESERVED_PREFIX: &str = "amq.";
+pub(super) const RESERVED_PREFIX: &str = "amq.";
 
 /// What a client declares a queue as.
 #[derive(Debug)]
@@ -73,8 +73,10 @@ pub struct Vhost {
     pub rules: VhostRules,
     node_stats: Arc<NodeStats>,
     pub stats: VhostStats,
+    /// How much of what the node may have is here.
+    pub(super) share: Share,
     /// It is deleted: nothing is declared in it any more. Changed under the lock of `topology`.
-    retired: AtomicBool,
+    pub(super) retired: AtomicBool,
 }
 
 impl Vhost {
@@ -83,9 +85,14 @@ impl Vhost {
         (journal, paging, streams, events): (Arc<Journal>, Arc<Paging>, Arc<Streams>, Arc<Events>),
         account: Account,
         node_stats: Arc<NodeStats>,
+        room: Arc<Room>,
     ) -> Vhost {
-        let topology = RwLock::new(Topology::new(name));
+        let topology = Topology::new(name);
+        let share = Share::new(room);
+        share.set(0, topology.exchange_count());
+        let topology = RwLock::new(topology);
         Vhost {
+            share,
             name: name.into(),
             topology,
             histories: Histories::default(),
@@ -108,6 +115,7 @@ impl Vhost {
     pub(super) fn retire(&self) -> Vec<QueueRef> {
         let topology = self.topology.write();
         self.retired.store(true, Ordering::Release);
+        self.count(&topology);
         let names: Vec<&str> = topology.exchanges().map(Exchange::name).collect();
         self.journal.define(self.forget_exchanges(names.into_iter()));
         topology.queues().map(|(_, queue)| queue.clone()).collect()
@@ -173,6 +181,7 @@ impl Vhost {
         if self.retired.load(Ordering::Acquire) {
             return Err(Refused::VhostDeleted { vhost: self.name.to_string() });
         }
+        let _door = self.share.room().enter();
         self.check_room(name, topology.queue_count())?;
         let flags = declare.flags();
         let identity = QueueIdentity { name, vhost: &self.name };
@@ -191,6 +200,7 @@ impl Vhost {
         let queue = self.new_queue(self.journal.next_queue(), name, properties, now);
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
         debug_assert!(inserted, "the name was free under the same lock");
+        self.count(&topology);
         self.node_stats.note(Event::QueueDeclared);
         self.node_stats.note(Event::QueueCreated);
         self.tell_queue_created(&queue);
@@ -215,16 +225,6 @@ impl Vhost {
         let queue = SharedQueue::new(number, name, &self.name, properties, settings, now);
         queue.adopt(&policies, applied);
         QueueRef(Arc::new(queue))
-    }
-
-    /// CH-53.
-    fn check_room(&self, name: &str, count: usize) -> Result<(), Refused> {
-        match self.rules.queues_max() {
-            Some(max) if max <= count as u64 => {
-                Err(Refused::QueueLimit { name: name.to_owned(), vhost: self.name.to_string(), max })
-            }
-            _ => Ok(()),
-        }
     }
 
     fn check_equivalence(
@@ -290,7 +290,7 @@ impl Vhost {
         let (ready, outlets) = {
             let mut state = queue.state.lock();
             let counts = state.counts();
-            check(counts.consumers, counts.ready)?;
+            check(counts.consumers, counts.ready + counts.resting)?;
             let outlets: Vec<_> = state.outlets().cloned().collect();
             let ready = state.delete(&mut effects);
             state.relieve(&mut effects);
@@ -301,6 +301,7 @@ impl Vhost {
         };
         let unbound = self.told_bindings(&topology, &queue.name, true);
         let removed = topology.remove_queue(&queue.name);
+        self.count(&topology);
         self.node_stats.note(Event::QueueDeleted);
         self.routes_changed();
         self.note_listeners(&topology);
@@ -330,6 +331,7 @@ impl Vhost {
         let before = topology.generation();
         let result = operation(&mut topology);
         if topology.generation() != before {
+            self.count(&topology);
             self.routes_changed();
             self.note_listeners(&topology);
         }
@@ -337,7 +339,9 @@ impl Vhost {
     }
 
     pub fn declare_exchange(&self, name: &str, declare: ExchangeDeclare<'_>) -> Result<(), TopologyError> {
-        self.change(|topology| {
+        let door = self.share.room().enter();
+        let declared = self.change(|topology| {
+            self.check_exchange_room(topology, name, &declare)?;
             let declared = topology.declare_exchange(name, declare)?;
             if declared == Declared::Created
                 && let Some(exchange) = topology.exchange(name)
@@ -353,7 +357,9 @@ impl Vhost {
                 self.govern_exchange(topology, name);
             }
             Ok(())
-        })
+        });
+        drop(door);
+        declared
     }
 
     pub fn check_exchange(&self, name: &str) -> Result<(), TopologyError> {
@@ -526,6 +532,7 @@ impl Vhost {
                 tracing::error!("the binding of '{destination}' to '{source}' is not restored: {reason}");
             }
         }
+        self.count(&topology);
         self.note_listeners(&topology);
         drop(topology);
         self.routes_changed();
@@ -557,6 +564,11 @@ pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettin
     QueueSettings {
         quorum,
         delivery_limit: limit.filter(|_| quorum),
+        retry: arguments
+            .retry_type
+            .as_deref()
+            .filter(|_| quorum)
+            .and_then(|kind| Retry::named(kind, arguments.retry_min_ms, arguments.retry_max_ms)),
         durable,
         message_ttl: arguments.message_ttl_ms,
         expires: arguments.expires_ms,

@@ -2,9 +2,20 @@
 
 use super::{DelayRef, Delays, QueueRef, Vhost, definitions::End};
 use crate::{
-    amqp::FieldTable,
+    amqp::{AMQPValue, FieldTable},
+    broker::arguments::integer,
     broker::topology::{BindingView, DestinationView, Exchange, ExchangeKind, TopologyError},
 };
+
+/// The argument of an exchange that makes the streams bound to it a super stream.
+pub const SUPER_STREAM: &str = "x-super-stream";
+/// The argument of their bindings with their number.
+pub const PARTITION_ORDER: &str = "x-stream-partition-order";
+
+/// Whether an exchange with these arguments stands for a super stream.
+pub fn is_super_stream(arguments: &FieldTable) -> bool {
+    arguments.inner().get(SUPER_STREAM) == Some(&AMQPValue::Boolean(true))
+}
 
 /// An exchange at one moment.
 #[derive(Debug, Clone)]
@@ -122,6 +133,17 @@ impl Vhost {
     pub fn has_topics(&self, exchange: &str) -> bool {
         let topology = self.topology.read();
         topology.exchange(exchange).is_some_and(|exchange| exchange.kind() == ExchangeKind::Topic)
+    }
+
+    /// The number of a stream among those of its super stream: what its binding says, or 0.
+    pub fn partition(&self, stream: &str) -> u64 {
+        let topology = self.topology.read();
+        let is_super = |binding: &BindingView<'_>| {
+            topology.exchange(binding.source).is_some_and(|exchange| is_super_stream(exchange.arguments()))
+        };
+        let binding = topology.bindings_to_queue(stream).find(is_super);
+        let order = binding.and_then(|binding| binding.arguments?.inner().get(PARTITION_ORDER).cloned());
+        order.as_ref().and_then(integer).and_then(|order| u64::try_from(order).ok()).unwrap_or(0)
     }
 
     pub fn bindings(&self, of: BindingsOf<'_>) -> Vec<BindingSummary> {

@@ -135,6 +135,7 @@ impl From<TopologyError> for Refusal {
             E::UnknownType { .. }
             | E::Inequivalent { .. }
             | E::ArgumentType { .. }
+            | E::ExchangeLimit { .. }
             | E::InUse { .. }
             | E::Further(_)
             | E::MatchValue { .. }
@@ -162,6 +163,7 @@ impl From<Refused> for Refusal {
             | Refused::SharedPrefetch { .. }
             | Refused::InUse { .. }
             | Refused::QueueLimit { .. }
+            | Refused::ClusterQueueLimit { .. }
             | Refused::NotEmpty { .. } => Refusal::bad_request(refused.to_string()),
         }
     }

@@ -367,7 +367,7 @@ fn import_accounts(
         if let Some(queue_type) = vhosts::default_queue_type(item)? {
             default_types.push((name.clone(), queue_type));
         }
-        call.node().put_vhost(&name, about);
+        vhosts::add(call, &name, about)?;
         limits::import_of_vhost(call, &name, item.get("limits"))?;
         if !call.may_enter(&name) {
             access.put_permission(&name, &call.user.name, crate::engine::Permission::full());

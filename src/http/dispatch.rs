@@ -15,7 +15,7 @@ use super::{
     channels, connections, definitions, delayed, exchanges, features, health, limits, live, messages, nodes,
     overview, parameters, permissions, policies, queues,
     route::Endpoint,
-    topic_permissions, users, vhosts,
+    super_streams, topic_permissions, users, vhosts,
 };
 use crate::engine::events::acting;
 
@@ -117,6 +117,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Log => log(call),
         E::LiveLog => live::log(call),
         E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
+        E::SuperStream { vhost, name } => super_streams::item(call, vhost, name),
         E::Definitions(vhost) => definitions::exchange(call, vhost.as_deref()).await,
         settings => answer_settings(call, settings).await,
     }

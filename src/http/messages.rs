@@ -182,7 +182,7 @@ impl Drop for Held<'_> {
         let now = self.call.now();
         self.call.node().with_queue(&self.queue, now, |queue, effects| match mode {
             Mode::Reject => queue.reject(None, entries, now, effects),
-            Mode::PutBack | Mode::Take => queue.requeue(None, entries, now, effects),
+            Mode::PutBack | Mode::Take => queue.give_back(None, entries, now, effects),
         });
     }
 }

@@ -50,6 +50,7 @@ mod route_settings;
 mod server;
 mod stats;
 mod streams;
+mod super_streams;
 mod time;
 mod topic_permissions;
 mod users;

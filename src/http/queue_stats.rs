@@ -69,6 +69,10 @@ pub fn put(call: &Call, rates: &Rates, queue: &QueueRef, fields: &mut Map<String
         put("message_stats", stats);
     }
     put("consumers", json!(counts.consumers));
+    if counts.resting != 0 {
+        // Neither ready nor unacknowledged: what came back and waits (QQ-11).
+        put("messages_delayed", json!(counts.resting));
+    }
     put("consumer_utilisation", json!(utilisation));
     put("consumer_capacity", json!(utilisation));
     put("memory", json!(report.memory));

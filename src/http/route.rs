@@ -165,6 +165,11 @@ pub enum Endpoint {
     FeatureFlag(String),
     Rebalance,
     HashPassword(String),
+    /// A super stream: an exchange with the streams that are its partitions.
+    SuperStream {
+        vhost: String,
+        name: String,
+    },
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
 }
@@ -282,6 +287,10 @@ fn accounts(segments: &[&str]) -> Option<Found> {
 fn topology(segments: &[&str]) -> Option<Found> {
     use Endpoint as E;
     let name = |name: &str| name.to_owned();
+    if let ["stream", "super-streams", vhost, stream] = segments {
+        let found = E::SuperStream { vhost: name(vhost), name: name(stream) };
+        return Some((found, ITEM, Level::Vhost(name(vhost))));
+    }
     let (kind, rest) = segments.split_first()?;
     let Some((vhost, rest)) = rest.split_first() else {
         return Some(match *kind {

@@ -118,13 +118,20 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Adds a vhost or changes it; true when it is new.
+pub fn add(call: &Call, name: &str, about: VhostAbout) -> Result<bool, Refusal> {
+    call.node().put_vhost(name, about).map_err(|limit| {
+        Refusal::bad_request(format!("cannot create vhost '{name}': vhost limit of {limit} is reached"))
+    })
+}
+
 fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
     check_name(name)?;
     let before = call.node().access.vhost(name).unwrap_or_default();
     let object = call.object()?;
     let (about, queue_type) = (about(&object, before)?, default_queue_type(&object)?);
     let tracing = object.contains_key("tracing").then(|| flag(&object, "tracing")).transpose()?;
-    let is_new = call.node().put_vhost(name, about);
+    let is_new = add(call, name, about)?;
     if let (Some(traced), Some(vhost)) = (tracing, call.node().vhost(name)) {
         vhost.set_traced(traced);
     }

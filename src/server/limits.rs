@@ -55,6 +55,7 @@ impl Limits {
             Limit::Memory => Some(self.node.alarms.account().held_bytes()),
             Limit::Sockets => Some(count(self.door.sockets())),
             Limit::Connections => Some(self.node.occupancy.connections()),
+            Limit::NodeChannels => Some(self.node.occupancy.channels()),
             Limit::Unauthenticated => Some(count(self.door.waiting())),
             Limit::UnauthenticatedBytes => Some(count(self.door.waiting_bytes())),
             Limit::FrameSize
@@ -102,6 +103,7 @@ impl Limits {
             Limit::VhostConnections => allowances.connections_per_vhost,
             Limit::UserConnections => allowances.connections_per_user,
             Limit::UserChannels => allowances.channels_per_user,
+            Limit::NodeChannels => allowances.channels,
             Limit::Unauthenticated => Some(count(door.waiting)),
             Limit::UnauthenticatedOfAddress => Some(count(door.waiting_per_address)),
             Limit::UnauthenticatedBytes => Some(count(door.waiting_bytes)),

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     amqp::{Failure, ReplyCode},
     broker::{Millis, memory::Account},
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, RoomLimits},
     http::{self, Cors, DiskSpace, LimitState, Management, Served},
     protocol::{self, Mechanism},
     session::SessionSettings,
@@ -458,6 +458,12 @@ pub(super) fn node_settings(
             connections_per_vhost: config.limits.connections_per_vhost_max,
             connections_per_user: config.limits.connections_per_user_max,
             channels_per_user: config.limits.channels_per_user_max,
+            channels: config.limits.channels_max,
+        },
+        room: RoomLimits {
+            vhosts: config.limits.vhosts_max,
+            queues: config.limits.queues_max,
+            exchanges: config.limits.exchanges_max,
         },
         random,
         name: http::node_name(),

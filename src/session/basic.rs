@@ -8,6 +8,7 @@ use super::{
     deliver::{Source, marked, note_unacked},
     errors,
     queues::generated_name,
+    settle::Verdict,
     unacked::Unacked,
 };
 use crate::{
@@ -47,13 +48,13 @@ impl Core {
             basic::AMQPMethod::Get(get) => self.get(id, &get, out),
             basic::AMQPMethod::Recover(recover) => {
                 self.check_recover(recover.requeue)?;
-                self.recover(id);
+                self.return_all(id, Verdict::GiveBack);
                 out.method(id, basic::AMQPMethod::RecoverOk(basic::RecoverOk {}));
                 Ok(())
             }
             basic::AMQPMethod::RecoverAsync(recover) => {
                 self.check_recover(recover.requeue)?;
-                self.recover(id);
+                self.return_all(id, Verdict::GiveBack);
                 Ok(())
             }
             _ => Err(errors::unimplemented_method()),
@@ -131,9 +132,10 @@ impl Core {
         let now = self.now;
         let prefetch = channel.prefetch;
         let own_timeout = arguments.timeout_ms;
+        let partition = if is_stream && arguments.single_active { vhost.partition(&name) } else { 0 };
         let added = self.node.with_queue(&queue, now, |queue, effects| {
             if is_stream {
-                queue.consume_stream(outlet, stream_read(prefetch, arguments), now, effects)
+                queue.consume_stream(outlet, stream_read(prefetch, partition, arguments), now, effects)
             } else {
                 queue.consume(outlet, settings, now, effects)
             }
@@ -368,8 +370,8 @@ fn check_stream_consumer(no_ack: bool, channel: &Channel, name: &str, vhost: &st
     Ok(())
 }
 
-fn stream_read(prefetch: u16, arguments: ConsumerArguments) -> StreamRead {
+fn stream_read(prefetch: u16, partition: u64, arguments: ConsumerArguments) -> StreamRead {
     let ConsumerArguments { offset, filters, match_unfiltered, offset_name: name, single_active, .. } =
         arguments;
-    StreamRead { prefetch, offset, filters, match_unfiltered, name, single_active }
+    StreamRead { prefetch, offset, filters, match_unfiltered, name, single_active, partition }
 }

@@ -24,7 +24,7 @@ impl Core {
         }
         let gone = self.detach_consumers(id);
         self.return_undelivered(&gone);
-        self.recover(id);
+        self.return_all(id, Verdict::Requeue);
         self.log(false);
         self.forget_awaited(id);
         self.forget_channel(id);
@@ -102,7 +102,8 @@ impl Core {
         let now = self.now;
         self.node.with_queue(queue, now, |queue, effects| {
             if acknowledges {
-                queue.requeue(None, entries, now, effects);
+                // It never reached the client.
+                queue.give_back(None, entries, now, effects);
             } else {
                 queue.take_back_unsent(entries, now, effects);
             }

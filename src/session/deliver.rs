@@ -10,11 +10,11 @@ use super::{
 use crate::{
     amqp::{
         ChannelId, Failure, basic, encode,
-        properties::{DELIVERY_COUNT, STREAM_OFFSET, put_with_header},
+        properties::{ACQUIRED_COUNT, DELIVERY_COUNT, STREAM_OFFSET, put_with_headers},
     },
     broker::{
         Message,
-        queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES},
+        queue::{ConsumerKey, Entry, WINDOW_BYTES, WINDOW_MESSAGES, returns},
         queue_type::QueueType,
     },
     engine::{ConsumerId, Delivery, Describe, QueueRef, Signal},
@@ -245,13 +245,22 @@ impl Core {
 /// delivers once more counts (QQ-02), a stream says where the message is (STR-06).
 #[inline]
 pub fn marked(entry: &Entry, queue_type: QueueType, properties: &mut Vec<u8>) -> bool {
-    let (header, value) = match queue_type {
+    let own = entry.message.properties();
+    match queue_type {
         QueueType::Classic => return false,
         QueueType::Quorum if entry.returns == 0 => return false,
-        QueueType::Quorum => (DELIVERY_COUNT, i64::from(entry.returns)),
-        QueueType::Stream => (STREAM_OFFSET, i64::try_from(entry.sequence).unwrap_or(i64::MAX)),
-    };
-    put_with_header(entry.message.properties(), header, value, properties);
+        QueueType::Quorum => {
+            let acquired = i64::from(returns::total(entry.returns));
+            let failed = i64::from(returns::failures(entry.returns));
+            let counts = [(ACQUIRED_COUNT, acquired), (DELIVERY_COUNT, failed)];
+            // What was only given back has no count of deliveries.
+            put_with_headers(own, if failed == 0 { &counts[..1] } else { &counts }, properties);
+        }
+        QueueType::Stream => {
+            let offset = i64::try_from(entry.sequence).unwrap_or(i64::MAX);
+            put_with_headers(own, &[(STREAM_OFFSET, offset)], properties);
+        }
+    }
     true
 }
 

@@ -18,6 +18,7 @@ pub fn of_topology(error: TopologyError) -> Failure {
         E::UnknownType { .. }
         | E::Inequivalent { .. }
         | E::ArgumentType { .. }
+        | E::ExchangeLimit { .. }
         | E::InUse { .. }
         | E::Further(_)
         | E::MatchValue { .. }
@@ -46,6 +47,7 @@ pub fn of_queue(error: Refused) -> Failure {
         | Refused::NoPrefetch { .. }
         | Refused::InUse { .. }
         | Refused::QueueLimit { .. }
+        | Refused::ClusterQueueLimit { .. }
         | Refused::NotEmpty { .. } => ReplyCode::PreconditionFailed,
         Refused::Topology(error) => return of_topology(error.clone()),
     };

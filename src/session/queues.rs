@@ -7,10 +7,12 @@ use super::{
 };
 use crate::{
     amqp::{ChannelId, Failure, queue},
-    broker::queue_arguments::refuse_server_named,
+    broker::queue_arguments::{name_prefix, refuse_server_named},
     engine::{QueueDeclare, QueueRef, REPLY_TO, Refused, Replies, Resource, Right},
 };
 
+/// What generated names begin with (QUE-03).
+const GENERATED: &str = "amq.gen";
 /// Characters of generated names: URL-safe base 64 (QUE-03).
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -74,9 +76,17 @@ impl Core {
             if generated {
                 refuse_server_named(&declare.arguments)?;
             }
-            let name = if generated { generated_name("amq.gen-", self.node.random()) } else { name };
+            let name = match generated {
+                true => {
+                    let prefix = name_prefix(&declare.arguments)?;
+                    let prefix = clean_name(prefix.as_deref().unwrap_or(GENERATED));
+                    generated_name(&format!("{prefix}-"), self.node.random())
+                }
+                false => name,
+            };
             self.demand(Right::Configure, Resource::Queue(&name))?;
             if let Some(target) = named_exchange(&declare.arguments, DEAD_LETTER_EXCHANGE) {
+                vhost.check_new_queue(&name)?;
                 self.demand(Right::Read, Resource::Queue(&name))?;
                 self.demand(Right::Write, Resource::Exchange(&target))?;
             }

@@ -23,7 +23,10 @@ const OVERDUE_CHECK_MIN: Millis = 50;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Acknowledge,
+    /// To its place, and that it came back counts against a delivery limit (QQ-05).
     Requeue,
+    /// To its place, without that.
+    GiveBack,
     /// Dead-letter or drop (BAS-62).
     Discard,
 }
@@ -46,7 +49,7 @@ impl Core {
     pub(super) fn on_settle(&mut self, id: ChannelId, settle: Settle) -> Result<(), Failure> {
         let (tag, multiple, verdict) = match settle {
             Settle::Ack { tag, multiple } => (tag, multiple, Verdict::Acknowledge),
-            Settle::Nack { tag, multiple, requeue: true } => (tag, multiple, Verdict::Requeue),
+            Settle::Nack { tag, multiple, requeue: true } => (tag, multiple, Verdict::GiveBack),
             Settle::Nack { tag, multiple, requeue: false } => (tag, multiple, Verdict::Discard),
             Settle::Reject { tag, requeue: true } => (tag, false, Verdict::Requeue),
             Settle::Reject { tag, requeue: false } => (tag, false, Verdict::Discard),
@@ -138,6 +141,7 @@ impl Core {
         }
         self.node.with_queue_logging(&queue, now, &mut self.ops, |queue, effects| match verdict {
             Verdict::Requeue => queue.requeue(consumer, entries, now, effects),
+            Verdict::GiveBack => queue.give_back(consumer, entries, now, effects),
             Verdict::Acknowledge | Verdict::Discard => queue.reject(consumer, entries, now, effects),
         });
         if shared.limit() != 0 {
@@ -246,10 +250,10 @@ impl Core {
     }
 
     /// Requeues everything outstanding on a channel (BAS-65).
-    pub(super) fn recover(&mut self, id: ChannelId) {
+    pub(super) fn return_all(&mut self, id: ChannelId, verdict: Verdict) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let all = channel.unacked.take_up_to(0).unwrap_or_default();
-        self.settle_all(id, vec![(Verdict::Requeue, all)]);
+        self.settle_all(id, vec![(verdict, all)]);
     }
 }
 

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     amqp::{FieldTable, basic, channel, connection, encode, method, queue},
     broker::{memory::Account, queue::PageOut},
-    engine::{Access, Allowances, Journal, LoginGuard, NodeSettings},
+    engine::{Access, Allowances, Journal, LoginGuard, NodeSettings, RoomLimits},
 };
 
 #[derive(Default)]
@@ -46,6 +46,7 @@ fn node() -> Arc<Node> {
         account: Account::UNCOUNTED,
         journal: Journal::default(),
         allowances: Allowances::default(),
+        room: RoomLimits::default(),
         random: || 0,
         name: "leveret@test".to_owned(),
         event_vhost: "/".to_owned(),

@@ -14,6 +14,7 @@ use super::{
     record::{PageRecord, Place, Places},
     sequences::Sequences,
 };
+use crate::broker::queue::returns;
 
 /// All queues.
 #[derive(Debug, Default)]
@@ -190,7 +191,7 @@ impl Index {
             {
                 match early {
                     Early::Settled => return false,
-                    Early::Returned(times) => place.returns = place.returns.saturating_add(times),
+                    Early::Returned(times) => place.returns = returns::add(place.returns, times),
                 }
             }
             if place.returns != 0 {
@@ -233,19 +234,19 @@ impl Index {
         sequences.retain(|sequence| index.settle(*sequence, freed, live_bytes) == Settled::Record);
     }
 
-    /// Deliveries were given back: keeps the sequences that need a record. Those of the current batch do not:
+    /// Deliveries came back: keeps the sequences that need a record. Those of the current batch do not:
     /// their message's own record will say it.
-    pub fn give_back(&mut self, queue: QueueId, sequences: &mut Vec<u64>) {
+    pub fn give_back(&mut self, queue: QueueId, sequences: &mut Vec<u64>, how: u32) {
         let Some(index) = self.queues.get_mut(&queue) else { return sequences.clear() };
         sequences.retain(|sequence| {
             let fresh = index.fresh.contains(*sequence);
             if fresh || index.live.contains(*sequence) || index.page_of(*sequence).is_some() {
                 let times = index.returns.entry(*sequence).or_default();
-                *times = times.saturating_add(1);
+                *times = returns::add(*times, how);
                 return !fresh;
             }
             if let Early::Returned(times) = index.early.entry(*sequence).or_insert(Early::Returned(0)) {
-                *times = times.saturating_add(1);
+                *times = returns::add(*times, how);
             }
             false
         });

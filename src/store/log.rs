@@ -42,10 +42,11 @@ pub enum Op {
         queue: QueueId,
         sequences: Vec<u64>,
     },
-    /// Deliveries were given back to their queue.
+    /// Deliveries came back to their queue: what is added to their number of returns.
     Returned {
         queue: QueueId,
         sequences: Vec<u64>,
+        how: u32,
     },
     Define(Definition),
     /// A stream took messages in, which are in the same call; whoever asked is told once they are durable.

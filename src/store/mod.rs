@@ -52,12 +52,13 @@
 //! |---|---|
 //! | 1 message | count of places *n*; for each queue *n*, sequence *n*, *deadline*, returns *n*; message |
 //! | 2 settled | queue *n*, *runs* |
-//! | 3 returned | queue *n*, *runs* |
+//! | 3 returned | queue *n*, *runs*; adds 1 to their number of returns |
 //! | 4 definition | kind octet, vhost *octets*, and what [`definition`] says for its kind |
 //! | 5 page | queue, page, file, offset, length (*n*), lane (octet), octets of bodies *n*, *deadline* of the first, *runs* that live; count *n* of those that were given back, for each its sequence *n* and how often *n*, whatever was said of them before |
 //! | 6 trimmed | number of the first segment still needed *n* |
 //! | 7 clean stop | - |
 //! | 8 accepted | number of the segment before which damage was accepted *n* |
+//! | 9 given back | queue *n*, *runs*; adds 2^20 to their number of returns |
 //!
 //! | message | |
 //! |---|---|

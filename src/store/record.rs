@@ -7,7 +7,7 @@ use super::{
     definition::{Definition, QueueId},
     octets::{Malformed, Reader, put_number},
 };
-use crate::broker::{Message, Millis};
+use crate::broker::{Message, Millis, queue::returns};
 
 /// Where a message stands in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +56,11 @@ pub enum Record<'a> {
         queue: QueueId,
         runs: Vec<(u64, u64)>,
     },
-    /// Deliveries that were given back.
+    /// Deliveries that came back, and what that adds to their number of returns.
     Returned {
         queue: QueueId,
         runs: Vec<(u64, u64)>,
+        how: u32,
     },
     Definition(Definition),
     Page(PageRecord),
@@ -83,6 +84,7 @@ const PAGE: u8 = 5;
 const TRIMMED: u8 = 6;
 const CLEAN_STOP: u8 = 7;
 const ACCEPTED: u8 = 8;
+const GIVEN_BACK: u8 = 9;
 
 /// For absent deadlines, so that they take one octet.
 fn put_deadline(out: &mut Vec<u8>, deadline: Millis) {
@@ -124,8 +126,8 @@ pub fn put_settled(out: &mut Vec<u8>, queue: QueueId, runs: &[(u64, u64)]) {
 }
 
 /// Appends the body of a record of returned sequences.
-pub fn put_returned(out: &mut Vec<u8>, queue: QueueId, runs: &[(u64, u64)]) {
-    out.push(RETURNED);
+pub fn put_returned(out: &mut Vec<u8>, queue: QueueId, runs: &[(u64, u64)], how: u32) {
+    out.push(if how == returns::FAILED { RETURNED } else { GIVEN_BACK });
     put_number(out, queue);
     put_runs(out, runs);
 }
@@ -245,7 +247,11 @@ impl<'a> Record<'a> {
                 return Ok(Record::Message { places, contents: reader.rest() });
             }
             SETTLED => Record::Settled { queue: reader.number()?, runs: runs(&mut reader)? },
-            RETURNED => Record::Returned { queue: reader.number()?, runs: runs(&mut reader)? },
+            kind @ (RETURNED | GIVEN_BACK) => Record::Returned {
+                queue: reader.number()?,
+                runs: runs(&mut reader)?,
+                how: if kind == RETURNED { returns::FAILED } else { returns::GIVEN_BACK },
+            },
             DEFINITION => Record::Definition(Definition::decode(&mut reader)?),
             PAGE => Record::Page(page(&mut reader)?),
             TRIMMED => Record::Trimmed { before: reader.number()? },

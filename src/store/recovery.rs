@@ -27,7 +27,7 @@ use super::{
     segment,
     writer::{Found, LogSettings, Writer},
 };
-use crate::broker::{Message, Millis, memory::Account};
+use crate::broker::{Message, Millis, memory::Account, queue::returns};
 
 /// A broker's durable state, and the log to go on with.
 #[derive(Debug)]
@@ -345,7 +345,7 @@ impl<M: Clone> Replay<M> {
                 );
             }
             Record::Settled { queue, runs } => self.settle(queue, &runs),
-            Record::Returned { queue, runs } => self.give_back(queue, &runs),
+            Record::Returned { queue, runs, how } => self.give_back(queue, &runs, how),
             Record::Definition(definition) => self.define(definition, segment),
             Record::Page(page) => self.apply_page(&page, segment),
             // One that has no use for itself would have the log thrown away.
@@ -413,7 +413,7 @@ impl<M: Clone> Replay<M> {
         }
     }
 
-    fn give_back(&mut self, id: QueueId, runs: &[(u64, u64)]) {
+    fn give_back(&mut self, id: QueueId, runs: &[(u64, u64)], how: u32) {
         if self.deleted.contains(&id) {
             return;
         }
@@ -426,9 +426,9 @@ impl<M: Clone> Replay<M> {
                     Some(message) => &mut message.returns,
                     None => queue.returns.entry(*sequence).or_default(),
                 };
-                *times = times.saturating_add(1);
+                *times = returns::add(*times, how);
             }
-            self.index.give_back(id, &mut living);
+            self.index.give_back(id, &mut living, how);
         }
     }
 
@@ -567,7 +567,7 @@ impl<M: Clone> Replay<M> {
 /// What a record that cannot be read was, as far as can be told.
 fn unreadable(body: &[u8]) -> DamageKind {
     let places = match Record::decode(body) {
-        Ok(Record::Settled { queue, runs } | Record::Returned { queue, runs }) => {
+        Ok(Record::Settled { queue, runs } | Record::Returned { queue, runs, .. }) => {
             return DamageKind::Settlement { queue, runs };
         }
         Ok(Record::Message { places, .. }) => {

@@ -242,7 +242,7 @@ impl Writer {
             match op {
                 Op::Message { places, .. } => index.arrive(places),
                 Op::Settled { queue, sequences } => index.settle(*queue, sequences, freed),
-                Op::Returned { queue, sequences } => index.give_back(*queue, sequences),
+                Op::Returned { queue, sequences, how } => index.give_back(*queue, sequences, *how),
                 Op::Define(definition) => index.define(definition, segment, freed),
                 Op::Page(record) => match index.add_page(record, segment, freed) {
                     Some(kept) => *record = kept,
@@ -264,8 +264,8 @@ impl Writer {
                 Op::Settled { queue, sequences } => {
                     self.write_runs(sequences, |out, runs| record::put_settled(out, *queue, runs));
                 }
-                Op::Returned { queue, sequences } => {
-                    self.write_runs(sequences, |out, runs| record::put_returned(out, *queue, runs));
+                Op::Returned { queue, sequences, how } => {
+                    self.write_runs(sequences, |out, runs| record::put_returned(out, *queue, runs, *how));
                 }
                 Op::Define(definition) => {
                     self.builder.record(|out| record::put_definition(out, definition));

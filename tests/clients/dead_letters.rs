@@ -89,7 +89,7 @@ fn event(queue: &str, reason: &str, count: i64) -> (String, String, i64) {
 }
 
 #[tokio::test]
-async fn dlx_01_rejected_messages_are_dead_lettered() {
+async fn dlx_01_08_rejected_messages_are_dead_lettered_as_new_ones() {
     let fixture = Fixture::start().await;
     let peer = peer(&fixture).await;
     let (grave, mut dead) = grave(&peer).await;

@@ -26,6 +26,17 @@ async fn exc_11_default_exchange_routes_by_queue_name_and_cannot_be_touched() {
 }
 
 #[tokio::test]
+async fn exc_08_the_log_is_published_nowhere() {
+    let fixture = Fixture::start().await;
+    let peer = peer(&fixture).await;
+    let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
+    let (kind, none) = (ExchangeKind::Topic, FieldTable::default());
+    let declare = peer.exchange_declare("amq.rabbitmq.log".into(), kind, passive, none);
+    let refused = refusal(within("channel.close", declare).await);
+    assert_reply(refused, 404, "no exchange 'amq.rabbitmq.log' in vhost");
+}
+
+#[tokio::test]
 async fn exc_40_direct_compares_the_whole_key() {
     let fixture = Fixture::start().await;
     let peer = peer(&fixture).await;

@@ -32,5 +32,6 @@ mod quorum;
 mod reply_to;
 mod storage;
 mod streams;
+mod super_streams;
 mod tls;
 mod tx;

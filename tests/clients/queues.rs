@@ -43,6 +43,27 @@ async fn que_03_06_an_empty_name_always_makes_a_new_queue() {
 }
 
 #[tokio::test]
+async fn que_04_a_generated_name_begins_as_it_is_told_to() {
+    let fixture = Fixture::start().await;
+    let peer = peer(&fixture).await;
+    let declare = async |prefix: &str| {
+        let (options, arguments) = (QueueDeclareOptions::default(), table([("x-name-prefix", text(prefix))]));
+        let channel = peer.another_channel().await;
+        channel.queue_declare("".into(), options, arguments).await
+    };
+    let declared = declare("orders").await.unwrap();
+    let random = declared.name().as_str().strip_prefix("orders-").expect("the prefix");
+    assert_eq!(random.len(), 22, "{random}");
+    let long = "x".repeat(65);
+    let expected = format!("Queue name prefix '{long}' exceeds the 64-byte limit");
+    assert_reply(refusal(declare(&long).await), 406, &expected);
+    // Where the name is given it is an argument as any other.
+    let options = QueueDeclareOptions::default();
+    let (name, arguments) = (unique("named"), table([("x-name-prefix", text(&long))]));
+    peer.queue_declare(name.as_str().into(), options, arguments).await.unwrap();
+}
+
+#[tokio::test]
 async fn que_05_an_empty_name_elsewhere_means_the_last_declared_queue() {
     let fixture = Fixture::start().await;
     let peer = peer(&fixture).await;

@@ -36,6 +36,12 @@ async fn get(channel: &Channel, queue: &str) -> Option<BasicGetMessage> {
     channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap()
 }
 
+/// Back to the queue, in a way that counts against its delivery limit.
+async fn reject(message: &BasicGetMessage) {
+    message.acker.reject(BasicRejectOptions { requeue: true }).await.unwrap();
+}
+
+/// Back to the queue, in a way that does not.
 async fn give_back(message: &BasicGetMessage) {
     message.acker.nack(BasicNackOptions { requeue: true, multiple: false }).await.unwrap();
 }
@@ -55,7 +61,8 @@ async fn qq_02_qq_03_deliveries_are_counted_from_the_second_on() {
         assert_eq!(message.redelivered, count != 0);
         let expected = (count != 0).then_some(AMQPValue::LongLongInt(count));
         assert_eq!(header(&message, "x-delivery-count"), expected);
-        give_back(&message).await;
+        assert_eq!(header(&message, "x-acquired-count"), expected);
+        reject(&message).await;
     }
 }
 
@@ -75,7 +82,7 @@ async fn qq_04_a_message_given_back_too_often_dies() {
     declare(&peer, &queue, &arguments).await;
     put(&peer, &queue, "a", None).await;
     for _ in 0..3 {
-        give_back(&get(&peer, &queue).await.unwrap()).await;
+        reject(&get(&peer, &queue).await.unwrap()).await;
     }
     assert!(get(&peer, &queue).await.is_none());
     let dead = get(&peer, &morgue).await.unwrap();
@@ -97,10 +104,147 @@ async fn qq_04_the_limit_is_20_unless_it_is_switched_off() {
         while count < 40 {
             let Some(message) = get(&peer, &queue).await else { break };
             count += 1;
-            give_back(&message).await;
+            reject(&message).await;
         }
         assert_eq!(count, deliveries.unwrap_or(40));
     }
+}
+
+#[tokio::test]
+async fn qq_05_ver_16_only_rejections_and_losses_count() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("lenient"));
+    declare(&peer, &queue, &[("x-delivery-limit", AMQPValue::LongInt(1))]).await;
+    put(&peer, &queue, "a", None).await;
+    for times in 1..=30i64 {
+        let channel = peer.another_channel().await;
+        let message = get(&channel, &queue).await.expect("giving back does not count");
+        if times % 2 == 0 {
+            give_back(&message).await;
+        } else {
+            channel.basic_recover(BasicRecoverOptions { requeue: true }).await.unwrap();
+        }
+        let message = get(&channel, &queue).await.unwrap();
+        assert_eq!(header(&message, "x-delivery-count"), None);
+        assert_eq!(header(&message, "x-acquired-count"), Some(AMQPValue::LongLongInt(2 * times - 1)));
+        give_back(&message).await;
+        channel.close(200, "".into()).await.unwrap();
+    }
+    // A channel that ends with it counts, as a rejection does: once is allowed, twice is not.
+    let channel = peer.another_channel().await;
+    get(&channel, &queue).await.unwrap();
+    channel.close(200, "".into()).await.unwrap();
+    let message = get(&peer, &queue).await.unwrap();
+    assert_eq!(header(&message, "x-delivery-count"), Some(AMQPValue::LongLongInt(1)));
+    reject(&message).await;
+    assert!(get(&peer, &queue).await.is_none());
+}
+
+async fn count(channel: &Channel, queue: &str) -> u32 {
+    let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+    channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap().message_count()
+}
+
+#[tokio::test]
+async fn qq_11_what_comes_back_waits_longer_each_time() {
+    let fixture = Fixture::start().await;
+    let (peer, queue) = (peer(&fixture).await, unique("patient"));
+    let wait = |kind: &str| {
+        [
+            ("x-delayed-retry-type", text(kind)),
+            ("x-delayed-retry-min", AMQPValue::LongInt(300)),
+            ("x-delayed-retry-max", AMQPValue::LongInt(500)),
+        ]
+    };
+    declare(&peer, &queue, &wait("all")).await;
+    put(&peer, &queue, "a", None).await;
+    put(&peer, &queue, "b", None).await;
+    let mut message = get(&peer, &queue).await.unwrap();
+    for least in [300, 500, 500] {
+        let since = std::time::Instant::now();
+        reject(&message).await;
+        // The other one does not wait for it.
+        let other = get(&peer, &queue).await.unwrap();
+        assert_eq!((other.data.as_slice(), count(&peer, &queue).await), (&b"b"[..], 0));
+        let again = async {
+            loop {
+                if let Some(again) = get(&peer, &queue).await {
+                    return again;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        message = within("the message again", again).await;
+        assert_eq!(message.data, b"a");
+        let waited = since.elapsed().as_millis();
+        assert!(least <= waited, "{waited} ms are too early");
+        other.acker.ack(BasicAckOptions::default()).await.unwrap();
+        put(&peer, &queue, "b", None).await;
+    }
+    // What waits goes with a purge, and keeps a queue from being empty.
+    reject(&message).await;
+    get(&peer, &queue).await.unwrap().acker.ack(BasicAckOptions::default()).await.unwrap();
+    let channel = peer.another_channel().await;
+    let if_empty = QueueDeleteOptions { if_empty: true, ..Default::default() };
+    assert_eq!(refusal(channel.queue_delete(queue.as_str().into(), if_empty).await).0, 406);
+    assert_eq!(peer.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await.unwrap(), 1);
+
+    let (failed, returned) = (unique("failed"), unique("returned"));
+    for (queue, kind, waits) in [(&failed, "failed", [true, false]), (&returned, "returned", [false, true])] {
+        declare(&peer, queue, &wait(kind)).await;
+        for (rejects, waits) in [true, false].into_iter().zip(waits) {
+            put(&peer, queue, "a", None).await;
+            let message = get(&peer, queue).await.unwrap();
+            if rejects {
+                reject(&message).await
+            } else {
+                give_back(&message).await
+            };
+            assert_eq!(get(&peer, queue).await.is_none(), waits, "{kind}, rejected: {rejects}");
+            peer.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn qq_01_every_message_survives_whatever_its_mode() {
+    let directory = tempfile::tempdir().unwrap();
+    let queue = unique("all modes");
+    let broker = async || {
+        let path = directory.path().to_owned();
+        let configured = leveret::Broker::builder().configure(|config| config.storage.data_dir = Some(path));
+        configured.start().await.expect("the broker starts")
+    };
+    let before = broker().await;
+    let connection = connect(&before.uri()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    declare(&channel, &queue, &[]).await;
+    for mode in [None, Some(1), Some(2)] {
+        let properties = mode.map_or_else(BasicProperties::default, |mode| {
+            BasicProperties::default().with_delivery_mode(mode)
+        });
+        let (options, body) = (BasicPublishOptions::default(), format!("{mode:?}"));
+        let publish =
+            channel.basic_publish("".into(), queue.as_str().into(), options, body.as_bytes(), properties);
+        publish.await.unwrap().await.unwrap();
+    }
+    // Server-named and auto-delete ones do not exist.
+    for (name, options) in [
+        ("", QueueDeclareOptions { durable: true, ..Default::default() }),
+        ("auto-delete", QueueDeclareOptions { durable: true, auto_delete: true, ..Default::default() }),
+        ("exclusive", QueueDeclareOptions { durable: true, exclusive: true, ..Default::default() }),
+        ("transient", QueueDeclareOptions::default()),
+    ] {
+        let channel = connection.create_channel().await.unwrap();
+        let arguments = table([("x-queue-type", text("quorum"))]);
+        assert_eq!(refusal(channel.queue_declare(name.into(), options, arguments).await).0, 406, "{name}");
+    }
+    before.shutdown().await;
+    let after = broker().await;
+    let connection = connect(&after.uri()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    assert_eq!(bodies(&channel, &queue).await, [&b"None"[..], b"Some(1)", b"Some(2)"]);
 }
 
 #[tokio::test]

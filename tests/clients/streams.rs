@@ -96,6 +96,23 @@ fn numbers(range: std::ops::Range<u32>) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn str_01_a_stream_is_durable_shared_and_named() {
+    let fixture = Fixture::start().await;
+    let peer = peer(&fixture).await;
+    let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+    for (name, options, expected) in [
+        ("", durable, "Cannot declare a server-named queue for type rabbit_stream_queue"),
+        ("s", QueueDeclareOptions::default(), "invalid property 'non-durable' for queue 's'"),
+        ("s", QueueDeclareOptions { exclusive: true, ..durable }, "invalid property 'exclusive-owner'"),
+        ("s", QueueDeclareOptions { auto_delete: true, ..durable }, "invalid property 'auto-delete'"),
+    ] {
+        let channel = peer.another_channel().await;
+        let arguments = table([("x-queue-type", text("stream"))]);
+        assert_reply(refusal(channel.queue_declare(name.into(), options, arguments).await), 406, expected);
+    }
+}
+
+#[tokio::test]
 async fn str_02_str_06_a_stream_is_read_again_and_again_with_offsets() {
     let fixture = Fixture::start().await;
     let (peer, queue) = (peer(&fixture).await, unique("stream"));

@@ -16,6 +16,8 @@ pub struct Address {
     pub user: String,
     pub password: String,
     pub vhost: String,
+    /// Where its management interface is, if that is known.
+    pub management: Option<SocketAddr>,
 }
 
 impl Address {
@@ -29,7 +31,8 @@ impl Address {
         let mut found = std::net::ToSocketAddrs::to_socket_addrs(&host).expect("the URI's host resolves");
         let addr = found.next().expect("the URI's host has an address");
         let vhost = vhost.replace("%2f", "/").replace("%2F", "/");
-        Address { addr, user: user.to_owned(), password: password.to_owned(), vhost }
+        let (user, password) = (user.to_owned(), password.to_owned());
+        Address { addr, user, password, vhost, management: None }
     }
 }
 
@@ -45,5 +48,6 @@ pub fn start(configure: impl FnOnce(&mut leveret::Config) + Send + 'static) -> (
         });
     });
     let broker = receive.recv().expect("the broker's thread lives");
-    (Address::from_uri(&broker.uri()), broker)
+    let management = broker.management_addrs().first().copied();
+    (Address { management, ..Address::from_uri(&broker.uri()) }, broker)
 }

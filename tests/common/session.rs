@@ -10,7 +10,7 @@ use leveret::{
         frame, method, queue,
     },
     broker::memory::Account,
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, RoomLimits},
     protocol::{Identity, Limits, Mechanism},
     session::{Peer, SLICES_MAX, Session, SessionSettings},
 };
@@ -32,6 +32,7 @@ pub fn node() -> Arc<Node> {
         account: Account::UNCOUNTED,
         journal: Journal::default(),
         allowances: Allowances::default(),
+        room: RoomLimits::default(),
         random: || 0,
         name: "leveret@test".to_owned(),
         event_vhost: "/".to_owned(),

@@ -30,6 +30,7 @@ mod backlogs;
 mod churn;
 mod consumers;
 mod cycles;
+mod deaths;
 mod delays;
 mod disk;
 mod failing_syncs;

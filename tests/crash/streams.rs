@@ -190,3 +190,70 @@ async fn str_02_a_stream_survives_kill_after_kill() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     judge(&broker, &told).await;
 }
+
+/// Reads under a name until the broker is gone, acknowledging each; how far it came is in `settled`.
+async fn follow(mut consumer: Consumer, settled: Arc<Mutex<i64>>) {
+    while let Some(Ok(delivery)) = consumer.next().await {
+        let (_, offset) = parse(&delivery);
+        // Noted first: what the broker heard of is never ahead of it.
+        *settled.lock().unwrap() = offset + 1;
+        if delivery.acker.ack(BasicAckOptions::default()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn named(channel: &Channel) -> Consumer {
+    within("qos-ok", channel.basic_qos(50, BasicQosOptions::default())).await.unwrap();
+    let arguments = table([("x-stream-offset", text("stored")), ("x-stream-offset-name", text("follower"))]);
+    let consume = channel.basic_consume(STREAM.into(), "".into(), BasicConsumeOptions::default(), arguments);
+    within("consume-ok", consume).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_name_that_a_kill_interrupts_reads_half_a_second_again_and_misses_nothing() {
+    let place = Place::new();
+    let (mut settled_early, mut random) = (0, Random::new(11));
+    for round in 0..4 {
+        let broker = place.start();
+        let channel = broker.channel().await;
+        declare(&channel).await;
+        let mut consumer = named(&broker.channel().await).await;
+        let told = Arc::new(Mutex::new(Told::default()));
+        let publisher = tokio::spawn(publish(channel, told.clone(), random.fork()));
+        let first = within("a delivery", consumer.next()).await.unwrap().unwrap();
+        let (_, start) = parse(&first);
+        first.acker.ack(BasicAckOptions::default()).await.unwrap();
+        assert!(
+            settled_early <= start,
+            "round {round}: {start} was settled long before, {settled_early} was next"
+        );
+        let settled = Arc::new(Mutex::new(start + 1));
+        let follower = tokio::spawn(follow(consumer, settled.clone()));
+        let progress = async |least: i64| {
+            while *settled.lock().unwrap() < least {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        within("progress", progress(start + 200)).await;
+        // What is settled now is stored before it has been for as long as that twice.
+        settled_early = *settled.lock().unwrap();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        broker.end(Ending::Kill).await;
+        noticed(publisher).await;
+        noticed(follower).await;
+        let settled = *settled.lock().unwrap();
+        let broker = place.start();
+        let mut consumer = named(&broker.channel().await).await;
+        let publisher = tokio::spawn(publish(broker.channel().await, Arc::default(), random.fork()));
+        let (_, again) = parse(&within("a delivery", consumer.next()).await.unwrap().unwrap());
+        assert!(again <= settled, "round {round}: {again} is read, and {settled} was next");
+        assert!(
+            settled_early <= again,
+            "round {round}: {again} is read again, {settled_early} was settled long before"
+        );
+        broker.end(Ending::Kill).await;
+        noticed(publisher).await;
+        settled_early = settled_early.max(again);
+    }
+}

@@ -146,6 +146,12 @@ pub const INTENDED: &[Intended] = &[
         "3.10 keeps reading; 4.2.6 answers like this",
     ),
     intended(
+        "CON-129",
+        r#"conn 530 "NOT_ALLOWED - number of channels opened for user '%u' has reached the maximum allowed user limit of (1)" …"#,
+        r#"conn 530 "NOT_ALLOWED - number of channels opened for user '%u' has reached the maximum allowed user limit of 1" …"#,
+        "the words of RabbitMQ 4",
+    ),
+    intended(
         "CH-03",
         "get-empty",
         "get-ok tag=1 redelivered=true ex= rk=%q left=0 body=m1",
@@ -272,6 +278,12 @@ pub const INTENDED: &[Intended] = &[
         "3.10 crashes on a unit without a number",
     ),
     intended(
+        "QUE-53",
+        r#"conn 540 "NOT_IMPLEMENTED - cannot delete queue '%q' in vhost '/'. queue.delete operations with if-unused flag set are not supported by quorum queues" (50,40)"#,
+        "queue.delete-ok 0",
+        "nothing speaks against it on one node",
+    ),
+    intended(
         "STR-03",
         r#"chan 406 "PRECONDITION_FAILED - consumer prefetch count is not set for 'queue '%q' in vhost '/''" (60,20)"#,
         r#"chan 406 "PRECONDITION_FAILED - consumer prefetch count is not set for stream queue '%q' in vhost '/'" (60,20)"#,
@@ -342,6 +354,24 @@ pub const INTENDED: &[Intended] = &[
         "deliver d tag=1 redelivered=false ex= rk=%d headers={x-death=[{count=l1 exchange='' queue='%q' reason='maxlen' routing-keys=['%q'] time=T…}] x-first-death-exchange='' x-first-death-queue='%q' x-first-death-reason='maxlen'} body=x",
         "deliver d tag=1 redelivered=false ex= rk=%d headers={x-death=[{count=l1 exchange='' queue='%q' reason='maxlen' routing-keys=['%q'] time=T…}] x-first-death-exchange='' x-first-death-queue='%q' x-first-death-reason='maxlen' x-last-death-exchange='' x-last-death-queue='%q' x-last-death-reason='maxlen'} body=x",
         "x-last-death headers are there since 3.13",
+    ),
+    intended(
+        "PRM-03",
+        r#"chan 403 "ACCESS_REFUSED - access to queue '%q' in vhost '/' refused for user '%u'" (50,10)"#,
+        r#"chan 403 "ACCESS_REFUSED - configure access to queue '%q' in vhost '/' refused for user '%u'" (50,10)"#,
+        "since 3.12 the right is named",
+    ),
+    intended(
+        "PRM-08",
+        r#"chan 403 "ACCESS_REFUSED - access to exchange '%none' in vhost '/' refused for user '%u'" (60,40)"#,
+        r#"chan 403 "ACCESS_REFUSED - write access to exchange '%none' in vhost '/' refused for user '%u'" (60,40)"#,
+        "since 3.12 the right is named",
+    ),
+    intended(
+        "PRM-09",
+        r#"chan 403 "ACCESS_REFUSED - access to queue '%none' in vhost '/' refused for user '%u'" (60,70)"#,
+        r#"chan 403 "ACCESS_REFUSED - read access to queue '%none' in vhost '/' refused for user '%u'" (60,70)"#,
+        "since 3.12 the right is named",
     ),
     intended(
         "CON-101",

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     io::Write as _,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -80,6 +81,9 @@ fn judge_leveret(case: &Case, brokers: &Brokers) -> Option<String> {
         }
         (false, external) => {
             let address = if case.brisk { &brokers.brisk } else { &brokers.leveret };
+            if case.manages() && address.management.is_none() {
+                return None;
+            }
             run(case, address, external)
         }
     };
@@ -98,7 +102,7 @@ fn outdated_gaps(cases: &[Case], failures: &[Failure]) -> Vec<Failure> {
 }
 
 fn judge_rabbitmq(case: &Case, address: &Address) -> Option<String> {
-    if case.alarmed {
+    if case.alarmed || case.manages() && address.management.is_none() {
         return None;
     }
     let mismatch = run(case, address, true).err()?;
@@ -151,9 +155,14 @@ fn report(broker: &str, case: &Case, mismatch: &Mismatch) -> String {
 fn brokers() -> &'static Brokers {
     static BROKERS: OnceLock<Brokers> = OnceLock::new();
     BROKERS.get_or_init(|| {
-        let from_env = |name| std::env::var(name).ok().map(|uri| Address::from_uri(&uri));
-        let rabbitmq = from_env("LEVERET_DIFF_URI");
-        match from_env("LEVERET_URI") {
+        let from_env = |name: &str, management: &str| {
+            let address = Address::from_uri(&std::env::var(name).ok()?);
+            let place = std::env::var(management).ok();
+            let place = place.map(|place| place.parse().expect("the management interface's HOST:PORT"));
+            Some(Address { management: place, ..address })
+        };
+        let rabbitmq = from_env("LEVERET_DIFF_URI", "LEVERET_DIFF_MANAGEMENT");
+        match from_env("LEVERET_URI", "LEVERET_MANAGEMENT") {
             Some(address) => Brokers {
                 leveret: address.clone(),
                 brisk: address,
@@ -177,6 +186,7 @@ fn brokers() -> &'static Brokers {
 fn tolerate_tests(config: &mut leveret::Config) {
     config.limits.login_failures_free = 10_000;
     config.limits.unauthenticated_per_ip_max = 1_000;
+    config.management.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
 }
 
 /// After the last group: one line of totals, and the differences RabbitMQ should have shown.

@@ -9,6 +9,7 @@ mod wire;
 
 mod cases;
 mod gaps;
+mod http;
 mod intended;
 mod judge;
 mod login;
@@ -51,6 +52,8 @@ groups! {
     equivalence: "4.4 equivalence",
     publishing: "5.1 publish",
     consuming: "5.2-5.4 consume, qos, get",
+    dying: "7.1-7.7 dead letters, times, lengths, priorities, quorum queues",
+    policies: "8 policies, limits, permissions",
     streams: "7.8 streams",
     settling: "5.5 acknowledgement",
     replies: "5.7-5.8 direct reply-to, order",

@@ -11,6 +11,7 @@ use leveret::Broker;
 
 use crate::{
     common::Address,
+    http::Request,
     login::Login,
     script::{Action, Case, Line, fits, parse},
     send,
@@ -54,6 +55,9 @@ struct Run<'a> {
     connections: BTreeMap<char, Connection>,
     /// Delete requests for everything declared.
     declared: BTreeSet<String>,
+    /// What the last request over HTTP was answered with, and what takes back what such requests made.
+    answer: Option<String>,
+    made: Vec<Request>,
     /// The request to repeat until its answer fits.
     retry: Option<Line>,
     transcript: String,
@@ -74,7 +78,17 @@ impl<'a> Run<'a> {
     fn new(address: &'a Address, broker: Option<&'a Broker>) -> Run<'a> {
         let names = Names::new(unique_prefix(), address);
         let (connections, declared) = (BTreeMap::new(), BTreeSet::new());
-        Run { address, broker, names, connections, declared, retry: None, transcript: String::new() }
+        Run {
+            address,
+            broker,
+            names,
+            connections,
+            declared,
+            answer: None,
+            made: Vec::new(),
+            retry: None,
+            transcript: String::new(),
+        }
     }
 
     fn play(&mut self, lines: &[Line]) -> Result<(), Mismatch> {
@@ -115,6 +129,7 @@ impl<'a> Run<'a> {
                 self.send(&again);
                 self.retry = Some(again);
             }
+            "http" => self.ask(rest),
             "sync" => self.connection(line).sync(line.channel),
             _ => {
                 let by_hand = matches!(verb, "header" | "raw");
@@ -153,6 +168,14 @@ impl<'a> Run<'a> {
         let mut connection = Connection::new(Peer::connect(self.address.addr), false);
         Login::parse(settings, self.address).perform(&mut connection.peer);
         self.connections.insert(name, connection);
+    }
+
+    /// Asks over HTTP, when everything sent before is on its way.
+    fn ask(&mut self, text: &str) {
+        self.flush_all();
+        let request = Request::parse(text, self.address);
+        self.answer = Some(request.ask(self.address));
+        self.made.extend(request.undo());
     }
 
     /// Once a single message is held, a limit of nothing is an alarm.
@@ -221,6 +244,11 @@ impl<'a> Run<'a> {
     }
 
     fn next_line(&mut self, line: &Line) -> String {
+        if line.text.starts_with("http ") {
+            let answer =
+                self.answer.take().unwrap_or_else(|| panic!("script error: nothing was asked over HTTP"));
+            return self.names.normalise(&answer);
+        }
         let event = self.next_event(line, line.text == "heartbeat");
         self.names.normalise(&show::event(&event, line.channel))
     }
@@ -308,6 +336,10 @@ impl<'a> Run<'a> {
     /// Deletes what the case declared, over a connection of its own.
     fn clean_up(&mut self) {
         self.connections.clear();
+        for request in self.made.drain(..).rev() {
+            // What the script took back itself is gone already.
+            let _answer = request.ask(self.address);
+        }
         let generated = self.names.generated_queues().map(|name| format!("queue.delete queue={name}"));
         self.declared.extend(generated.collect::<Vec<_>>());
         if self.declared.is_empty() {

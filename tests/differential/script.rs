@@ -52,6 +52,11 @@ impl Case {
         self.ids.split(' ').any(|proved| proved == id)
     }
 
+    /// Whether it asks over HTTP.
+    pub fn manages(&self) -> bool {
+        self.script.contains("> http ") || self.script.contains("> retry http ")
+    }
+
     pub fn name(&self) -> String {
         format!("{}: {}", self.ids, self.title)
     }

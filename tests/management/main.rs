@@ -21,6 +21,7 @@ mod policies;
 mod settings;
 mod stats;
 mod streams;
+mod super_streams;
 mod tap;
 mod tls;
 mod topic_permissions;

@@ -103,6 +103,47 @@ async fn pol_06_what_is_wrong_with_a_policy_is_said_in_rabbitmqs_words() {
 }
 
 #[tokio::test]
+async fn pol_07_pri_05_what_a_queue_is_for_its_life_is_in_no_policy() {
+    let target = Target::start().await;
+    for key in ["max-priority", "queue-type", "durable", "exclusive", "single-active-consumer"] {
+        let body = policy("x", json!({ key: 2 })).to_string();
+        let reason = format!(
+            "Validation failed\n\n[{{&lt;&lt;\"{key}\"&gt;&gt;,2}}] are not recognised policy settings\n"
+        );
+        target.put("policies/%2F/p", &body).await.refused(400, "bad_request", &reason);
+    }
+    let channel = channel(&target).await;
+    declare(&channel, "q", &[("x-max-priority", AMQPValue::LongInt(2))]).await;
+    let connection = target.connect(GUEST, "%2f").await.unwrap();
+    let other = connection.create_channel().await.unwrap();
+    let mut three = FieldTable::default();
+    three.insert("x-max-priority".into(), AMQPValue::LongInt(3));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let refused = other.queue_declare("q".into(), options, three).await.unwrap_err().to_string();
+    let text =
+        "inequivalent arg 'x-max-priority' for queue 'q' in vhost '/': received '3' but current is '2'";
+    assert!(refused.contains(text), "{refused}");
+}
+
+#[tokio::test]
+async fn qq_11_returns_wait_by_a_policy() {
+    let target = Target::start().await;
+    let channel = channel(&target).await;
+    declare(&channel, "q", &[("x-queue-type", AMQPValue::LongString("quorum".into()))]).await;
+    let patient = json!({ "delayed-retry-type": "all", "delayed-retry-min": 3_600_000, "delayed-retry-max": 7_200_000 });
+    set(&target, "policies", "p", policy("^q", patient)).await;
+    assert!(publish(&channel, "q", b"1").await);
+    let message = channel.basic_get("q".into(), BasicGetOptions::default()).await.unwrap().unwrap();
+    message.delivery.acker.reject(BasicRejectOptions { requeue: true }).await.unwrap();
+    assert_eq!(drain(&channel, "q").await, Vec::<String>::new());
+    let shown = target.get("queues/%2F/q").await.expect(200).json();
+    assert_eq!((&shown["messages_ready"], &shown["messages_delayed"]), (&json!(0), &json!(1)));
+    target.delete("policies/%2F/p").await.expect(204);
+    assert!(publish(&channel, "q", b"2").await);
+    assert_eq!(drain(&channel, "q").await, ["2"], "what waits goes on waiting");
+}
+
+#[tokio::test]
 async fn pol_02_the_highest_priority_that_matches_applies_alone() {
     let target = Target::start().await;
     let channel = channel(&target).await;
@@ -169,7 +210,7 @@ async fn pol_12_refusing_publishes_begins_and_ends_with_its_policy() {
 }
 
 #[tokio::test]
-async fn pol_10_dead_letters_go_where_the_policy_says_unless_the_queue_does() {
+async fn pol_10_dlx_03_dead_letters_go_where_the_policy_says_unless_the_queue_does() {
     let target = Target::start().await;
     let channel = channel(&target).await;
     for queue in ["dead", "own", "morgue"] {

@@ -1,6 +1,7 @@
 //! Runtime parameters, limits of vhosts and users, default queue types (chapters 4, 8.2).
 
 use lapin::{
+    ExchangeKind,
     options::*,
     types::{AMQPValue, FieldTable},
 };
@@ -71,6 +72,100 @@ async fn ch_53_a_vhost_has_so_many_queues_and_not_one_more() {
     target.put("queues/%2F/two", "{}").await.expect(201);
     set(&target, "vhost-limits/%2F/max-queues", json!(0)).await.expect(204);
     target.put("queues/%2F/three", "{}").await.expect(400);
+}
+
+#[tokio::test]
+async fn lim_03_the_node_has_so_many_queues_exchanges_and_vhosts() {
+    let target = Target::configured(|config| {
+        config.limits.queues_max = Some(2);
+        // Each vhost has seven from the beginning, and the first one that of events.
+        config.limits.exchanges_max = Some(16);
+        config.limits.vhosts_max = Some(2);
+    })
+    .await;
+    target.put("vhosts/v", "").await.expect(201);
+    let text = "cannot create vhost 'w': vhost limit of 2 is reached";
+    target.put("vhosts/w", "").await.refused(400, "bad_request", text);
+    target.put("vhosts/v", "").await.expect(204);
+
+    target.put("queues/%2F/one", "{}").await.expect(201);
+    target.put("queues/v/two", "{}").await.expect(201);
+    target.put("exchanges/v/x", "{}").await.expect(201);
+    let connection = target.connect(GUEST, "%2f").await.unwrap();
+    let channel = async || connection.create_channel().await.unwrap();
+    let queue = async |name: &str| {
+        let options = QueueDeclareOptions::default();
+        let declared = channel().await.queue_declare(name.into(), options, FieldTable::default()).await;
+        declared.map(drop).map_err(|error| error.to_string())
+    };
+    let exchange = async |name: &str| {
+        let (kind, options) = (ExchangeKind::Direct, ExchangeDeclareOptions::default());
+        let declared =
+            channel().await.exchange_declare(name.into(), kind, options, FieldTable::default()).await;
+        declared.map_err(|error| error.to_string())
+    };
+    queue("one").await.expect("it is there already");
+    exchange("amq.direct").await.unwrap_err();
+    let refused = queue("three").await.unwrap_err();
+    let text = "PRECONDITION_FAILED - cannot declare queue 'three': queue limit in cluster (2) is reached";
+    assert!(refused.contains(text), "{refused}");
+    let refused = exchange("y").await.unwrap_err();
+    let text =
+        "PRECONDITION_FAILED - cannot declare exchange 'y' in vhost '/': exchange limit of 16 is reached";
+    assert!(refused.contains(text), "{refused}");
+
+    // What goes makes room, alone and with its vhost.
+    target.delete("queues/v/two").await.expect(204);
+    queue("three").await.unwrap();
+    target.delete("exchanges/v/x").await.expect(204);
+    exchange("y").await.unwrap();
+    exchange("z").await.unwrap_err();
+    target.delete("vhosts/v").await.expect(204);
+    exchange("z").await.unwrap();
+    target.put("vhosts/w", "").await.expect(201);
+}
+
+#[tokio::test]
+async fn lim_03_the_node_has_so_many_channels() {
+    let target = Target::configured(|config| config.limits.channels_max = Some(2)).await;
+    let (one, two) =
+        (target.connect(GUEST, "%2f").await.unwrap(), target.connect(GUEST, "%2f").await.unwrap());
+    let first = one.create_channel().await.unwrap();
+    let second = two.create_channel().await.unwrap();
+    let refused = one.create_channel().await.unwrap_err().to_string();
+    let text = "number of channels opened on this node has reached the maximum allowed limit of (2)";
+    assert!(refused.contains(text), "{refused}");
+    drop((first, second));
+}
+
+#[tokio::test]
+async fn lim_04_a_limit_counts_what_is_there_and_comes_before_arguments_and_their_rights() {
+    let target = Target::start().await;
+    target.put("users/u", r#"{"password":"p","tags":""}"#).await.expect(201);
+    target.put("permissions/%2F/u", r#"{"configure":"^q","write":"^q","read":"^q"}"#).await.expect(201);
+    set(&target, "vhost-limits/%2F/max-queues", json!(1)).await.expect(204);
+    target.put("queues/%2F/q1", "{}").await.expect(201);
+    let connection = target.connect(("u", "p"), "%2f").await.unwrap();
+    let declare = async |name: &str, arguments: &[(&str, AMQPValue)]| {
+        let mut table = FieldTable::default();
+        for (key, value) in arguments {
+            table.insert((*key).into(), value.clone());
+        }
+        let channel = connection.create_channel().await.unwrap();
+        let declared = channel.queue_declare(name.into(), QueueDeclareOptions::default(), table).await;
+        declared.map(drop).map_err(|error| error.to_string()).err().unwrap_or_default()
+    };
+    let limit = "cannot declare queue 'q2': queue limit in vhost '/' (1) is reached";
+    let elsewhere = [("x-dead-letter-exchange", AMQPValue::LongString("other".into()))];
+    for arguments in [&elsewhere[..], &[("x-max-length", AMQPValue::LongInt(-1))], &[]] {
+        let refused = declare("q2", arguments).await;
+        assert!(refused.contains(limit), "{refused}");
+    }
+    // The right to the queue itself comes first.
+    assert!(declare("other", &[]).await.contains("configure access to queue 'other'"));
+    target.delete("queues/%2F/q1").await.expect(204);
+    assert!(declare("q2", &elsewhere).await.contains("write access to exchange 'other'"));
+    assert_eq!(declare("q2", &[]).await, "");
 }
 
 #[tokio::test]

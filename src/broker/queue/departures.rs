@@ -1,6 +1,8 @@
 //! How messages leave a queue other than by delivery, and how deliveries end or come back.
 
-use super::{ConsumerKey, Death, Effects, Entry, Message, Millis, Outlet, Overflow, Queue, entry::NEVER};
+use super::{
+    ConsumerKey, Death, Effects, Entry, Message, Millis, Outlet, Overflow, Queue, entry::NEVER, returns,
+};
 
 impl<O: Outlet> Queue<O> {
     /// Whether a refusing queue has room for one more.
@@ -102,12 +104,36 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
-    /// Deliveries come back to their original places, marked as redelivered. Limits and deadlines apply to
-    /// them again (LEN-04, BAS-67).
+    /// Deliveries come back because they were rejected, or whoever had them is gone; that counts against a
+    /// delivery limit (QQ-05).
     pub fn requeue(
         &mut self,
         consumer: Option<ConsumerKey>,
         entries: impl IntoIterator<Item = Entry>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        self.take_back(consumer, entries, returns::FAILED, now, effects);
+    }
+
+    /// Deliveries are given back by somebody who does not want them now; that does not count.
+    pub fn give_back(
+        &mut self,
+        consumer: Option<ConsumerKey>,
+        entries: impl IntoIterator<Item = Entry>,
+        now: Millis,
+        effects: &mut Effects,
+    ) {
+        self.take_back(consumer, entries, returns::GIVEN_BACK, now, effects);
+    }
+
+    /// Deliveries come back to their original places, marked as redelivered. Limits and deadlines apply to
+    /// them again (LEN-04, BAS-67).
+    fn take_back(
+        &mut self,
+        consumer: Option<ConsumerKey>,
+        entries: impl IntoIterator<Item = Entry>,
+        how: u32,
         now: Millis,
         effects: &mut Effects,
     ) {
@@ -123,18 +149,36 @@ impl<O: Outlet> Queue<O> {
             if self.deleted {
                 continue;
             }
-            let returns = entry.returns.saturating_add(1);
-            if self.settings.delivery_limit.is_some_and(|limit| limit < returns) {
+            let returns = returns::add(entry.returns, how);
+            let failures = returns::failures(returns);
+            let counts = how == returns::FAILED;
+            if counts && self.settings.delivery_limit.is_some_and(|limit| limit < failures) {
                 self.bury(entry, Death::DeliveryLimit, effects);
                 continue;
             }
             if entry.logged {
-                effects.log.returned.push(entry.sequence);
+                let noted = if counts { &mut effects.log.returned } else { &mut effects.log.given_back };
+                noted.push(entry.sequence);
             }
-            self.ready.put_back(Entry { redelivered: true, returns, ..entry });
+            let delay = self.settings.retry.map_or(0, |retry| retry.delay(how, returns));
+            let entry = Entry { redelivered: true, returns, ..entry };
+            match delay {
+                0 => self.ready.put_back(entry),
+                delay => self.resting.get_or_insert_default().push(now.saturating_add(delay), entry),
+            }
         }
         self.release(consumer, deliveries);
         self.settle_returned(now, effects);
+    }
+
+    /// What has waited until now is ready again; true when there was any.
+    pub(super) fn end_rest(&mut self, now: Millis) -> bool {
+        let Some(resting) = &mut self.resting else { return false };
+        let before = resting.count();
+        while let Some(entry) = resting.pop_due(now) {
+            self.ready.put_back(entry);
+        }
+        resting.count() != before
     }
 
     /// After messages came back: what is due expires, a consumer with room comes before the limits (LEN-03).

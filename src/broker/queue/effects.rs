@@ -60,8 +60,10 @@ impl Effects {
 #[derive(Debug, Default)]
 pub struct Notes {
     pub kept: Vec<Kept>,
-    /// Requeued, by sequence number.
+    /// Requeued, by sequence number, in a way that counts against delivery limits.
     pub returned: Vec<u64>,
+    /// Requeued in a way that does not.
+    pub given_back: Vec<u64>,
     /// Left for good by the queue's own doing, by sequence number, in no particular order.
     pub gone: Vec<u64>,
     /// Of a deduplicating queue, when there is anything to say.
@@ -83,6 +85,7 @@ impl Notes {
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
             && self.returned.is_empty()
+            && self.given_back.is_empty()
             && self.gone.is_empty()
             && self.identities.is_none()
             && self.appended.is_none()

@@ -13,7 +13,7 @@ pub struct Entry {
     pub sequence: u64,
     /// When it expires; fixed on arrival (TTL-01). `Millis::MAX` for never.
     pub deadline: Millis,
-    /// How often it was requeued.
+    /// How often it was requeued, and how; see [`returns`](super::returns).
     pub returns: u32,
     /// Whether it was delivered to anybody before (BAS-64).
     pub redelivered: bool,

@@ -16,6 +16,8 @@ mod paging;
 mod pressure;
 mod ready;
 mod reconfigure;
+mod resting;
+pub mod returns;
 mod settings;
 pub mod stream;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub use identities::IdentityNotes;
 pub use page::{PageId, PageOut, PageSummary};
 use pressure::Pressure;
 pub use ready::Ready;
+use resting::Resting;
+pub use resting::Retry;
 pub use settings::QueueSettings;
 
 use stream::{Stream, StreamRead};
@@ -85,6 +89,8 @@ pub struct Counts {
     pub unacknowledged: u64,
     pub unacknowledged_bytes: u64,
     pub consumers: u32,
+    /// Messages that came back and wait before they are ready again (QQ-11).
+    pub resting: u64,
 }
 
 /// What operators are told of a queue, beyond [`Counts`].
@@ -114,6 +120,8 @@ pub struct QueueReport {
 pub struct Queue<O> {
     settings: QueueSettings,
     ready: Ready,
+    /// Of a queue that makes messages wait when they come back.
+    resting: Option<Box<Resting>>,
     consumers: Consumers<O>,
     pressure: Pressure,
     /// Of a queue that deduplicates.
@@ -137,6 +145,7 @@ impl<O: Outlet> Queue<O> {
     pub fn new(settings: QueueSettings, now: Millis) -> Queue<O> {
         Queue {
             ready: if settings.quorum { Ready::quorum() } else { Ready::new(settings.max_priority) },
+            resting: None,
             consumers: Consumers::new(settings.single_active_consumer),
             pressure: Pressure::default(),
             identities: settings.deduplicates.then(Box::default),
@@ -163,6 +172,7 @@ impl<O: Outlet> Queue<O> {
             unacknowledged: self.unacknowledged,
             unacknowledged_bytes: self.counting.unacknowledged_bytes,
             consumers: self.consumers.count(),
+            resting: self.resting.as_ref().map_or(0, |resting| resting.count()),
         }
     }
 
@@ -438,6 +448,9 @@ impl<O: Outlet> Queue<O> {
             effects.log.lose(&entry);
             self.forget_identity(entry.sequence, effects);
         }
+        // What is behind and has had its time is not left (TTL-02).
+        self.expire(effects, |deadline| deadline <= now);
+        self.ready.take_wanted(&mut effects.fetch);
         Got::Entry(entry, self.ready.count())
     }
 
@@ -465,6 +478,7 @@ impl<O: Outlet> Queue<O> {
 
     /// Removes what is ready and hands it out to be counted and dropped (QUE-15).
     pub fn purge(&mut self, effects: &mut Effects) -> Ready {
+        self.end_rest(Millis::MAX);
         if self.settings.durable {
             self.ready.resident().for_each(|entry| effects.log.lose(entry));
         }
@@ -480,6 +494,7 @@ impl<O: Outlet> Queue<O> {
     /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the
     /// queue as a whole.
     pub fn delete(&mut self, effects: &mut Effects) -> Ready {
+        self.end_rest(Millis::MAX);
         self.deleted = true;
         if let Some(stream) = &mut self.stream {
             stream.delete();
@@ -509,7 +524,8 @@ impl<O: Outlet> Queue<O> {
             return None;
         }
         let head = self.ready.first_deadline().filter(|deadline| *deadline != NEVER);
-        [head, self.expires_at()].into_iter().flatten().min()
+        let rested = self.resting.as_ref().and_then(|resting| resting.next_at());
+        [head, rested, self.expires_at()].into_iter().flatten().min()
     }
 
     fn expires_at(&self) -> Option<Millis> {
@@ -521,6 +537,9 @@ impl<O: Outlet> Queue<O> {
     pub fn tick(&mut self, now: Millis, effects: &mut Effects) -> bool {
         if self.deleted {
             return false;
+        }
+        if self.end_rest(now) {
+            self.settle_returned(now, effects);
         }
         self.expire(effects, |deadline| deadline <= now);
         self.ready.take_wanted(&mut effects.fetch);

@@ -1,6 +1,6 @@
 //! The rules that a queue was declared with.
 
-use super::stream::StreamSettings;
+use super::{resting::Retry, stream::StreamSettings};
 use crate::broker::{Millis, queue_arguments::Overflow};
 
 /// The rules that a queue applies by itself.
@@ -22,6 +22,8 @@ pub struct QueueSettings {
     pub quorum: bool,
     /// How often a message may be given back before it dies (QQ-04).
     pub delivery_limit: Option<u32>,
+    /// Whether messages wait when they come back (QQ-11).
+    pub retry: Option<Retry>,
     /// Whether a message whose identity is there already is dropped (QUE-43).
     pub deduplicates: bool,
     /// Whether dead messages go anywhere.

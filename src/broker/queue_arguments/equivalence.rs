@@ -43,6 +43,11 @@ const QUORUM: &[&str] = &[
     "x-message-ttl",
     "x-queue-leader-locator",
     "x-consumer-timeout",
+    "x-consumer-disconnected-timeout",
+    "x-delayed-retry-type",
+    "x-delayed-retry-min",
+    "x-delayed-retry-max",
+    "x-member-placement-tag",
 ];
 
 /// What streams compare, in this order.

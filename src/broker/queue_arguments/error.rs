@@ -59,6 +59,12 @@ pub enum ArgumentError {
         /// The type asked for.
         queue_type: &'static str,
     },
+    /// QUE-04: the beginning of a generated name is too long.
+    #[error("Queue name prefix '{prefix}' exceeds the 64-byte limit")]
+    NamePrefix {
+        /// What was asked for.
+        prefix: String,
+    },
     /// QUE-39: segments too large.
     #[error("Exceeded max value for x-stream-max-segment-size-bytes")]
     SegmentSize,

@@ -25,7 +25,14 @@ const QUEUE_TYPE: &str = "x-queue-type";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 const DEAD_LETTER_ROUTING_KEY: &str = "x-dead-letter-routing-key";
 const SEGMENT_SIZE: &str = "x-stream-max-segment-size-bytes";
+const RETRY_TYPE: &str = "x-delayed-retry-type";
+const RETRY_MIN: &str = "x-delayed-retry-min";
+const RETRY_MAX: &str = "x-delayed-retry-max";
 const FILTER_SIZE: &str = "x-stream-filter-size-bytes";
+
+const NAME_PREFIX: &str = "x-name-prefix";
+/// Octets of a generated name's prefix at most.
+const NAME_PREFIX_MAX: usize = 64;
 
 /// The largest segment of a stream that may be asked for (QUE-39).
 pub const SEGMENT_BYTES_MAX: u64 = 3_000_000_000;
@@ -122,6 +129,10 @@ pub struct QueueArguments {
     pub deduplicates: bool,
     /// Deliveries after which a message is dead-lettered; negative for no limit.
     pub delivery_limit: Option<i64>,
+    /// Which of a quorum queue's messages wait when they come back, and how many milliseconds (QQ-11).
+    pub retry_type: Option<String>,
+    pub retry_min_ms: Option<u64>,
+    pub retry_max_ms: Option<u64>,
     /// Milliseconds a delivery may stay unacknowledged.
     pub consumer_timeout_ms: Option<u64>,
     /// Seconds a stream keeps its messages.
@@ -186,6 +197,9 @@ impl QueueArguments {
             single_active_consumer,
             deduplicates: value("x-message-deduplication") == Some(&AMQPValue::Boolean(true)),
             delivery_limit: value("x-delivery-limit").and_then(integer),
+            retry_type: text(RETRY_TYPE),
+            retry_min_ms: number(RETRY_MIN),
+            retry_max_ms: number(RETRY_MAX),
             consumer_timeout_ms: number("x-consumer-timeout"),
             max_age_s: text("x-max-age").and_then(|text| interval_seconds(text.as_bytes())),
             segment_bytes: number(SEGMENT_SIZE),
@@ -218,6 +232,17 @@ pub fn dead_letter_exchange(
             Some(name) => Ok(Some(name)),
             None => Err(ArgumentError::dead_letter_type(queue, value_type_name(value))),
         },
+    }
+}
+
+/// QUE-04: what the generated name of a queue begins with instead of `amq.gen`, if it says so.
+pub fn name_prefix(raw: &FieldTable) -> Result<Option<String>, ArgumentError> {
+    let Some(AMQPValue::LongString(prefix)) = raw.inner().get(NAME_PREFIX) else { return Ok(None) };
+    let prefix = String::from_utf8_lossy(prefix.as_bytes()).into_owned();
+    match prefix.len() {
+        0 => Ok(None),
+        1..=NAME_PREFIX_MAX => Ok(Some(prefix)),
+        _ => Err(ArgumentError::NamePrefix { prefix }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table of known queue arguments: which queue types have them, and which values they take.
 
 use super::{ArgumentError, DEAD_LETTER_EXCHANGE, DEAD_LETTER_ROUTING_KEY, QueueIdentity};
-use super::{FILTER_SIZE, SEGMENT_SIZE, interval_seconds};
+use super::{FILTER_SIZE, RETRY_MAX, RETRY_MIN, RETRY_TYPE, SEGMENT_SIZE, interval_seconds};
 use crate::amqp::table::value_type_name;
 use crate::broker::arguments::{integer, value_text};
 use crate::broker::queue_type::QueueType;
@@ -54,6 +54,11 @@ static RULES: &[Rule] = &[
     rule("x-queue-leader-locator", CQS, check_leader_locator),
     rule("x-queue-master-locator", C, accept),
     rule("x-consumer-timeout", CQ, check_not_negative),
+    rule("x-consumer-disconnected-timeout", Q, check_not_negative),
+    rule(RETRY_TYPE, Q, check_retry_type),
+    rule(RETRY_MIN, Q, check_not_negative),
+    rule(RETRY_MAX, Q, check_not_negative),
+    rule("x-member-placement-tag", Q, check_text),
 ];
 
 const fn rule(argument: &'static str, queue_types: &'static [QueueType], check: Check) -> Rule {
@@ -197,6 +202,14 @@ fn check_max_age(value: &AMQPValue, _: &FieldTable) -> Result<(), String> {
         Some(_) => Ok(()),
         None => Err("invalid_max_age".to_owned()),
     }
+}
+
+fn check_text(value: &AMQPValue, _: &FieldTable) -> Result<(), String> {
+    expect_text(value).map(|_| ())
+}
+
+fn check_retry_type(value: &AMQPValue, _: &FieldTable) -> Result<(), String> {
+    expect_one_of(value, &["disabled", "all", "failed", "returned"], "invalid_delayed_retry_type")
 }
 
 fn check_leader_locator(value: &AMQPValue, _: &FieldTable) -> Result<(), String> {

@@ -196,6 +196,36 @@ fn que_34_to_37_arguments_without_effect_are_checked() {
 }
 
 #[test]
+fn que_42_what_only_quorum_queues_of_43_know() {
+    for argument in ["x-consumer-disconnected-timeout", RETRY_MIN, RETRY_MAX] {
+        check_detail("quorum", argument, int(-1), "{value_negative,-1}");
+        check_detail("quorum", argument, string("1"), "\"expected integer, got longstr\"");
+        assert!(refused(table(&[(argument, int(1))])).ends_with("of queue type rabbit_classic_queue"));
+    }
+    check_detail("quorum", "x-consumer-timeout", int(-1), "{value_negative,-1}");
+    check_detail("quorum", RETRY_TYPE, string("bogus"), "invalid_delayed_retry_type");
+    check_detail("quorum", RETRY_TYPE, AMQPValue::Boolean(true), "{unacceptable_type,bool}");
+    check_detail("quorum", "x-member-placement-tag", int(1), "{unacceptable_type,long}");
+    for kind in ["disabled", "all", "failed", "returned"] {
+        let raw = of_type("quorum", &[(RETRY_TYPE, string(kind)), (RETRY_MIN, int(0)), (RETRY_MAX, int(7))]);
+        let parsed = parse(raw).expect("a kind");
+        let retry = (parsed.retry_type.as_deref(), parsed.retry_min_ms, parsed.retry_max_ms);
+        assert_eq!(retry, (Some(kind), Some(0), Some(7)));
+    }
+}
+
+#[test]
+fn que_04_generated_names_may_begin_otherwise() {
+    let prefix = |value| name_prefix(&table(&[(NAME_PREFIX, value)]));
+    assert_eq!(name_prefix(&FieldTable::default()), Ok(None));
+    assert_eq!(prefix(string("")), Ok(None));
+    assert_eq!(prefix(string("orders")), Ok(Some("orders".to_owned())));
+    assert_eq!(prefix(string(&"x".repeat(64))), Ok(Some("x".repeat(64))));
+    let text = prefix(string(&"x".repeat(65))).unwrap_err().to_string();
+    assert_eq!(text, format!("Queue name prefix '{}' exceeds the 64-byte limit", "x".repeat(65)));
+}
+
+#[test]
 fn que_38_max_age() {
     check_detail("stream", "x-max-age", AMQPValue::LongInt(5), "{unacceptable_type,signedint}");
     for bad in ["0D", "5", "5x", "1.5h", "", "h", "-5h", "5h ", "+5h", "99999999999999999999Y"] {

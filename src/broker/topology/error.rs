@@ -77,6 +77,16 @@ pub enum TopologyError {
         /// Its virtual host.
         vhost: String,
     },
+    /// LIM-03: another exchange than there may be (406).
+    #[error("cannot declare exchange '{name}' in vhost '{vhost}': exchange limit of {max} is reached")]
+    ExchangeLimit {
+        /// The exchange declared.
+        name: String,
+        /// Its virtual host.
+        vhost: String,
+        /// How many there may be.
+        max: u64,
+    },
     /// CH-31: delete if-unused of an exchange with bindings (406).
     #[error("exchange '{name}' in vhost '{vhost}' in use")]
     InUse {

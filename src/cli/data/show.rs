@@ -8,6 +8,7 @@ use crate::{
         properties::{self, Properties},
         table::{ArrayRef, FieldRef, TABLE_DEPTH_MAX, TableRef, check_table},
     },
+    broker::queue::returns,
     store::{
         BindingDefinition, Definition, PageRecord, ParameterKey, Place, QueueId, Record, Setting, TopicKey,
         View,
@@ -141,7 +142,9 @@ pub fn record(record: &Record<'_>, names: &Names, body_max: usize) -> (&'static 
             ("message", fields)
         }
         Record::Settled { queue, runs } => ("settled", runs_of(*queue, runs, names)),
-        Record::Returned { queue, runs } => ("returned", runs_of(*queue, runs, names)),
+        Record::Returned { queue, runs, how } => {
+            (if *how == returns::FAILED { "returned" } else { "given back" }, runs_of(*queue, runs, names))
+        }
         Record::Definition(definition) => self::definition(definition),
         Record::Page(page) => ("page", page_fields(page, names)),
         Record::Trimmed { before } => ("trimmed", vec![("before", json!(format!("{before:016x}")))]),

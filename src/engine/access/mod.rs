@@ -342,10 +342,15 @@ impl Access {
     }
 
     /// Adds or changes a vhost; true when it is new. The node makes it.
-    pub(super) fn put_vhost(&self, name: &str, about: VhostAbout) -> bool {
+    pub(super) fn put_vhost(&self, name: &str, about: VhostAbout, max: Option<u64>) -> Result<bool, u64> {
         let mut state = self.state.write();
+        if let Some(max) = max.filter(|max| *max <= state.vhosts.len() as u64)
+            && !state.vhosts.contains_key(name)
+        {
+            return Err(max);
+        }
         self.journal.define([Definition::PutVhost(vhost_definition(name, &about))]);
-        state.vhosts.insert(name.to_owned(), about).is_none()
+        Ok(state.vhosts.insert(name.to_owned(), about).is_none())
     }
 
     /// Forgets a vhost with all rights in it. What was defined in it is void, too.

@@ -190,7 +190,9 @@ impl Vhost {
     /// Adds the event exchange, if this is the vhost for it.
     pub(super) fn add_event_exchange(&self) {
         if *self.name == *self.events.home() {
-            self.topology.write().add_internal_topic(EVENT_EXCHANGE);
+            let mut topology = self.topology.write();
+            topology.add_internal_topic(EVENT_EXCHANGE);
+            self.count(&topology);
         }
     }
 }

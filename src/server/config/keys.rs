@@ -271,6 +271,30 @@ pub static KEYS: &[Key] = &[
         "Channels that each user may have open on all its connections together; none = no limit."
     ),
     key!(
+        "limits.channels_max",
+        limits.channels_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Channels of all connections together; none = no limit."
+    ),
+    key!(
+        "limits.vhosts_max",
+        limits.vhosts_max,
+        Maybe(Count(1..=u64::MAX)),
+        "Virtual hosts; none = no limit."
+    ),
+    key!(
+        "limits.queues_max",
+        limits.queues_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Queues of all virtual hosts together; none = no limit."
+    ),
+    key!(
+        "limits.exchanges_max",
+        limits.exchanges_max,
+        Maybe(Count(0..=u64::MAX)),
+        "Exchanges of all virtual hosts together, with the seven that each of them always has; none = no limit."
+    ),
+    key!(
         "limits.unauthenticated_max",
         limits.unauthenticated_max,
         Count(1..=usize::MAX),

@@ -109,6 +109,14 @@ pub struct Limits {
     pub connections_per_user_max: Option<u64>,
     /// Channels of each user, on all its connections. Default no limit.
     pub channels_per_user_max: Option<u64>,
+    /// Channels of the node. Default no limit.
+    pub channels_max: Option<u64>,
+    /// Virtual hosts. Default no limit.
+    pub vhosts_max: Option<u64>,
+    /// Queues of all virtual hosts. Default no limit.
+    pub queues_max: Option<u64>,
+    /// Exchanges of all virtual hosts. Default no limit.
+    pub exchanges_max: Option<u64>,
     /// Sockets that have not logged in yet. Default 1 000.
     pub unauthenticated_max: usize,
     /// The same for one peer address. Default 100.
@@ -313,6 +321,10 @@ impl Default for Config {
                 connections_per_vhost_max: None,
                 connections_per_user_max: None,
                 channels_per_user_max: None,
+                channels_max: None,
+                vhosts_max: None,
+                queues_max: None,
+                exchanges_max: None,
                 unauthenticated_max: 1_000,
                 unauthenticated_per_ip_max: 100,
                 unauthenticated_bytes_max: 16 << 20,

@@ -13,7 +13,7 @@ use super::{
     disk::{Disk, MemoryDisk, Open},
     segment, *,
 };
-use crate::broker::{Message, Millis, Parts, memory::Account};
+use crate::broker::{Message, Millis, Parts, memory::Account, queue::returns};
 
 const SEGMENT: u64 = 32 << 10;
 const NEVER: Millis = Millis::MAX;
@@ -41,7 +41,7 @@ fn settle(queue: QueueId, sequences: &[u64]) -> Op {
 }
 
 fn give_back(queue: QueueId, sequences: &[u64]) -> Op {
-    Op::Returned { queue, sequences: sequences.to_vec() }
+    Op::Returned { queue, sequences: sequences.to_vec(), how: returns::FAILED }
 }
 
 fn declare(id: QueueId) -> Definition {

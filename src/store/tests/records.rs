@@ -73,6 +73,7 @@ proptest! {
     #[test]
     fn every_kind_is_read_back(
         queue: u64,
+        how in prop_oneof![Just(returns::FAILED), Just(returns::GIVEN_BACK)],
         runs in runs(),
         definition in definition(),
         page in page_record(),
@@ -87,8 +88,8 @@ proptest! {
         };
         let settled = written(&|out| put_settled(out, queue, &runs));
         prop_assert_eq!(Record::decode(&settled), Ok(Record::Settled { queue, runs: runs.clone() }));
-        let returned = written(&|out| put_returned(out, queue, &runs));
-        prop_assert_eq!(Record::decode(&returned), Ok(Record::Returned { queue, runs: runs.clone() }));
+        let returned = written(&|out| put_returned(out, queue, &runs, how));
+        prop_assert_eq!(Record::decode(&returned), Ok(Record::Returned { queue, runs: runs.clone(), how }));
         let defined = written(&|out| put_definition(out, &definition));
         prop_assert_eq!(Record::decode(&defined), Ok(Record::Definition(definition.clone())));
         let paged = written(&|out| put_page(out, &page));

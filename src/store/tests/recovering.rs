@@ -382,7 +382,7 @@ fn hostile(more: Vec<Vec<u8>>) -> MemoryDisk {
 
 #[test]
 fn runs_of_absurd_lengths_cost_what_is_there() {
-    let disk = hostile(vec![body_of(|out| put_returned(out, 1, &[(0, u64::MAX)]))]);
+    let disk = hostile(vec![body_of(|out| put_returned(out, 1, &[(0, u64::MAX)], returns::FAILED))]);
     let log = replay(&disk, |_, _| (), |_, _| {}).unwrap();
     let queue = &log.queues[&1];
     assert!(queue.messages.values().all(|message| message.returns == 1) && queue.messages.len() == 2);
@@ -400,10 +400,10 @@ fn runs_of_absurd_lengths_cost_what_is_there() {
 
 #[test]
 fn what_is_given_back_in_a_page_counts_although_its_record_was_renewed_later() {
-    let returned = body_of(|out| put_returned(out, 1, &[(30, 2)]));
+    let returned = body_of(|out| put_returned(out, 1, &[(30, 2)], returns::FAILED));
     let record = PageRecord { returns: vec![(31, 4)], ..page(2, &[(31, 2)]) };
     let renewed = body_of(|out| put_page(out, &record));
-    let later = body_of(|out| put_returned(out, 1, &[(30, 3)]));
+    let later = body_of(|out| put_returned(out, 1, &[(30, 3)], returns::FAILED));
     let disk = hostile(vec![returned, renewed, later]);
     let log = replay(&disk, |_, _| (), |_, _| {}).unwrap();
     assert_eq!(log.queues[&1].returns.iter().collect::<Vec<_>>(), [(&31, &5), (&32, &1)]);

@@ -56,8 +56,8 @@ fn offsets() -> Vec<Case> {
             &format!(
                 "{}> basic.consume queue=%q tag=c\n< basic.consume-ok c\na2> basic.qos prefetch-count=1\na2< basic.qos-ok
                  a2> basic.consume queue=%q tag=d arguments={{x-stream-offset=l3}}\na2< basic.consume-ok d\n< quiet\na9> basic.publish key=%q body=m3\na9< confirms ack 4
-                 < deliver c tag=1 redelivered=false ex= rk=%q headers={{x-stream-offset=l3}} body=m3
-                 a2< deliver d tag=1 redelivered=false ex= rk=%q headers={{x-stream-offset=l3}} body=m3",
+                 <~ deliver c tag=1 redelivered=false ex= rk=%q headers={{x-stream-offset=l3}} body=m3
+                 a2<~ deliver d tag=1 redelivered=false ex= rk=%q headers={{x-stream-offset=l3}} body=m3",
                 filled(3)
             ),
         ),
@@ -141,7 +141,7 @@ fn refusals() -> Vec<Case> {
 fn settling() -> Vec<Case> {
     vec![
         stream(
-            "STR-07 STR-13",
+            "STR-02 STR-07 STR-13",
             "another consumer reads it again",
             &format!(
                 "{}> basic.consume queue=%q tag=c arguments={{x-stream-offset='first'}}\n< basic.consume-ok c

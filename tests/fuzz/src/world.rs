@@ -12,7 +12,7 @@ use leveret::{
         memory::Account,
         queue::{Effects, Got},
     },
-    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, QueueRef},
+    engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, QueueRef, RoomLimits},
     session::SessionSettings,
 };
 
@@ -107,6 +107,7 @@ impl World {
             vhosts: vec!["/".to_owned(), "other".to_owned()],
             memory_limit: u64::MAX,
             allowances: Allowances::default(),
+            room: RoomLimits::default(),
             account: Account::open(),
             journal: Journal::default(),
             random,

@@ -160,7 +160,7 @@ fn real_log() -> MemoryDisk {
     let batches = [
         vec![Op::Define(Definition::DeclareQueue { vhost: "/".into(), queue }), message(1), message(2)],
         vec![message(3), message(4), message(5)],
-        vec![Op::Settled { queue: 1, sequences: vec![2] }, Op::Returned { queue: 1, sequences: vec![1, 3] }],
+        vec![Op::Settled { queue: 1, sequences: vec![2] }, Op::Returned { queue: 1, sequences: vec![1, 3], how: 1 }],
         vec![Op::Page(page)],
         vec![message(6), Op::CleanStop],
     ];

@@ -1,5 +1,8 @@
 //! Filter values: which messages a consumer wants, and which chunks need not be read for it (STR-10).
 
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
+
 use crate::{
     amqp::{properties::Properties, table::FieldRef},
     broker::Message,
@@ -28,26 +31,33 @@ pub fn filter_value(message: &Message) -> Option<&[u8]> {
 /// Which messages a consumer wants.
 #[derive(Debug, Clone)]
 pub struct Filter {
-    values: Vec<Vec<u8>>,
+    /// A consumer may name thousands, and every message is looked up among them.
+    values: HashSet<Box<[u8]>, RandomState>,
     match_unfiltered: bool,
 }
+
+/// Values of a consumer beyond which all chunks are read: to look for so many in each chunk's filter takes longer,
+/// and some are found in almost any.
+const LOOKED_FOR_MAX: usize = 64;
 
 impl Filter {
     /// `None` when everything is wanted.
     pub fn new(values: Vec<Vec<u8>>, match_unfiltered: bool) -> Option<Filter> {
+        let values: HashSet<Box<[u8]>, RandomState> = values.into_iter().map(Vec::into_boxed_slice).collect();
         (!values.is_empty()).then_some(Filter { values, match_unfiltered })
     }
 
     pub fn wants(&self, message: &Message) -> bool {
         match filter_value(message) {
             None => self.match_unfiltered,
-            Some(value) => self.values.iter().any(|wanted| wanted == value),
+            Some(value) => self.values.contains(value),
         }
     }
 
     /// Whether a chunk may hold anything that is wanted.
     pub fn may_want(&self, chunk: &ChunkFilter) -> bool {
         self.match_unfiltered && chunk.has_unfiltered
+            || LOOKED_FOR_MAX < self.values.len() && !chunk.bits.is_empty()
             || self.values.iter().any(|value| chunk.may_contain(value))
     }
 }

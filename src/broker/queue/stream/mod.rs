@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use cache::{Cache, Loaded};
 pub use files::{CHUNK_BYTES, RestoredStream};
 pub use filter::ChunkFilter;
-use names::{Names, Outstanding};
+use names::{Names, Outstanding, Turn};
 pub use overview::{ReaderOverview, SegmentOverview, StreamOverview};
 use readers::Reader;
 use segments::Segments;
@@ -101,6 +101,7 @@ impl<O: Outlet> Stream<O> {
             unacknowledged: 0,
             unacknowledged_bytes: 0,
             consumers: u32::try_from(self.readers.len()).unwrap_or(u32::MAX),
+            resting: 0,
         }
     }
 
@@ -226,14 +227,16 @@ impl<O: Outlet> Stream<O> {
     ) -> ConsumerKey {
         let number = self.next_reader;
         self.next_reader = self.next_reader.wrapping_add(1);
-        let offset = read.offset;
+        let (offset, group) = (read.offset, read.single_active.then_some(read.partition));
         let mut reader = Reader::new(outlet, read);
-        if let Some(name) = &reader.name {
-            reader.is_active = self.names.join(name, number, reader.single_active);
+        let name = reader.name.clone();
+        if let Some(name) = &name {
+            reader.is_active = self.names.join(name, number, group);
         }
         self.start_at(&mut reader, offset, now);
         self.readers.insert(number, reader);
         self.feed(number, effects);
+        name.iter().for_each(|name| self.take_turns(name, effects));
         ConsumerKey::of_stream(number)
     }
 
@@ -271,23 +274,47 @@ impl<O: Outlet> Stream<O> {
         let Some(reader) = self.readers.remove(&number) else { return };
         let position = reader.position();
         let Some(name) = reader.name else { return };
-        if reader.is_active {
+        // Whoever waits for its turn has read nothing.
+        if reader.is_active || self.names.turn(&name).is_some_and(|turn| turn.reading == Some(number)) {
             self.store(&name, number, position, effects);
         }
         if !reader.outstanding.is_empty() {
             self.departed.insert(number, (name.clone(), reader.next, reader.outstanding));
         }
-        if let Some(next) = self.names.leave(&name, number) {
-            let stored = self.names.offset(&name);
-            if let Some(reader) = self.readers.get_mut(&next) {
-                reader.is_active = true;
-                if let Some(stored) = stored {
-                    (reader.next, reader.from_time) = (stored, None);
-                }
-            }
-            self.feed(next, effects);
-        }
+        self.names.leave(&name, number);
+        self.take_turns(&name, effects);
         self.forget_chunks();
+    }
+
+    /// Lets the one of a group read whose turn it is, once the one before has settled what it was given: so the
+    /// group reads everything in order.
+    fn take_turns(&mut self, name: &[u8], effects: &mut Effects) {
+        let Some(Turn { reading, chosen }) = self.names.turn(name) else { return };
+        if let Some(before) = reading.filter(|reading| *reading != chosen)
+            && let Some(reader) = self.readers.get_mut(&before)
+        {
+            reader.is_active = false;
+            if !reader.outstanding.is_empty() {
+                return;
+            }
+            let position = reader.position();
+            self.store(name, before, position, effects);
+        }
+        if reading != Some(chosen) {
+            self.names.hand_over(name, chosen);
+            let stored = self.names.offset(name);
+            if let Some(reader) = self.readers.get_mut(&chosen)
+                && let Some(stored) = stored
+            {
+                (reader.next, reader.from_time) = (stored, None);
+            }
+        }
+        if let Some(reader) = self.readers.get_mut(&chosen)
+            && !reader.is_active
+        {
+            reader.is_active = true;
+            self.feed(chosen, effects);
+        }
     }
 
     fn store(&mut self, name: &[u8], number: u32, offset: u64, effects: &mut Effects) {
@@ -326,8 +353,11 @@ impl<O: Outlet> Stream<O> {
             reader.settled(deliveries);
             if let Some(name) = reader.name.clone() {
                 end(&mut reader.outstanding);
-                let position = reader.position();
+                let (position, is_active) = (reader.position(), reader.is_active);
                 self.store(&name, number, position, effects);
+                if !is_active {
+                    self.take_turns(&name, effects);
+                }
             }
             self.feed(number, effects);
         } else if let Some((name, next, mut outstanding)) = self.departed.remove(&number) {

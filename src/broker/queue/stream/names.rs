@@ -1,6 +1,6 @@
 //! Named consumers: how far each name has read, and who of a group reads now.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names whose offsets a stream remembers at most; more push out those nobody uses.
 const NAMES_MAX: usize = 10_000;
@@ -12,9 +12,21 @@ struct Name {
     offset: Option<u64>,
     /// The consumer that began last: what it says counts.
     holder: Option<u32>,
-    /// Consumers that take turns, in the order in which they came. The first one reads.
-    members: VecDeque<u32>,
+    /// Consumers of which one reads at a time, in the order in which they came.
+    members: Vec<u32>,
+    /// The one of them that reads, or did and has not settled everything yet.
+    reading: Option<u32>,
+    /// Which one should read: the stream's number among those of a super stream, so that members that are in the
+    /// groups of all of them share these.
+    partition: u64,
     consumers: u32,
+}
+
+/// Who of a group reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    pub reading: Option<u32>,
+    pub chosen: u32,
 }
 
 /// All names of a stream.
@@ -40,8 +52,9 @@ impl Names {
         self.names.get(name)?.offset
     }
 
-    /// A consumer begins; true when it reads at once.
-    pub fn join(&mut self, name: &[u8], consumer: u32, single_active: bool) -> bool {
+    /// A consumer begins; true when it reads at once. With `group`, the number of the stream, it takes turns with
+    /// others of its name.
+    pub fn join(&mut self, name: &[u8], consumer: u32, group: Option<u64>) -> bool {
         if NAMES_MAX <= self.names.len() && !self.names.contains_key(name) {
             let unused = self.names.iter().filter(|(_, known)| known.consumers == 0);
             let oldest = unused.min_by_key(|(_, known)| known.offset).map(|(name, _)| name.clone());
@@ -49,30 +62,42 @@ impl Names {
         }
         let known = self.names.entry(name.to_vec()).or_default();
         known.consumers += 1;
-        if single_active {
-            known.members.push_back(consumer);
+        if let Some(partition) = group {
+            known.members.push(consumer);
+            known.partition = partition;
+            if known.reading.is_some() {
+                return false;
+            }
+            known.reading = Some(consumer);
         }
-        let reads = !single_active || known.members.len() == 1;
-        if reads {
-            known.holder = Some(consumer);
-        }
-        reads
+        known.holder = Some(consumer);
+        true
     }
 
-    /// A consumer went away; gives the one that takes over.
-    pub fn leave(&mut self, name: &[u8], consumer: u32) -> Option<u32> {
-        let known = self.names.get_mut(name)?;
+    /// A consumer went away.
+    pub fn leave(&mut self, name: &[u8], consumer: u32) {
+        let Some(known) = self.names.get_mut(name) else { return };
         known.consumers = known.consumers.saturating_sub(1);
-        let was_reading = known.members.front() == Some(&consumer);
         known.members.retain(|member| *member != consumer);
-        let next = if was_reading { known.members.front().copied() } else { None };
-        if next.is_some() {
-            known.holder = next;
-        }
+        known.reading = known.reading.filter(|reading| *reading != consumer);
         if known.consumers == 0 && known.offset.is_none() {
             self.names.remove(name);
         }
-        next
+    }
+
+    /// Of a group: who reads, or has not settled everything yet, and who should.
+    pub fn turn(&self, name: &[u8]) -> Option<Turn> {
+        let known = self.names.get(name)?;
+        let place = known.partition.checked_rem(known.members.len() as u64)?;
+        let chosen = known.members.get(usize::try_from(place).ok()?)?;
+        Some(Turn { reading: known.reading, chosen: *chosen })
+    }
+
+    /// Another one of a group reads from now on.
+    pub fn hand_over(&mut self, name: &[u8], consumer: u32) {
+        if let Some(known) = self.names.get_mut(name) {
+            (known.reading, known.holder) = (Some(consumer), Some(consumer));
+        }
     }
 
     /// A consumer has settled everything before an offset; true when that is news. One that began earlier

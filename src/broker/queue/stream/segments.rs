@@ -5,6 +5,11 @@ use std::collections::VecDeque;
 use super::{filter::ChunkFilter, settings::StreamSettings};
 use crate::broker::Millis;
 
+/// Segments smaller than [`SMALL`] that there may be: each is a file, and clients choose their size.
+const SMALL_SEGMENTS_MAX: usize = 1_024;
+/// Octets of a segment when there are so many.
+const SMALL: u64 = 1 << 20;
+
 /// Neighbouring messages that were written together, and are read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
@@ -90,6 +95,8 @@ impl Segments {
 
     /// Adds a message of so many octets; true when a new segment begins with it.
     pub fn push(&mut self, bytes: u64, time: Millis, segment_max: u64) -> bool {
+        let segment_max =
+            if SMALL_SEGMENTS_MAX <= self.all.len() { segment_max.max(SMALL) } else { segment_max };
         let is_full = self
             .all
             .back()

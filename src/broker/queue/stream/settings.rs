@@ -60,4 +60,6 @@ pub struct StreamRead {
     pub name: Option<Vec<u8>>,
     /// Of the consumers with its name only one reads.
     pub single_active: bool,
+    /// The stream's number among those of a super stream; it decides which one reads.
+    pub partition: u64,
 }

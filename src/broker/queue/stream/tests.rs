@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{filter::Filter, *};
 use crate::broker::{Parts, memory::Account, queue::Wakes};
 
 /// What a consumer was sent.
@@ -275,4 +275,82 @@ fn a_restart_goes_on_with_what_files_and_log_have() {
     let reader = again.consume(StreamOffset::Timestamp(2), 100, None);
     again.drain(&reader, &mut last);
     assert_eq!(last, (110..115).chain(120..121).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_client_that_asks_for_tiny_segments_gets_a_bounded_number_of_files() {
+    let mut bench = Bench::new(0, None, true);
+    for _ in 0..5_000 {
+        bench.publish(&[10]);
+    }
+    assert_eq!(bench.stream.segment_count(), 1_024);
+    let mut absurd = Bench::new(u64::MAX, Some(0), true);
+    absurd.stream.settings.max_age = Some(Millis::MAX);
+    absurd.now = Millis::MAX - 20_000;
+    absurd.publish(&[10; 100]);
+    assert_eq!((absurd.stream.segment_count(), absurd.stream.counts().ready), (1, 100));
+}
+
+#[test]
+fn any_offset_is_some_place() {
+    let mut bench = Bench::new(1_000, None, true);
+    bench.publish(&[100; 30]);
+    bench.commit(0);
+    bench.write();
+    for (offset, first) in [
+        (StreamOffset::At(i64::MIN), Some(0)),
+        (StreamOffset::At(-1), Some(0)),
+        (StreamOffset::At(29), Some(29)),
+        (StreamOffset::At(30), None),
+        (StreamOffset::At(i64::MAX), None),
+        (StreamOffset::Timestamp(0), Some(0)),
+        (StreamOffset::Timestamp(u64::MAX), None),
+        (StreamOffset::SecondsAgo(u64::MAX), Some(0)),
+    ] {
+        let reader = bench.consume(offset, 100, None);
+        let mut seen = Vec::new();
+        bench.drain(&reader, &mut seen);
+        assert_eq!(seen.first().copied(), first, "{offset:?}");
+        bench.with(|stream, _, effects| stream.cancel(reader.0, effects));
+    }
+}
+
+#[test]
+fn a_filter_of_very_many_values_finds_what_one_value_would() {
+    let values = |count: u32| (0..count).map(|value| format!("v{value}").into_bytes()).collect::<Vec<_>>();
+    let few = Filter::new(values(10), false).unwrap();
+    let many = Filter::new(values(20_000), false).unwrap();
+    let with = |value: &str| {
+        // Properties: headers with one long string.
+        let header = b"x-stream-filter-value";
+        let mut table = vec![header.len() as u8];
+        table.extend_from_slice(header);
+        table.push(b'S');
+        table.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        table.extend_from_slice(value.as_bytes());
+        let mut properties = vec![0x20, 0];
+        properties.extend_from_slice(&(table.len() as u32).to_be_bytes());
+        properties.extend_from_slice(&table);
+        let parts = Parts {
+            exchange: b"",
+            routing_key: b"",
+            properties: &properties,
+            persistent: true,
+            priority: 0,
+            expiration: None,
+            account: Account::UNCOUNTED,
+        };
+        Message::new(&parts, b"x", &mut Vec::new())
+    };
+    for (value, by_few, by_many) in
+        [("v3", true, true), ("v10", false, true), ("v19999", false, true), ("v20000", false, false)]
+    {
+        let message = with(value);
+        assert_eq!((few.wants(&message), many.wants(&message)), (by_few, by_many), "{value}");
+        let chunk = ChunkFilter::of([&message].into_iter(), 16);
+        assert!(many.may_want(&chunk), "{value}: all chunks with values are read");
+        assert!(!by_few || few.may_want(&chunk));
+    }
+    let plain = ChunkFilter { has_unfiltered: true, ..ChunkFilter::default() };
+    assert!(!many.may_want(&plain) && !few.may_want(&plain));
 }

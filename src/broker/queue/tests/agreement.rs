@@ -104,6 +104,7 @@ fn settings() -> impl Strategy<Value = QueueSettings> {
             QueueSettings {
                 quorum: false,
                 delivery_limit: None,
+                retry: None,
                 durable,
                 message_ttl,
                 expires,
@@ -399,6 +400,7 @@ impl Pair {
             unacknowledged: self.held.len() as u64,
             unacknowledged_bytes: self.held.iter().map(|held| held.entry.message.body_length()).sum(),
             consumers: self.model.consumers.iter().filter(|consumer| consumer.present).count() as u32,
+            resting: 0,
         };
         assert_eq!(self.bench.queue.counts(), expected);
         assert_eq!(self.model.unacknowledged, expected.unacknowledged);

@@ -323,6 +323,7 @@ impl Model {
         };
         self.ready.remove(0);
         self.unacknowledged += u64::from(acknowledges);
+        self.expire(|deadline| deadline <= now);
         Found::Item(item)
     }
 

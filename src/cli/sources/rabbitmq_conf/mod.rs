@@ -140,7 +140,9 @@ mod tests {
         let config = read(
             "listeners.tcp.1 = 127.0.0.1:5673\nlisteners.tcp.2 = [::1]:5674\nheartbeat = 20\n\
              frame_max = 65536\nchannel_max = 100\nhandshake_timeout = 5000\nconsumer_timeout = undefined\n\
-             max_message_size = 1048576\nconnection_max = infinity\nvm_memory_high_watermark.relative = 0.4\n\
+             max_message_size = 1048576\nconnection_max = infinity\n\
+             channel_max_per_node = 7\nvhost_max = 8\ncluster_queue_limit = 9\ncluster_exchange_limit = 10\n\
+             vm_memory_high_watermark.relative = 0.4\n\
              default_user = alice\ndefault_pass = 'a#b'\ndefault_vhost = shop\ncluster_name = hare\n\
              tcp_listen_options.backlog = 99\ntcp_listen_options.nodelay = false\n\
              log.console = true\nlog.console.level = warning\nlog.console.formatter = json\n",
@@ -155,6 +157,9 @@ mod tests {
         assert_eq!(config.amqp.handshake_timeout, Duration::from_secs(5));
         assert_eq!((config.amqp.consumer_timeout, config.limits.connections_max), (None, None));
         assert_eq!(config.amqp.max_message_size, 1 << 20);
+        let limits = &config.limits;
+        assert_eq!((limits.channels_max, limits.vhosts_max), (Some(7), Some(8)));
+        assert_eq!((limits.queues_max, limits.exchanges_max), (Some(9), Some(10)));
         assert_eq!(config.limits.memory, Memory::Relative(0.4));
         assert_eq!((config.bootstrap.user.as_str(), config.bootstrap.password.as_str()), ("alice", "a#b"));
         assert_eq!((config.bootstrap.vhost.as_str(), config.cluster_name.as_str()), ("shop", "hare"));
