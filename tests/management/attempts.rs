@@ -57,32 +57,28 @@ async fn logins_are_counted_by_protocol_and_by_source() {
 
 /// Requests at once are no way around the brake: each waits behind the one before, and too many are not even heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_in_parallel_is_no_faster() {
+async fn guessing_in_parallel_ends_in_refusals() {
     let target = Target::configured(|config| {
         config.limits.login_failures_free = 1;
         config.limits.login_delay = Duration::from_secs(3);
     })
     .await;
     target.request(("guest", "wrong"), "GET", "whoami", &[], "").await.expect(401);
-    // Three of these fit into the ten seconds that anybody may have to wait.
-    let mut refused = 0;
-    let mut waiting = tokio::task::JoinSet::new();
     let address = target.broker.management_addrs()[0];
-    for _ in 0..8 {
-        waiting.spawn(async move {
+    let mut guesses = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        guesses.spawn(async move {
             crate::http::ask(address, ("guest", "wrong"), "GET", "whoami", &[], "").await.status
         });
     }
-    while let Some(status) = waiting.join_next().await {
-        match status.unwrap() {
-            429 => refused += 1,
-            other => {
-                assert_eq!((other, refused), (401, 5), "those that are refused need not wait");
-                break;
-            }
+    // Those that wait are not waited for.
+    loop {
+        match guesses.join_next().await.expect("one is refused before all were heard").unwrap() {
+            429 => break,
+            other => assert_eq!(other, 401),
         }
     }
     let limits = target.broker.limits();
     let limit = limits.iter().find(|report| report.name == "limits.login_failures_free").unwrap();
-    assert_eq!(limit.refusals, 5);
+    assert!(1 <= limit.refusals);
 }

@@ -10,6 +10,9 @@ use crate::broker::Millis;
 const DELAY_MAX: Millis = 3_000;
 /// Failures of an address are forgotten after so many milliseconds without another.
 const FORGET_AFTER: Millis = 60_000;
+/// Attempts at once have their turns so many times closer together than one alone has to wait: honest clients of an
+/// address where somebody else guesses come in dozens.
+const TURNS_IN_A_DELAY: Millis = 64;
 /// Who would have to wait longer than so many milliseconds is refused instead.
 const WAIT_MAX: Millis = 10_000;
 /// Addresses remembered; when full, those that have been quiet longest go first.
@@ -39,7 +42,8 @@ impl LoginGuard {
     }
 
     /// Takes the next turn of this address: how long its attempt must wait, in milliseconds. Attempts made at once
-    /// get one turn after the other, so that many guess no faster than one. `None` when too many wait already.
+    /// get one turn after the other, so that the number of those that guess does not matter. `None` when too many wait
+    /// already.
     pub fn take_turn(&self, address: IpAddr, now: Millis) -> Option<Millis> {
         let mut addresses = self.addresses.lock();
         let Some(failures) = addresses.get_mut(&address) else { return Some(0) };
@@ -48,11 +52,12 @@ impl LoginGuard {
         }
         let doublings = (failures.count - self.free).min(16);
         let delay = (self.delay << doublings).min(DELAY_MAX);
-        let wait = (failures.taken_until.max(now) + delay).saturating_sub(now);
+        let turn = (now + delay).max(failures.taken_until + delay / TURNS_IN_A_DELAY);
+        let wait = turn - now;
         if WAIT_MAX < wait {
             return None;
         }
-        failures.taken_until = now + wait;
+        failures.taken_until = turn;
         Some(wait)
     }
 
@@ -103,16 +108,21 @@ mod tests {
     }
 
     #[test]
-    fn many_guesses_at_once_are_no_faster_than_one_after_the_other() {
-        let guard = LoginGuard::new(1, 1_000);
+    fn many_guesses_at_once_have_one_turn_after_the_other() {
+        let guard = LoginGuard::new(1, 6_400);
         guard.failed(REMOTE, 0);
-        let waits: Vec<_> = (0..12).map(|_| guard.take_turn(REMOTE, 0)).collect();
-        let turns: Vec<_> = (1..=10).map(|turn| Some(turn * 1_000)).collect();
-        assert_eq!(waits[..10], turns);
-        assert_eq!(waits[10..], [None, None]);
-        assert_eq!(guard.take_turn(REMOTE, 1_000), Some(10_000), "a turn is over");
+        // Three seconds for the first, and 64 of them in three seconds.
+        let turns: Vec<_> =
+            (0..).map(|turn| 3_000 + turn * 46).take_while(|wait| *wait <= WAIT_MAX).collect();
+        assert_eq!(turns.len(), 153);
+        for wait in turns {
+            assert_eq!(guard.take_turn(REMOTE, 0), Some(wait));
+        }
+        assert_eq!(guard.take_turn(REMOTE, 0), None);
+        assert!(guard.take_turn(REMOTE, 46).is_some(), "a turn is over");
+        assert_eq!(guard.take_turn(LOCAL, 0), Some(0));
         guard.succeeded(REMOTE);
-        assert_eq!(guard.take_turn(REMOTE, 1_000), Some(0));
+        assert_eq!(guard.take_turn(REMOTE, 46), Some(0));
     }
 
     #[test]
