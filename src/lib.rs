@@ -14,6 +14,7 @@
 //! | [`http`] | the management interface: RabbitMQ's HTTP API, metrics |
 //! | [`server`] | sockets, tasks, timers, configuration |
 //! | `bench` | the load tool: any broker from outside, with code of its own |
+//! | `ctl` | RabbitMQ's command-line tools, which ask a broker over HTTP |
 //! | [`cli`] | the command line |
 //!
 //! Most users of the library want [`Broker`]: an in-process broker for tests.
@@ -22,6 +23,7 @@ pub mod amqp;
 mod bench;
 pub mod broker;
 pub mod cli;
+mod ctl;
 pub mod engine;
 pub mod http;
 pub mod protocol;

@@ -22,7 +22,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("server", &["amqp", "protocol", "broker", "store", "engine", "session", "tls", "http"]),
     // The load tool measures brokers from outside; code it shared with ours would hide mistakes from it.
     ("bench", &["amqp"]),
-    ("cli", &["amqp", "protocol", "broker", "store", "engine", "session", "tls", "server", "http", "bench"]),
+    // The command-line tools are clients of the HTTP API, of any broker that has it.
+    ("ctl", &[]),
+    (
+        "cli",
+        &[
+            "amqp", "protocol", "broker", "store", "engine", "session", "tls", "server", "http", "bench",
+            "ctl",
+        ],
+    ),
 ];
 
 /// What the pure modules must not mention: the world arrives as arguments.

@@ -22,6 +22,7 @@ pub const FLAGS: &[(&str, &str)] = &[
     ("workers", "workers"),
     ("cluster-name", "cluster_name"),
     ("port-file", "port_file"),
+    ("socket", "management.socket"),
     ("log-level", "log.level"),
     ("log-format", "log.format"),
 ];
@@ -178,6 +179,9 @@ pub struct Options {
     /// Once clients are accepted, write the bound addresses and ports to this file, as JSON
     #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
     port_file: Option<String>,
+    /// The socket for 'leveret ctl' and the other tools; 'none' for none [default: in the data directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Broker")]
+    socket: Option<String>,
 
     /// off, error, warn, info, debug, trace, or by module: 'warn,leveret=debug' [default: info]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging (on standard error)")]
@@ -229,6 +233,7 @@ impl Options {
             "workers" => &self.workers,
             "cluster-name" => &self.cluster_name,
             "port-file" => &self.port_file,
+            "socket" => &self.socket,
             "log-level" => &self.log_level,
             "log-format" => &self.log_format,
             other => unreachable!("the flag --{other} is in FLAGS but has no field"),

@@ -8,11 +8,13 @@ mod progress;
 mod serve;
 mod settings;
 mod sources;
+mod tools;
 
 use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
     time::Instant,
 };
@@ -32,14 +34,25 @@ const MISUSE: u8 = 2;
 /// Does what the command line asks for. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 pub fn run() -> ExitCode {
     let launched = Instant::now();
-    if let Some(arguments) = bench_arguments(std::env::args_os().skip(1)) {
+    let mut words = std::env::args_os();
+    let program = PathBuf::from(words.next().unwrap_or_default());
+    let words: Vec<OsString> = words.collect();
+    if let Some((tool, words)) = tools::called(&program, &words) {
+        return tools::run(tool, &words);
+    }
+    if tools::is_server(&program) {
+        if let Some(started) = tools::detach(&words) {
+            return started;
+        }
+        if let Err(error) = tools::note_pid() {
+            return complain(error, FAILURE);
+        }
+    }
+    if let Some(arguments) = bench_arguments(words.into_iter()) {
         return bench::run(arguments);
     }
     let arguments = Arguments::parse();
-    // What is not UTF-8 can be none of our variables' values; lossy is enough to refuse it by name.
-    let environment: Environment = std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .collect();
+    let environment = environment();
     match &arguments.command {
         Some(Command::Bench { arguments }) => return bench::run(arguments.iter().cloned()),
         Some(Command::CheckData { directory, json }) => return data::check(directory, *json),
@@ -71,6 +84,13 @@ pub fn run() -> ExitCode {
             unreachable!("returned above")
         }
     }
+}
+
+/// What is not UTF-8 can be none of our variables' values; lossy is enough to refuse it by name.
+fn environment() -> Environment {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect()
 }
 
 /// What follows `bench`, which has options of its own under names that the broker's have, too.

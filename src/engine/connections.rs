@@ -130,6 +130,8 @@ pub struct ConsumerReport {
     pub queue: Arc<str>,
     pub acknowledges: bool,
     pub exclusive: bool,
+    /// It gets messages, and does not wait for its turn.
+    pub active: bool,
     pub prefetch: u16,
     /// The body of the table of its arguments.
     pub arguments: Box<[u8]>,

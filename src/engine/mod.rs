@@ -33,6 +33,7 @@ mod replies;
 mod restore;
 mod room;
 mod routing;
+mod service;
 pub mod stats;
 mod streams;
 mod timers;
@@ -70,9 +71,10 @@ pub use replies::{REPLY_TO, Replies};
 pub use restore::Restored;
 pub use room::{Room, RoomLimits, Share};
 pub use routing::{Held, Queues, Routed};
+pub use service::{Service, ServiceState};
 pub use streams::{StreamRequest, Streams};
 pub use timers::Timers;
-pub use vhost::{QueueDeclare, Vhost};
+pub use vhost::{DELIVERY_LIMIT, QueueDeclare, Vhost};
 pub use vhost_rules::VhostRules;
 pub use views::{
     BindingSummary, BindingsOf, ChosenQueues, ExchangeSummary, PARTITION_ORDER, SUPER_STREAM, is_super_stream,

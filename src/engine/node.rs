@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 use super::{
     Access, Alarms, Allowances, Attempts, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox,
     Journal, LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused,
-    Replies, Room, RoomLimits, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    Replies, Room, RoomLimits, Service, Signal, Streams, Timers, Vhost, add_identities, add_notes,
+    dead_letters,
     events::{self, Events},
     stats::{ConnectionMeter, Event, NodeStats},
 };
@@ -57,6 +58,7 @@ pub struct Node {
     pub guard: LoginGuard,
     pub attempts: Attempts,
     pub alarms: Alarms,
+    pub service: Service,
     pub timers: Timers,
     pub replies: Replies,
     pub journal: Arc<Journal>,
@@ -86,6 +88,7 @@ impl Node {
             guard: settings.guard,
             attempts: Attempts::default(),
             alarms: Alarms::new(settings.memory_limit, settings.account),
+            service: Service::default(),
             timers: Timers::default(),
             paging: Arc::new(Paging::new(journal.is_on())),
             streams: Arc::default(),

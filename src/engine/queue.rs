@@ -20,7 +20,10 @@ use super::{
 use crate::broker::{
     Millis,
     policy::Applied,
-    queue::{Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings, stream::StreamOverview},
+    queue::{
+        ConsumerKey, Counts, Death, Entry, Queue, QueueCounters, QueueReport, QueueSettings,
+        stream::StreamOverview,
+    },
     queue_arguments::{Overflow, QueueArguments},
     queue_type::QueueType,
 };
@@ -167,6 +170,11 @@ impl SharedQueue {
     /// Everything that operators are told of it.
     pub fn report(&self, now: Millis) -> QueueReport {
         self.state.lock().report(now)
+    }
+
+    /// Whether a consumer gets messages, or waits for its turn.
+    pub fn is_served(&self, consumer: ConsumerKey) -> bool {
+        self.state.lock().is_served(consumer)
     }
 
     /// Clones of what is ready from some place on; true when more follows that is not in memory.

@@ -552,7 +552,7 @@ fn survives(topology: &Topology<QueueRef>, ends: &End<'_>) -> bool {
 }
 
 /// How often a message of a quorum queue may be given back, unless its declare says otherwise (QQ-04).
-const DELIVERY_LIMIT: u32 = 20;
+pub const DELIVERY_LIMIT: u32 = 20;
 
 pub(super) fn settings(arguments: &QueueArguments, durable: bool) -> QueueSettings {
     let quorum = arguments.queue_type == QueueType::Quorum;

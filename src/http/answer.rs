@@ -85,6 +85,11 @@ impl Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, error, reason)
     }
 
+    /// What may not be deleted.
+    pub fn protected(reason: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", reason)
+    }
+
     pub fn too_large() -> Refusal {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the request body is too large")
     }

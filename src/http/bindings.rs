@@ -9,7 +9,7 @@ use super::{
     call::{Call, exchange_name, text},
     json::{of_table, to_table},
     listing,
-    path::quote_plus,
+    path::{quote_plus, unquote},
     queues::NOBODY,
     route::{BindingPath, Side},
 };
@@ -27,6 +27,19 @@ pub fn properties_key(routing_key: &str, arguments: &FieldTable) -> String {
     let digest = Sha256::digest(field_table_bytes(arguments));
     let letters: String = digest.iter().take(4).map(|octet| format!("{octet:02x}")).collect();
     format!("{key}~{letters}")
+}
+
+/// Whether a path names a binding by its routing key as it is, or quoted otherwise than we quote it: clients do that
+/// where they should send back the key that they were told.
+fn is_named(binding: &BindingSummary, key: &str) -> bool {
+    let own = properties_key(&binding.routing_key, &binding.arguments);
+    let (routing_key, is_same) = match (binding.arguments.inner().is_empty(), key.rsplit_once('~')) {
+        (true, _) => (key, true),
+        (false, Some((routing_key, digest))) => (routing_key, own.ends_with(&format!("~{digest}"))),
+        (false, None) => return false,
+    };
+    let is_quoted = || unquote(routing_key).is_some_and(|unquoted| unquoted == binding.routing_key);
+    is_same && (routing_key == binding.routing_key || is_quoted())
 }
 
 fn view(vhost: &str, binding: &BindingSummary) -> Value {
@@ -121,7 +134,8 @@ pub fn item(call: &Call, path: &BindingPath, key: &str) -> Result<Answer, Refusa
     let bindings = of_path(&vhost, path)?;
     let is_meant =
         |binding: &&BindingSummary| properties_key(&binding.routing_key, &binding.arguments) == key;
-    let binding = bindings.iter().find(is_meant).ok_or_else(Refusal::not_found)?;
+    let binding = bindings.iter().find(is_meant).or_else(|| bindings.iter().find(|one| is_named(one, key)));
+    let binding = binding.ok_or_else(Refusal::not_found)?;
     if call.method == Method::DELETE {
         demand(call, &vhost, path, &binding.routing_key)?;
         let (source, destination) = (exchange_name(&path.source), path.destination.as_str());

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Management, answer::Refusal, path::Query};
 use crate::{
     broker::Millis,
-    engine::{Node, Refused, Resource, Right, User, Vhost},
+    engine::{Node, Permission, Refused, Resource, Right, User, Vhost},
 };
 
 /// A request to an endpoint.
@@ -16,6 +16,9 @@ use crate::{
 pub struct Call {
     pub management: Arc<Management>,
     pub user: Arc<User>,
+    /// It came through the broker's own socket, or the broker does it by itself: nothing is refused for want of
+    /// rights.
+    pub is_local: bool,
     pub method: Method,
     pub query: Query,
     pub headers: HeaderMap,
@@ -64,13 +67,21 @@ impl Call {
     }
 
     pub fn may_enter(&self, vhost: &str) -> bool {
-        self.node().access.permission(vhost, &self.user.name).is_some()
+        self.is_local || self.node().access.permission(vhost, &self.user.name).is_some()
+    }
+
+    /// Whoever makes a vhost may use it, if it is somebody known.
+    pub fn take_vhost(&self, name: &str) {
+        if !self.is_local {
+            self.node().access.put_permission(name, &self.user.name, Permission::full());
+        }
     }
 
     /// Refuses what the user could not do over AMQP either.
     pub fn demand(&self, vhost: &Vhost, right: Right, resource: Resource<'_>) -> Result<(), Refused> {
         let permission = self.node().access.permission(&vhost.name, &self.user.name);
         match permission {
+            _ if self.is_local => Ok(()),
             Some(permission) if permission.allows(right, resource) => Ok(()),
             _ => Err(Refused::NotAllowed {
                 right: right.name(),
@@ -91,7 +102,7 @@ impl Call {
         topic: &str,
     ) -> Result<(), Refused> {
         let rights = self.node().access.topic_rights(&vhost.name, &self.user.name);
-        let refused = rights.is_some_and(|rights| !rights.allows(right, exchange, topic));
+        let refused = !self.is_local && rights.is_some_and(|rights| !rights.allows(right, exchange, topic));
         if !refused || !vhost.has_topics(exchange) {
             return Ok(());
         }

@@ -52,9 +52,18 @@ fn view(call: &Call, rates: &Rates, connection: &OpenConnection, channel: &Chann
 fn consumer(call: &Call, connection: &OpenConnection, channel: &ChannelReport, of: &ConsumerReport) -> Value {
     let info = &connection.info;
     let settings = &call.management.settings;
-    let mut view = json!({
+    let queue = call.node().vhost(&info.vhost).and_then(|vhost| vhost.queue(&of.queue).ok());
+    let takes_turns = queue.is_some_and(|queue| queue.properties.arguments.single_active_consumer);
+    let activity = match (of.active, takes_turns) {
+        (true, false) => "up",
+        (true, true) => "single_active",
+        (false, _) => "waiting",
+    };
+    json!({
         "consumer_tag": of.tag,
         "ack_required": of.acknowledges,
+        "active": of.active,
+        "activity_status": activity,
         "exclusive": of.exclusive,
         "prefetch_count": of.prefetch,
         "arguments": of_octets(&of.arguments),
@@ -69,15 +78,7 @@ fn consumer(call: &Call, connection: &OpenConnection, channel: &ChannelReport, o
             "peer_host": info.peer.ip(),
             "peer_port": info.peer.port(),
         },
-    });
-    // Which consumer of a queue with a single active one is active only that queue knows.
-    let queue = call.node().vhost(&info.vhost).and_then(|vhost| vhost.queue(&of.queue).ok());
-    let takes_turns = queue.is_some_and(|queue| queue.properties.arguments.single_active_consumer);
-    if let (false, Value::Object(fields)) = (takes_turns, &mut view) {
-        fields.insert("active".to_owned(), json!(true));
-        fields.insert("activity_status".to_owned(), json!("up"));
-    }
-    view
+    })
 }
 
 async fn reports(call: &Call, vhost: Option<&str>) -> Vec<Reported> {

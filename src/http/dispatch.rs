@@ -9,27 +9,32 @@ use std::{
 use serde_json::json;
 
 use super::{
+    Management,
     answer::{Answer, Refusal},
     attempts, bindings,
     call::Call,
-    channels, connections, definitions, delayed, exchanges, features, health, limits, live, messages, nodes,
-    overview, parameters, permissions, policies, queues,
+    channels, connections, definitions, delayed, endpoints, exchanges, features, health, limits, live,
+    messages, nodes, overview, parameters, permissions, policies, queues,
     route::Endpoint,
     super_streams, topic_permissions, users, vhosts,
 };
-use crate::engine::events::acting;
+use crate::engine::{Node, events::acting};
 
 /// Answers what needs no login.
-pub fn open(endpoint: &Endpoint) -> Answer {
-    debug_assert_eq!(*endpoint, Endpoint::Auth);
-    Answer::json(&json!({ "oauth_enabled": false }))
+pub fn open(management: &Management, endpoint: &Endpoint) -> Result<Answer, Refusal> {
+    match endpoint {
+        Endpoint::Auth => Ok(Answer::json(&json!({ "oauth_enabled": false }))),
+        Endpoint::Version => Ok(Answer::json(&json!(management.settings.advertised_version))),
+        Endpoint::Health(check) => health::check(management, check),
+        _ => Err(Refusal::not_found()),
+    }
 }
 
 pub async fn run(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
     let answer = Box::pin(answer(call, endpoint));
     let answer = Acts { user: call.user.name.clone(), answer }.await?;
     if !call.is_get() {
-        definitions_are_durable(call).await;
+        definitions_are_durable(call.node()).await;
     }
     Ok(answer)
 }
@@ -50,8 +55,8 @@ impl<F: Future> Future for Acts<F> {
 }
 
 /// Waits until everything defined so far is in the log.
-async fn definitions_are_durable(call: &Call) {
-    let journal = &call.node().journal;
+pub async fn definitions_are_durable(node: &Node) {
+    let journal = &node.journal;
     let position = journal.last_definition();
     std::future::poll_fn(|context| {
         if journal.is_durable(position, context.waker()) { Poll::Ready(()) } else { Poll::Pending }
@@ -71,20 +76,26 @@ fn log(call: &Call) -> Result<Answer, Refusal> {
 async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
     use Endpoint as E;
     match endpoint {
-        E::Auth => Ok(open(endpoint)),
+        E::Auth | E::Version | E::Health(_) => open(&call.management, endpoint),
         E::Nothing => Ok(Answer::json(&json!([]))),
-        E::Version => Ok(Answer::json(&json!(call.management.settings.advertised_version))),
+        E::NothingIn(vhost) => call.vhost(vhost).map(|_| Answer::json(&json!([]))),
         E::Overview => overview::overview(call),
-        E::ClusterName => Ok(overview::cluster_name(call)),
+        E::ClusterName => overview::cluster_name(call),
         E::Whoami => Ok(overview::whoami(call)),
         E::Extensions => Ok(Answer::json(&json!([{ "javascript": "dispatcher.js" }]))),
         E::AuthAttempts { node, by_source } => attempts::of_node(call, node, *by_source),
         E::Nodes => nodes::list(call),
         E::Node(name) => nodes::one(call, name),
-        E::Health(check) => health::check(call, check),
+        E::NodeMemory(name, relative) => nodes::memory(call, name, *relative),
+        E::NodeHealth(name) => health::node(call, name.as_deref()),
+        E::Reset(name) => nodes::reset(call, name.as_deref()),
+        E::OpenApi => Ok(Answer::json(&endpoints::document(&call.management))),
+        E::EffectiveConfig => Ok(Answer::json(&call.management.settings.effective)),
         E::Aliveness(vhost) => health::aliveness(call, vhost),
         E::Vhosts => vhosts::list(call),
         E::Vhost(name) => vhosts::item(call, name),
+        E::VhostProtection(name) => vhosts::protect(call, name),
+        E::VhostStart(name, node) => vhosts::start(call, name, node),
         E::VhostPermissions(vhost) => permissions::of_vhost(call, vhost),
         E::Users => users::list(call),
         E::UsersWithoutPermissions => users::without_permissions(call),
@@ -104,17 +115,21 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::QueueBindings { vhost, name } => bindings::of_queue(call, vhost, name),
         E::QueueContents { vhost, name } => queues::purge(call, vhost, name),
         E::QueueGet { vhost, name } => messages::get(call, vhost, name).await,
+        E::QueueActions { vhost, name } => queues::act(call, vhost, name),
+        E::QuorumStatus { vhost, name } => queues::quorum_status(call, vhost, name),
         E::Bindings(vhost) => bindings::list(call, vhost.as_deref()),
         E::BindingsBetween(path) => bindings::between(call, path),
         E::Binding(path, key) => bindings::item(call, path, key),
         E::Connections(vhost) => connections::list(call, vhost.as_deref()).await,
         E::Connection(name) => connections::item(call, name).await,
         E::ConnectionChannels(name) => channels::of_connection(call, name).await,
+        E::ConnectionSessions(name) => call.connection(name).map(|_| Answer::json(&json!([]))),
         E::ConnectionsOf(user) => connections::of_user(call, user),
         E::Channels(vhost) => channels::list(call, vhost.as_deref()).await,
         E::Channel(name) => channels::one(call, name).await,
         E::Consumers(vhost) => channels::consumers(call, vhost.as_deref()).await,
         E::Log => log(call),
+        E::Local(local) => super::local::change(call, *local),
         E::LiveLog => live::log(call),
         E::Own { vhost, name, own } => super::own::queue(call, vhost, name, *own).await,
         E::SuperStream { vhost, name } => super_streams::item(call, vhost, name),

@@ -23,13 +23,16 @@ mod cors;
 mod definitions;
 mod delayed;
 mod dispatch;
+mod endpoints;
 mod exchanges;
 mod features;
 mod health;
+mod import;
 mod json;
 mod limits;
 mod listing;
 mod live;
+mod local;
 mod login;
 mod messages;
 mod metrics;
@@ -46,6 +49,7 @@ mod properties;
 mod queue_stats;
 mod queues;
 mod route;
+mod route_node;
 mod route_settings;
 mod server;
 mod stats;
@@ -64,7 +68,7 @@ use tokio::sync::Notify;
 use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
 pub use cors::Cors;
-pub use server::{Served, serve};
+pub use server::{Served, serve, serve_local};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +116,8 @@ pub struct Settings {
     /// The certificates in use by listeners of a protocol.
     pub certificates: CertificatesOf,
     pub data_dir: Option<String>,
+    /// Every key of the configuration with its value; secrets are hidden.
+    pub effective: serde_json::Value,
     /// In milliseconds.
     pub consumer_timeout: Option<Millis>,
     pub message_size_max: u64,
@@ -127,6 +133,12 @@ pub struct Settings {
     pub cors: Cors,
     /// Said to browsers over TLS: how long they are to come in no other way.
     pub hsts: Option<String>,
+    /// Makes an empty broker of this one.
+    pub reset: Box<dyn Fn(&Node) + Send + Sync>,
+    /// Octets that the process may use at most.
+    pub memory: u64,
+    /// Moves the limit of `disk`; `None` without one.
+    pub set_disk_limit: Option<Box<dyn Fn(u64) + Send + Sync>>,
     /// `None` without a disk.
     pub disk: Option<Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>>,
 }
@@ -158,6 +170,11 @@ impl Management {
 
     fn now(&self) -> Millis {
         (self.settings.now)()
+    }
+
+    /// The name that operators gave, or that of the configuration.
+    fn cluster_name(&self) -> String {
+        self.node.access.cluster_name().unwrap_or_else(|| self.settings.cluster_name.clone())
     }
 
     /// Milliseconds since the start.

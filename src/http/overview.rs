@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Management,
     answer::{Answer, Refusal},
-    call::Call,
+    call::{Call, need, text},
     listing,
     stats::{CHANNEL, Chart, DISK, LENGTHS, Rates},
 };
@@ -116,12 +116,13 @@ pub fn overview(call: &Call) -> Result<Answer, Refusal> {
         "product_version": env!("CARGO_PKG_VERSION"),
         "erlang_version": "",
         "erlang_full_version": "",
-        "cluster_name": settings.cluster_name,
+        "cluster_name": management.cluster_name(),
         "cluster_tags": {},
         "node_tags": {},
         "default_queue_type": "classic",
         "rates_mode": "basic",
         "sample_retention_policies": { "global": [600, 3600], "basic": [600], "detailed": [600] },
+        "is_op_policy_updating_enabled": true,
         "disable_stats": false,
         "enable_queue_totals": false,
         "exchange_types": exchange_types(),
@@ -147,8 +148,17 @@ pub fn overview(call: &Call) -> Result<Answer, Refusal> {
     Ok(listing::single(overview, &call.query))
 }
 
-pub fn cluster_name(call: &Call) -> Answer {
-    Answer::json(&json!({ "name": call.management.settings.cluster_name }))
+pub fn cluster_name(call: &Call) -> Result<Answer, Refusal> {
+    if call.is_get() {
+        return Ok(Answer::json(&json!({ "name": call.management.cluster_name() })));
+    }
+    let object = call.object()?;
+    need(&object, &["name"])?;
+    let name = text(&object, "name")?;
+    super::vhosts::check_name(&name)?;
+    call.node().access.set_cluster_name(&name);
+    tracing::info!("cluster name set to '{}' by user '{}'", name.escape_debug(), call.user.name);
+    Ok(Answer::done())
 }
 
 pub fn whoami(call: &Call) -> Answer {

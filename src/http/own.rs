@@ -77,7 +77,9 @@ fn look(call: &Call, queue: &QueueRef) -> Result<Answer, Refusal> {
         None => Ok(usual),
         Some(text) => text.parse().map_err(|_| Refusal::bad_request(format!("{name}: expected a number"))),
     };
-    let offset = number("offset", 0)?.min(OFFSET_MAX);
+    // A stream finds any place at once.
+    let furthest = if queue.is_stream() { usize::MAX } else { OFFSET_MAX };
+    let offset = number("offset", 0)?.min(furthest);
     let count = number("count", 20)?.min(LOOK_MAX);
     let (entries, is_on_disk) = queue.look(offset, count + 1);
     let more = count < entries.len();
@@ -87,6 +89,9 @@ fn look(call: &Call, queue: &QueueRef) -> Result<Answer, Refusal> {
         if let Value::Object(fields) = &mut view {
             fields.remove("message_count");
             fields.insert("position".to_owned(), json!(offset + at));
+            if queue.is_stream() {
+                fields.insert("offset".to_owned(), json!(entry.sequence));
+            }
         }
         view
     });

@@ -32,6 +32,11 @@ impl Query {
     }
 }
 
+/// Undoes [`quote_plus`]; `None` when that is no text.
+pub fn unquote(text: &str) -> Option<String> {
+    decode(text, true)
+}
+
 fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

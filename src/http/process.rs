@@ -36,6 +36,13 @@ pub fn resident_bytes() -> u64 {
     status("VmRSS") * 1024
 }
 
+/// Octets of the program itself.
+pub fn code_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = text.split_whitespace().nth(3).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
+}
+
 /// What the process moved from and to disks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Io {

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     broker::{Millis, queue_type::QueueType},
     engine::{
-        QueueRef,
+        DELIVERY_LIMIT, QueueRef,
         stats::{Figure, Figures},
     },
 };
@@ -102,7 +102,12 @@ pub fn put(call: &Call, rates: &Rates, queue: &QueueRef, fields: &mut Map<String
     if report.is_pressed {
         put("state", json!("flow"));
     }
-    if queue.properties.arguments.queue_type == QueueType::Quorum {
+    let queue_type = queue.properties.arguments.queue_type;
+    if queue_type == QueueType::Quorum {
+        let limit = queue.rules().delivery_limit.unwrap_or(i64::from(DELIVERY_LIMIT));
+        put("delivery_limit", if limit < 0 { json!("unlimited") } else { json!(limit) });
+    }
+    if queue_type != QueueType::Classic {
         let node = &call.management.name;
         put("leader", json!(node));
         put("members", json!([node]));

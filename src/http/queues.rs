@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Refusal},
-    call::{Call, flag},
+    call::{Call, flag, need},
     channels,
     exchanges::named,
     json::{of_table, to_table},
@@ -15,7 +15,7 @@ use super::{
     queue_stats,
     stats::Rates,
 };
-use crate::broker::policy::Policy;
+use crate::broker::{policy::Policy, queue_type::QueueType};
 use crate::engine::{ConnectionId, QueueDeclare, QueueRef, Refused, Resource, Right, Vhost};
 
 /// Stands for the interface where a queue asks which connection wants it; connections count from 1.
@@ -56,6 +56,7 @@ fn view(call: &Call, rates: &Rates, queue: &QueueRef) -> Value {
     let definition = applied.map(|applied| applied.definition.clone());
     put("effective_policy_definition", Value::Object(definition.unwrap_or_default()));
     put("exclusive_consumer_tag", Value::Null);
+    put("single_active_consumer_tag", Value::Null);
     put("recoverable_slaves", Value::Null);
     if let Some(stream) = queue.stream_status() {
         put("segments", json!(stream.segments));
@@ -140,6 +141,17 @@ pub async fn item(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusa
                 && !call.query.is_true("disable_stats")
             {
                 let consumers = channels::consumers_of(call, &queue).await;
+                let tag_of = |is_meant: &dyn Fn(&&Value) -> bool| {
+                    let found = consumers.iter().find(is_meant);
+                    found.and_then(|consumer| consumer.get("consumer_tag")).cloned().unwrap_or_default()
+                };
+                let single = tag_of(&|consumer| {
+                    consumer.get("activity_status").is_some_and(|status| status == "single_active")
+                });
+                let exclusive =
+                    tag_of(&|consumer| consumer.get("exclusive").is_some_and(|exclusive| exclusive == true));
+                fields.insert("single_active_consumer_tag".to_owned(), single);
+                fields.insert("exclusive_consumer_tag".to_owned(), exclusive);
                 fields.insert("consumer_details".to_owned(), Value::Array(consumers));
                 fields.insert("incoming".to_owned(), json!([]));
                 fields.insert("deliveries".to_owned(), json!([]));
@@ -173,6 +185,31 @@ pub fn purge(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
     refuse_stream(&queue, "queue.purge not supported by stream queues")?;
     call.node().with_queue(&queue, call.now(), |queue, effects| queue.purge(effects));
     Ok(Answer::done())
+}
+
+/// Synchronising mirrors, of which there are none.
+pub fn act(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
+    find(&*call.vhost(vhost)?, name)?;
+    let object = call.object()?;
+    need(&object, &["action"])?;
+    match object.get("action").and_then(Value::as_str) {
+        Some("sync" | "cancel_sync") => Ok(Answer::done()),
+        _ => Err(Refusal::bad_request(format!("unknown: {}", object.get("action").unwrap_or(&Value::Null)))),
+    }
+}
+
+/// How the members of a quorum queue stand: there is this one, and it leads.
+pub fn quorum_status(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
+    let queue = find(&*call.vhost(vhost)?, name)?;
+    if queue.properties.arguments.queue_type != QueueType::Quorum {
+        return Err(Refusal::bad_request(format!("queue '{name}' in vhost '{vhost}' is not a quorum queue")));
+    }
+    let member = json!({
+        "Node Name": call.management.name, "Raft State": "leader", "Membership": "voter", "Term": 1,
+        "Last Log Index": 0, "Last Written": 0, "Last Applied": 0, "Commit Index": 0, "Snapshot Index": 0,
+        "Machine Version": 0,
+    });
+    Ok(listing::plain(vec![member], &call.query))
 }
 
 /// What streams do not do.

@@ -2,7 +2,10 @@
 
 use hyper::Method;
 
-use super::{Management, answer::Refusal, own::Own, parameters::ParameterPath, route_settings};
+use super::{
+    Management, answer::Refusal, local::Local, own::Own, parameters::ParameterPath, route_node,
+    route_settings,
+};
 use crate::{broker::policy::Owner, engine::User};
 
 /// Who may use an endpoint.
@@ -10,6 +13,8 @@ use crate::{broker::policy::Owner, engine::User};
 pub enum Level {
     /// Everybody, without a password.
     Open,
+    /// Nobody but the tools on the broker's own socket.
+    Local,
     /// Whoever may use the interface at all.
     Manager,
     /// Whoever has rights in this vhost; those who watch may look.
@@ -56,11 +61,22 @@ pub enum Endpoint {
     },
     Nodes,
     Node(String),
+    /// Of a node, also in parts of the whole.
+    NodeMemory(String, bool),
+    /// Of a node.
+    Reset(Option<String>),
+    EffectiveConfig,
+    OpenApi,
     Health(Vec<String>),
+    /// Of a node, as it was asked for before there were single checks.
+    NodeHealth(Option<String>),
     Aliveness(String),
     Vhosts,
     Vhost(String),
     VhostPermissions(String),
+    VhostProtection(String),
+    /// On a node.
+    VhostStart(String, String),
     Users,
     UsersWithoutPermissions,
     UsersBulkDelete,
@@ -111,12 +127,22 @@ pub enum Endpoint {
         vhost: String,
         name: String,
     },
+    QueueActions {
+        vhost: String,
+        name: String,
+    },
+    QuorumStatus {
+        vhost: String,
+        name: String,
+    },
     Bindings(Option<String>),
     BindingsBetween(BindingPath),
     Binding(BindingPath, String),
     Connections(Option<String>),
     Connection(String),
     ConnectionChannels(String),
+    /// Of AMQP 1.0.
+    ConnectionSessions(String),
     ConnectionsOf(String),
     Channels(Option<String>),
     Channel(String),
@@ -124,6 +150,8 @@ pub enum Endpoint {
     Definitions(Option<String>),
     /// The last lines of the log.
     Log,
+    /// What only the machine's tools may do.
+    Local(Local),
     LiveLog,
     /// What only this broker has.
     Own {
@@ -172,6 +200,8 @@ pub enum Endpoint {
     },
     /// What there is none of in this version, so that a list of it is empty.
     Nothing,
+    /// The same in a vhost.
+    NothingIn(String),
 }
 
 /// An endpoint with its rules.
@@ -185,15 +215,17 @@ pub struct Route {
 pub(super) const GET: &[&str] = &["GET"];
 pub(super) const POST: &[&str] = &["POST"];
 pub(super) const PUT: &[&str] = &["PUT"];
-const GET_POST: &[&str] = &["GET", "POST"];
-const DELETE: &[&str] = &["DELETE"];
-const GET_DELETE: &[&str] = &["GET", "DELETE"];
+pub(super) const GET_POST: &[&str] = &["GET", "POST"];
+pub(super) const DELETE: &[&str] = &["DELETE"];
+pub(super) const GET_PUT: &[&str] = &["GET", "PUT"];
+pub(super) const GET_DELETE: &[&str] = &["GET", "DELETE"];
 pub(super) const ITEM: &[&str] = &["GET", "PUT", "DELETE"];
+const DELETE_POST: &[&str] = &["DELETE", "POST"];
 pub(super) const DELETE_PUT: &[&str] = &["DELETE", "PUT"];
 
 /// The route of a path's decoded segments below `/api`.
 pub fn find(segments: &[&str]) -> Option<Route> {
-    let (endpoint, methods, level) = node(segments)
+    let (endpoint, methods, level) = route_node::find(segments)
         .or_else(|| own(segments))
         .or_else(|| accounts(segments))
         .or_else(|| topology(segments))
@@ -204,43 +236,12 @@ pub fn find(segments: &[&str]) -> Option<Route> {
 
 pub(super) type Found = (Endpoint, &'static [&'static str], Level);
 
-/// What concerns the whole node.
-fn node(segments: &[&str]) -> Option<Found> {
-    use Endpoint as E;
-    Some(match segments {
-        ["auth"] => (E::Auth, GET, Level::Open),
-        ["version"] => (E::Version, GET, Level::Manager),
-        ["overview"] => (E::Overview, GET, Level::Manager),
-        ["cluster-name"] => (E::ClusterName, GET, Level::Manager),
-        ["whoami"] => (E::Whoami, GET, Level::Manager),
-        ["extensions"] => (E::Extensions, GET, Level::Manager),
-        ["auth", "attempts", node] => {
-            (E::AuthAttempts { node: (*node).to_owned(), by_source: false }, GET_DELETE, Level::Monitor)
-        }
-        ["auth", "attempts", node, "source"] => {
-            (E::AuthAttempts { node: (*node).to_owned(), by_source: true }, GET_DELETE, Level::Monitor)
-        }
-        ["nodes"] => (E::Nodes, GET, Level::Monitor),
-        ["nodes", name] => (E::Node((*name).to_owned()), GET, Level::Monitor),
-        ["health", "checks", check @ ..] => {
-            let check = check.iter().map(|part| (*part).to_owned()).collect();
-            (E::Health(check), GET, Level::Manager)
-        }
-        ["aliveness-test", vhost] => {
-            (E::Aliveness((*vhost).to_owned()), GET, Level::Vhost((*vhost).to_owned()))
-        }
-        ["definitions"] | ["all-configuration"] => (E::Definitions(None), GET_POST, Level::Administrator),
-        ["definitions", vhost] => (E::Definitions(Some((*vhost).to_owned())), GET_POST, Level::Administrator),
-        ["shovels" | "federation-links"] => (E::Nothing, GET, Level::Manager),
-        _ => return None,
-    })
-}
-
 /// What RabbitMQ has nothing like.
 fn own(segments: &[&str]) -> Option<Found> {
     let ["leveret", rest @ ..] = segments else { return None };
     Some(match rest {
         ["log"] => (Endpoint::Log, GET, Level::Monitor),
+        ["local", what] => (Endpoint::Local(Local::named(what)?), PUT, Level::Local),
         ["log", "live"] => (Endpoint::LiveLog, GET, Level::Monitor),
         ["queues", vhost, name, what] => {
             let (own, methods) = match *what {
@@ -266,6 +267,12 @@ fn accounts(segments: &[&str]) -> Option<Found> {
         ["vhosts"] => (E::Vhosts, GET, Level::Manager),
         ["vhosts", vhost] => (E::Vhost(name(vhost)), ITEM, Level::AdministratorToChange),
         ["vhosts", vhost, "permissions"] => (E::VhostPermissions(name(vhost)), GET, Level::Administrator),
+        ["vhosts", vhost, "deletion", "protection"] => {
+            (E::VhostProtection(name(vhost)), DELETE_POST, Level::Administrator)
+        }
+        ["vhosts", vhost, "start", node] => {
+            (E::VhostStart(name(vhost), name(node)), POST, Level::Administrator)
+        }
         ["vhosts", vhost, "connections"] => {
             (E::Connections(Some(name(vhost))), GET, Level::Vhost(name(vhost)))
         }
@@ -300,8 +307,16 @@ fn topology(segments: &[&str]) -> Option<Found> {
             _ => return None,
         });
     };
-    if let ("queues", &"detailed", []) = (*kind, vhost, rest) {
-        return Some((E::Queues(None), GET, Level::Manager));
+    match (*kind, *vhost, rest) {
+        ("queues", "detailed", []) => return Some((E::Queues(None), GET, Level::Manager)),
+        ("queues", "detailed", [vhost]) => {
+            return Some((E::Queues(Some(name(vhost))), GET, Level::Vhost(name(vhost))));
+        }
+        ("queues", "quorum", [vhost, queue, "status"]) => {
+            let status = E::QuorumStatus { vhost: name(vhost), name: name(queue) };
+            return Some((status, GET, Level::Vhost(name(vhost))));
+        }
+        _ => {}
     }
     let vhost = name(vhost);
     let level = Level::Vhost(vhost.clone());
@@ -323,6 +338,7 @@ fn topology(segments: &[&str]) -> Option<Found> {
         ("queues", [queue]) => (E::Queue { vhost, name: name(queue) }, ITEM),
         ("queues", [queue, "bindings"]) => (E::QueueBindings { vhost, name: name(queue) }, GET),
         ("queues", [queue, "contents"]) => (E::QueueContents { vhost, name: name(queue) }, DELETE),
+        ("queues", [queue, "actions"]) => (E::QueueActions { vhost, name: name(queue) }, POST),
         ("queues", [queue, "get"]) => (E::QueueGet { vhost, name: name(queue) }, POST),
         ("bindings", []) => (E::Bindings(Some(vhost)), GET),
         ("bindings", ["e", source, kind @ ("q" | "e"), destination, rest @ ..]) => {
@@ -350,6 +366,9 @@ fn clients(segments: &[&str]) -> Option<Found> {
         ["connections", connection, "channels"] => {
             (E::ConnectionChannels(name(connection)), GET, Level::Manager)
         }
+        ["connections", connection, "sessions"] => {
+            (E::ConnectionSessions(name(connection)), GET, Level::Manager)
+        }
         ["channels"] => (E::Channels(None), GET, Level::Manager),
         ["channels", channel] => (E::Channel(name(channel)), GET, Level::Manager),
         ["consumers"] => (E::Consumers(None), GET, Level::Manager),
@@ -367,10 +386,17 @@ impl Route {
     }
 
     /// Whether the user may do this.
-    pub fn check(&self, management: &Management, user: &User, method: &Method) -> Result<(), Refusal> {
+    pub fn check(
+        &self,
+        management: &Management,
+        user: &User,
+        method: &Method,
+        is_local: bool,
+    ) -> Result<(), Refusal> {
         let is_get = *method == Method::GET;
         let (allowed, reason) = match &self.level {
             Level::Open | Level::Manager => (true, ""),
+            Level::Local => (false, "This is only for tools on the broker's own socket"),
             Level::Monitor => (user.is_monitor(), "Not monitor user"),
             Level::Policymaker => (user.is_policymaker(), "User not authorised to access object"),
             Level::PolicymakerOf(vhost) => {
@@ -391,7 +417,7 @@ impl Route {
                 (is_its_own || is_get && user.is_monitor(), "User not authorised to access virtual host")
             }
         };
-        if allowed { Ok(()) } else { Err(Refusal::not_authorised(reason)) }
+        if allowed || is_local { Ok(()) } else { Err(Refusal::not_authorised(reason)) }
     }
 }
 

@@ -102,8 +102,6 @@ fn features(segments: &[&str]) -> Option<Found> {
         ["feature-flags"] => (E::FeatureFlags, GET, Level::Manager),
         ["feature-flags", flag, "enable"] => (E::FeatureFlag(name(flag)), PUT, Level::Administrator),
         ["deprecated-features"] | ["deprecated-features", "used"] => (E::Nothing, GET, Level::Manager),
-        // There is one node, on which everything is.
-        ["rebalance", "queues"] => (E::Rebalance, POST, Level::Administrator),
         ["auth", "hash_password", password] => (E::HashPassword(name(password)), GET, Level::Administrator),
         _ => return None,
     })

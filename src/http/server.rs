@@ -11,14 +11,14 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body, Bytes, Incoming},
-    header::{ACCEPT, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixListener},
     sync::Semaphore,
     task::JoinSet,
 };
@@ -31,7 +31,7 @@ use super::{
     cors::Asked,
     dispatch,
     live::Content,
-    metrics, pages,
+    login, metrics, pages,
     path::{self, Query},
     route::{self, Endpoint, Level},
 };
@@ -62,6 +62,8 @@ pub enum Served {
     All,
     /// What Prometheus collects, without a login.
     Metrics,
+    /// The socket of the machine's tools: who is let in needs no login.
+    Local,
 }
 
 /// Who is at the other end, and how.
@@ -94,6 +96,30 @@ pub async fn serve(
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection to the management interface: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// The same for the socket of the machine's tools. Only root and the user that we run as are let in.
+pub async fn serve_local(listener: UnixListener, management: Arc<Management>) {
+    let ours = rustix::process::geteuid().as_raw();
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => match stream.peer_cred().map(|peer| peer.uid()) {
+                Ok(uid) if uid == 0 || uid == ours => {
+                    let peer = IpAddr::from([127, 0, 0, 1]);
+                    let caller = Caller { peer, served: Served::Local, is_encrypted: false };
+                    connections.spawn(converse(stream, caller, management.clone()));
+                }
+                Ok(uid) => tracing::warn!("the user with number {uid} may not use the socket for tools"),
+                Err(error) => tracing::warn!("who uses the socket for tools cannot be told: {error}"),
+            },
+            Err(error) => {
+                tracing::warn!("cannot accept a connection to the socket for tools: {error}");
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -200,14 +226,19 @@ impl Management {
             return self.log_in_by_form(&form.to_bytes(), peer).await;
         }
         if route.level == Level::Open {
-            return dispatch::open(&route.endpoint);
+            return dispatch::open(&self, &route.endpoint).unwrap_or_else(|refusal| refusal.answer());
         }
-        let user = match self.log_in(&head.headers, peer).await {
-            Ok(user) => user,
-            Err(answer) => return answer,
+        // A tool may still ask as somebody.
+        let is_local = served == Served::Local && !head.headers.contains_key(AUTHORIZATION);
+        let user = match is_local {
+            true => login::tool(),
+            false => match self.log_in(&head.headers, peer).await {
+                Ok(user) => user,
+                Err(answer) => return answer,
+            },
         };
         let method = if head.method == Method::HEAD { Method::GET } else { head.method };
-        if let Err(refusal) = route.check(&self, &user, &method) {
+        if let Err(refusal) = route.check(&self, &user, &method, is_local) {
             return refusal.answer();
         }
         // Before it is sent, if its length is announced.
@@ -219,7 +250,7 @@ impl Management {
             Err(_) => return Refusal::too_large().answer().header("connection", "close"),
         };
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        let call = Call { management: self, user, method, query, headers: head.headers, body };
+        let call = Call { management: self, user, is_local, method, query, headers: head.headers, body };
         dispatch::run(&call, &route.endpoint).await.unwrap_or_else(|refusal| refusal.answer())
     }
 }

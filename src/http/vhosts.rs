@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     broker::queue_type::QueueType,
-    engine::{Permission, Vhost, VhostAbout},
+    engine::{Vhost, VhostAbout},
 };
 
 /// Octets of a name, as AMQP bounds it.
@@ -30,7 +30,7 @@ fn view(call: &Call, rates: &Rates, vhost: &std::sync::Arc<Vhost>) -> Value {
             "description": about.description, "tags": about.tags, "default_queue_type": queue_type,
         },
         "tracing": vhost.is_traced(),
-        "protected_from_deletion": false,
+        "protected_from_deletion": call.node().access.is_protected(&vhost.name),
         "cluster_state": { &call.management.name: "running" },
         "recv_oct": sums.received_octets,
         "send_oct": sums.sent_octets,
@@ -59,6 +59,9 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
     match call.method {
         Method::PUT => put(call, name),
         Method::DELETE => {
+            if call.node().access.is_protected(name) {
+                return Err(Refusal::protected(format!("virtual host '{name}' is protected from deletion")));
+            }
             if !call.node().delete_vhost(name) {
                 return Err(Refusal::not_found());
             }
@@ -73,6 +76,31 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
             Ok(listing::single(view(call, &Rates::of(call)?, &vhost), &call.query))
         }
     }
+}
+
+/// Whether a body says that a vhost may not be deleted: `None` when it does not mention it.
+pub fn protection(object: &Map<String, Value>) -> Result<Option<bool>, Refusal> {
+    const KEY: &str = "protected_from_deletion";
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    let of = [Some(object), metadata].into_iter().flatten().find(|object| object.contains_key(KEY));
+    of.map(|object| flag(object, KEY)).transpose()
+}
+
+/// Protects a vhost from being deleted over HTTP, or does not any more.
+pub fn protect(call: &Call, name: &str) -> Result<Answer, Refusal> {
+    match call.node().access.set_protected(name, call.method == Method::POST) {
+        true => Ok(Answer::done()),
+        false => Err(Refusal::not_found()),
+    }
+}
+
+/// Starts a vhost on a node; every one runs.
+pub fn start(call: &Call, name: &str, node: &str) -> Result<Answer, Refusal> {
+    call.vhost(name)?;
+    if node != call.management.name {
+        return Err(Refusal::bad_request(format!("Request to node {node} failed with nodedown")));
+    }
+    Ok(Answer::done())
 }
 
 /// What a body says of a vhost; what it does not mention stays as `before`.
@@ -130,6 +158,7 @@ fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
     let before = call.node().access.vhost(name).unwrap_or_default();
     let object = call.object()?;
     let (about, queue_type) = (about(&object, before)?, default_queue_type(&object)?);
+    let protection = protection(&object)?;
     let tracing = object.contains_key("tracing").then(|| flag(&object, "tracing")).transpose()?;
     let is_new = add(call, name, about)?;
     if let (Some(traced), Some(vhost)) = (tracing, call.node().vhost(name)) {
@@ -138,9 +167,11 @@ fn put(call: &Call, name: &str) -> Result<Answer, Refusal> {
     if let Some(queue_type) = queue_type {
         call.node().set_default_queue_type(name, queue_type);
     }
+    if let Some(protected) = protection {
+        call.node().access.set_protected(name, protected);
+    }
     if is_new {
-        // Whoever makes a vhost may use it.
-        call.node().access.put_permission(name, &call.user.name, Permission::full());
+        call.take_vhost(name);
         tracing::info!("vhost '{}' created by user '{}'", name.escape_debug(), call.user.name);
     }
     Ok(Answer::put(is_new))

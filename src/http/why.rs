@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use crate::{
-    broker::queue_arguments::Overflow,
+    broker::{
+        queue::stream::{ReaderOverview, StreamOverview},
+        queue_arguments::Overflow,
+    },
     engine::{
         QueueRef, Vhost,
         stats::{Figure, Figures},
@@ -33,6 +36,9 @@ pub fn answer(call: &Call, vhost: &Vhost, queue: &QueueRef) -> Value {
     let input = rate(&[Figure::Publish]);
     let output = rate(&[Figure::Deliver, Figure::DeliverNoAck, Figure::Get, Figure::GetNoAck]);
     let mut reasons = Reasons(Vec::new());
+    if let Some(overview) = queue.stream_overview() {
+        return stream(call, &overview, input, output);
+    }
     let is_moving = counts.ready == 0 || 0.0 < output || 0 < counts.consumers && report.has_room;
 
     if let Some(reason) = call.node().alarms.reason() {
@@ -68,6 +74,56 @@ pub fn answer(call: &Call, vhost: &Vhost, queue: &QueueRef) -> Value {
     if counters.published == 0 && counts.ready + counts.unacknowledged == 0 {
         reasons.say("", "Nothing has been published to it since the broker started.");
     }
+    answer_of(is_moving, reasons)
+}
+
+/// Nothing leaves a stream when it is read: what counts is how far behind its readers are.
+fn stream(call: &Call, overview: &StreamOverview, input: f64, output: f64) -> Value {
+    let mut reasons = Reasons(Vec::new());
+    if let Some(reason) = call.node().alarms.reason() {
+        reasons.say("bad", format!("Publishers wait, because an alarm is on: {reason}."));
+    }
+    let kept = overview.next - overview.first;
+    match overview.readers.len() {
+        0 => reasons.say("", format!("{kept} messages are kept, and nobody reads them.")),
+        1 => reasons.say("", format!("{kept} messages are kept; one consumer reads them.")),
+        readers => reasons.say("", format!("{kept} messages are kept; {readers} consumers read them.")),
+    }
+    let behind = |reader: &&ReaderOverview| reader.is_active && reader.next < overview.committed;
+    let slow: Vec<&ReaderOverview> = overview.readers.iter().filter(behind).collect();
+    if let Some(last) = slow.first() {
+        let who =
+            last.name.as_ref().map_or_else(|| "One without a name".to_owned(), |name| format!("'{name}'"));
+        let text = format!(
+            "{who} is furthest behind, by {} messages; {} of them are delivered and not acknowledged.",
+            overview.committed - last.next,
+            last.unacknowledged
+        );
+        reasons.say("warn", text);
+    }
+    if let Some(lost) = slow.iter().find(|reader| reader.next < overview.first) {
+        let missed = overview.first - lost.next;
+        reasons.say(
+            "bad",
+            format!("A reader was overtaken by retention: {missed} messages went before it came to them."),
+        );
+    }
+    let waiting = overview.readers.iter().filter(|reader| !reader.is_active).count();
+    if waiting != 0 {
+        reasons.say("", format!("{waiting} consumers of a group wait for their turn."));
+    }
+    if overview.committed < overview.next {
+        let text = match overview.next - overview.committed {
+            1 => "The last message is on its way to the disk; consumers see it after that.".to_owned(),
+            count => format!("The last {count} are on their way to the disk; consumers see them after that."),
+        };
+        reasons.say("", text);
+    }
+    let is_moving = slow.is_empty() || 0.0 < output || 0.0 < input;
+    answer_of(is_moving, reasons)
+}
+
+fn answer_of(is_moving: bool, reasons: Reasons) -> Value {
     let reasons: Vec<Value> =
         reasons.0.into_iter().map(|(level, text)| json!({ "level": level, "text": text })).collect();
     json!({ "moving": is_moving, "reasons": reasons })

@@ -14,6 +14,8 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 use crate::amqp::Limit;
 
+/// Part of the file descriptors that is kept for files: one in twenty.
+const DESCRIPTOR_RESERVE: u64 = 20;
 /// Octets that may be kept for any socket before its login, however many others sent: honest logins that arrive
 /// in two pieces must not pay for what attackers send.
 const KEPT_ALWAYS: usize = 4 << 10;
@@ -261,6 +263,13 @@ impl Drop for Place {
         self.door.sockets.fetch_sub(1, Relaxed);
         self.door.freed.notify_waiters();
     }
+}
+
+/// Sockets that there may be: the descriptors of the process, less some for files.
+pub fn descriptor_limit() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.unwrap_or(u64::MAX);
+    usize::try_from(limit - limit / DESCRIPTOR_RESERVE).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     amqp::Limit,
     broker::Millis,
-    engine::{Encryption, Node},
+    engine::{Encryption, Node, ServiceState},
     session::{Peer, Session, SessionSettings},
     tls::{AcceptError, Tls},
 };
@@ -94,6 +94,10 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 
 fn admit(stream: TcpStream, address: SocketAddr, shared: &Shared) {
     let ends = Ends::of(&stream, address);
+    if shared.node.service.state() != ServiceState::Serving {
+        tracing::debug!("nobody is let in: closed a connection from {address}");
+        return;
+    }
     let is_proxy = shared.proxies.iter().any(|network| network.contains(ends.peer.ip()));
     if is_proxy { ask_proxy(stream, ends, shared) } else { let_in(stream, ends, shared) }
 }

@@ -5,17 +5,21 @@ mod clock;
 pub(crate) mod config;
 mod connection;
 pub(crate) mod data_dir;
+mod definitions;
 mod door;
 mod limits;
 mod listener;
 mod listeners;
+pub(crate) mod local;
 pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
 mod proxy;
 mod recent;
+mod reset;
 mod sampler;
+mod session_settings;
 #[cfg(test)]
 mod simulation;
 mod start;
@@ -24,7 +28,7 @@ mod streams;
 
 pub use config::{
     Amqp, Auth, Bootstrap, Config, ConfigError, Limits, Log, LogFormat, Management, Memory, Prometheus,
-    Storage, Tls,
+    Socket, Storage, Tls,
 };
 pub use limits::LimitReport;
 pub use proxy::Network;

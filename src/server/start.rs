@@ -5,17 +5,22 @@ use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, task::Poll, 
 use tokio::task::JoinHandle;
 
 use super::{
-    Config, ConfigError,
+    Config, ConfigError, Socket,
     certificates::Certificates,
     clock::Clock,
-    door::{Door, DoorLimits},
+    definitions,
+    door::{Door, DoorLimits, descriptor_limit},
     limits::{LimitReport, Limits},
     listener::{self, Shared},
     listeners::{Bound, Listeners},
+    local::LocalSocket,
     memory,
     mover::{KnownPages, MoverSettings},
     pager::Pager,
-    recent, sampler,
+    recent,
+    reset::reset,
+    sampler,
+    session_settings::session_settings,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
     streams::StreamKeeper,
 };
@@ -24,8 +29,6 @@ use crate::{
     broker::{Millis, memory::Account},
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, RoomLimits},
     http::{self, Cors, DiskSpace, LimitState, Management, Served},
-    protocol::{self, Mechanism},
-    session::SessionSettings,
     store::AccessDefinitions,
     tls::LoadError,
 };
@@ -34,8 +37,6 @@ use crate::{
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// How often the alarms are looked at while nobody else does.
 const ALARM_INTERVAL: Duration = Duration::from_millis(100);
-/// Part of the file descriptors that is kept for files: one in twenty.
-const DESCRIPTOR_RESERVE: u64 = 20;
 
 /// Why a broker did not start: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,8 @@ pub enum StartError {
     Listen { address: SocketAddr, error: io::Error, flag: &'static str },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("definitions cannot be imported: {0}")]
+    Definitions(String),
     #[error("reading the data directory ended in a panic; please report what the log says")]
     Panicked,
     #[error("a thread cannot be started: {0}")]
@@ -69,6 +72,8 @@ pub struct Broker {
     /// Ends before the storage does.
     pager: Option<Pager>,
     streams: Option<StreamKeeper>,
+    /// Removed before the data directory is unlocked.
+    local: Option<LocalSocket>,
     storage: Option<Storage>,
 }
 
@@ -96,6 +101,7 @@ impl Broker {
         config.storage.data_dir = None;
         config.management.listen = Vec::new();
         config.prometheus.listen = Vec::new();
+        config.management.socket = Socket::None;
         BrokerBuilder { config, replay: ReplayListener::default() }
     }
 
@@ -206,6 +212,7 @@ impl Broker {
 
     fn stop_listening(&mut self) {
         self.listeners.drain(..).for_each(|listener| listener.abort());
+        self.local = None;
     }
 }
 
@@ -306,6 +313,7 @@ impl BrokerBuilder {
             tls_patience: config.tls.handshake_timeout.min(config.amqp.handshake_timeout),
             alive,
         };
+        let definitions = definitions::read(&config.definitions).map_err(StartError::Definitions)?;
         let certificates = Certificates::load(&config)?;
         let (bound, addresses) = Bound::open(&config, &certificates)?;
         addresses.announce();
@@ -316,11 +324,15 @@ impl BrokerBuilder {
             config: config.limits.clone(),
             tls_handshake_timeout: millis(config.tls.handshake_timeout),
         });
-        let http_disk =
+        let space =
             storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
         let http_settings =
-            http_settings(&config, &addresses, &certificates, clock, limits.clone(), http_disk);
+            http_settings(&config, &addresses, &certificates, clock, limits.clone(), space.clone());
         let management = Management::new(node.clone(), http_settings);
+        if !definitions.is_empty() {
+            let skips = config.definitions.skip_if_unchanged;
+            management.import(&definitions, skips).await.map_err(StartError::Definitions)?;
+        }
         let mut listeners = Vec::new();
         for (sockets, tls) in [(bound.amqp, None), (bound.amqps, certificates.amqp.clone())] {
             let shared = Shared { tls, ..shared.clone() };
@@ -337,8 +349,10 @@ impl BrokerBuilder {
             let serve = |socket| tokio::spawn(http::serve(socket, management.clone(), served, tls.clone()));
             listeners.extend(sockets.into_iter().map(serve));
         }
-        let space =
-            storage.as_ref().map(|storage| FreeSpace::new(storage.disk().clone(), config.limits.disk_free));
+        let local = LocalSocket::open(&config).map(|(socket, listener)| {
+            listeners.push(tokio::spawn(http::serve_local(listener, management.clone())));
+            socket
+        });
         let mut tasks = vec![
             tokio::spawn(run_timers(node.clone(), clock)),
             tokio::spawn(watch_alarms(node.clone(), space)),
@@ -360,6 +374,7 @@ impl BrokerBuilder {
             limits,
             pager,
             streams: Some(streams),
+            local,
             storage,
         })
     }
@@ -381,9 +396,11 @@ fn http_settings(
         Box::new(move || disk.free().map(|(free, limit)| DiskSpace { free, limit }))
     };
     let certificates = certificates.clone();
+    let bootstrap = config.bootstrap.clone();
     http::Settings {
         cluster_name: config.cluster_name.clone(),
         advertised_version: config.amqp.advertised_version.clone(),
+        effective: config.effective(),
         listeners: addresses.by_protocol(),
         certificates: Box::new(move |protocol| certificates.of(protocol)),
         data_dir: config.storage.data_dir.as_ref().map(|path| path.display().to_string()),
@@ -400,6 +417,9 @@ fn http_settings(
         log_news: &recent::NEWS,
         now: Box::new(move || clock.now()),
         limits: Box::new(move || limits.report().into_iter().map(state).collect()),
+        reset: Box::new(move |node| reset(node, &bootstrap)),
+        memory: memory::available(),
+        set_disk_limit: disk.clone().map(|disk| Box::new(move |octets| disk.set_min(octets)) as Box<_>),
         disk: disk.map(space),
     }
 }
@@ -435,6 +455,8 @@ pub(super) fn node_settings(
     let mut vhosts = Vec::new();
     match known {
         Some(known) => access.restore(known),
+        // Definitions take the place of what an empty broker starts with.
+        None if config.definitions.load.is_some() => {}
         None => {
             let first = (bootstrap.user.clone(), bootstrap.password.clone());
             for (name, password) in std::iter::once(&first).chain(&bootstrap.users) {
@@ -471,36 +493,6 @@ pub(super) fn node_settings(
     }
 }
 
-pub(super) fn session_settings(config: &Config) -> SessionSettings {
-    SessionSettings {
-        limits: protocol::Limits {
-            frame_max: config.amqp.frame_max,
-            channel_max: config.amqp.channel_max,
-            heartbeat: config.amqp.heartbeat,
-            message_size_max: config.amqp.max_message_size,
-            partial_content_max: config.limits.partial_content_max,
-            table_depth_max: config.limits.table_depth_max,
-            handshake_timeout: millis(config.amqp.handshake_timeout),
-        },
-        identity: protocol::Identity {
-            cluster_name: config.cluster_name.clone(),
-            version: config.amqp.advertised_version.clone(),
-            mechanisms: mechanisms(config),
-        },
-        output_max: config.limits.output_max,
-        consumers_per_channel_max: config.amqp.consumers_per_channel_max,
-        consumer_timeout: config.amqp.consumer_timeout.map(millis),
-    }
-}
-
-/// What every client is offered; the session leaves out what its own connection does not allow.
-fn mechanisms(config: &Config) -> Vec<Mechanism> {
-    let is_possible =
-        |mechanism: &Mechanism| *mechanism != Mechanism::Anonymous || config.auth.anonymous_user.is_some();
-    let offered = Mechanism::ALL.iter().filter(|mechanism| config.auth.mechanisms.contains(mechanism));
-    offered.copied().filter(is_possible).collect()
-}
-
 /// Sixteen octets from the kernel.
 fn random() -> u128 {
     let mut octets = [0; 16];
@@ -515,12 +507,6 @@ fn random() -> u128 {
         }
     }
     u128::from_ne_bytes(octets)
-}
-
-fn descriptor_limit() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.unwrap_or(u64::MAX);
-    usize::try_from(limit - limit / DESCRIPTOR_RESERVE).unwrap_or(usize::MAX)
 }
 
 /// Looks at queues and delayed exchanges whose deadline has come.

@@ -4,7 +4,11 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -188,27 +192,33 @@ impl Drop for Storage {
 }
 
 /// Watches the space on the disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FreeSpace {
     disk: Arc<dyn Disk>,
-    min: u64,
+    min: Arc<AtomicU64>,
 }
 
 impl FreeSpace {
     /// `min` in octets; without it the default for a disk of this size.
     pub fn new(disk: Arc<dyn Disk>, min: Option<u64>) -> FreeSpace {
         let total = disk.space().map_or(u64::MAX, |space| space.total);
-        FreeSpace { disk, min: min.unwrap_or_else(|| DISK_FREE_MAX.min(total / DISK_FREE_SHARE)) }
+        let min = min.unwrap_or_else(|| DISK_FREE_MAX.min(total / DISK_FREE_SHARE));
+        FreeSpace { disk, min: Arc::new(AtomicU64::new(min)) }
+    }
+
+    /// Moves the limit, for all clones.
+    pub fn set_min(&self, octets: u64) {
+        self.min.store(octets, Relaxed);
     }
 
     /// Free octets, and how many there should be.
     pub fn free(&self) -> Option<(u64, u64)> {
-        self.disk.space().ok().map(|space| (space.free, self.min))
+        self.disk.space().ok().map(|space| (space.free, self.min.load(Relaxed)))
     }
 
     /// Whether less is left than should be. What cannot be asked is taken for enough: writing will tell.
     pub fn is_low(&self) -> bool {
-        self.disk.space().is_ok_and(|space| space.free < self.min)
+        self.disk.space().is_ok_and(|space| space.free < self.min.load(Relaxed))
     }
 }
 

@@ -128,14 +128,14 @@ impl Session {
             Ok(user) => {
                 core.node.guard.succeeded(peer);
                 core.user = user.name.clone();
-                core.tell_login(&user.name, login.mechanism, None);
+                core.tell_login(login.mechanism, &user.name, None);
                 self.machine.accept_login(self.output.buffer());
             }
             Err(reason) => {
                 failures.add_shared(1);
                 core.node.guard.failed(peer, core.now);
-                core.tell_login(named, login.mechanism, Some(reason));
                 let mechanism = login.mechanism.name();
+                core.tell_login(login.mechanism, named, Some(reason));
                 let user = named.chars().take(NAME_MAX).collect::<String>();
                 let user = user.escape_debug();
                 tracing::warn!("{}: {mechanism} login refused: user '{user}' - {reason}", core.describe());

@@ -172,6 +172,9 @@ impl Session {
     /// A session for a connection that was accepted at `now`.
     pub fn new(node: Arc<Node>, settings: Arc<SessionSettings>, peer: Peer, now: Millis) -> Session {
         let mut identity = settings.identity.clone();
+        if let Some(name) = node.access.cluster_name() {
+            identity.cluster_name = name;
+        }
         let certificate = peer.encryption.as_ref().and_then(|encryption| encryption.certificate.as_ref());
         if certificate.is_none() {
             identity.mechanisms.retain(|mechanism| *mechanism != Mechanism::External);

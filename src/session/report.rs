@@ -41,12 +41,13 @@ impl Core {
         let consumers = channel.consumers.values().filter_map(|id| self.consumers.get(*id));
         let mut consumers: Vec<ConsumerReport> = consumers
             .filter_map(|consumer| {
-                let Source::Queue { queue, origin, .. } = &consumer.source else { return None };
+                let Source::Queue { queue, key, origin } = &consumer.source else { return None };
                 Some(ConsumerReport {
                     tag: String::from_utf8_lossy(&consumer.tag).into_owned(),
                     queue: queue.name.clone(),
                     acknowledges: origin.is_some(),
                     exclusive: consumer.exclusive,
+                    active: queue.is_served(*key),
                     prefetch: consumer.prefetch,
                     arguments: consumer.arguments.clone(),
                 })

@@ -27,14 +27,13 @@ impl Core {
         SocketAddr::new(self.peer.address, self.peer.port)
     }
 
-    /// Somebody logged in under this name, or tried to.
-    pub(super) fn tell_login(&self, user: &str, mechanism: Mechanism, error: Option<&str>) {
+    pub(super) fn tell_login(&self, mechanism: Mechanism, user: &str, error: Option<&str>) {
         self.node.events.tell_login(LoginEvent {
             user,
             mechanism: mechanism.name(),
-            is_encrypted: self.peer.encryption.is_some(),
             peer: self.peer_address(),
             local: self.peer.local,
+            encrypted: self.peer.encryption.is_some(),
             error,
         });
     }

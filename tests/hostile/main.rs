@@ -32,4 +32,5 @@ mod proxies;
 mod readers;
 mod routing;
 mod settlements;
+mod streams;
 mod topology;

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::http::{GUEST, Target};
 
-async fn path(target: &Target) -> String {
+async fn name_of(target: &Target) -> String {
     let node = target.get("overview").await.expect(200).json()["node"].as_str().unwrap().to_owned();
-    format!("auth/attempts/{}", node.replace('@', "%40"))
+    node.replace('@', "%40")
 }
 
 fn of<'a>(rows: &'a Value, protocol: &str, user: Option<&str>) -> &'a Value {
@@ -24,13 +24,13 @@ fn of<'a>(rows: &'a Value, protocol: &str, user: Option<&str>) -> &'a Value {
 #[tokio::test]
 async fn logins_are_counted_by_protocol_and_by_source() {
     let target = Target::start().await;
-    let path = path(&target).await;
-    target.delete(&path).await.expect(204);
+    let node = name_of(&target).await;
+    target.delete(&format!("auth/attempts/{node}")).await.expect(204);
     target.connect(GUEST, "%2f").await.unwrap();
     assert!(target.connect(("guest", "wrong"), "%2f").await.is_err());
     assert!(target.connect(("nobody", "wrong"), "%2f").await.is_err());
 
-    let totals = target.get(&path).await.expect(200).json();
+    let totals = target.get(&format!("auth/attempts/{node}")).await.expect(200).json();
     let amqp = of(&totals, "amqp091", None);
     for (field, count) in [("auth_attempts", 3), ("auth_attempts_failed", 2), ("auth_attempts_succeeded", 1)]
     {
@@ -38,7 +38,7 @@ async fn logins_are_counted_by_protocol_and_by_source() {
     }
     assert!(1 <= of(&totals, "http", None)["auth_attempts_succeeded"].as_u64().unwrap());
 
-    let sources = target.get(&format!("{path}/source")).await.expect(200).json();
+    let sources = target.get(&format!("auth/attempts/{node}/source")).await.expect(200).json();
     let guest = of(&sources, "amqp091", Some("guest"));
     assert_eq!(
         (&guest["remote_address"], &guest["auth_attempts"], &guest["auth_attempts_failed"]),
@@ -46,13 +46,13 @@ async fn logins_are_counted_by_protocol_and_by_source() {
     );
     assert_eq!(of(&sources, "amqp091", Some("nobody"))["auth_attempts_failed"], 1);
 
-    target.delete(&format!("{path}/source")).await.expect(204);
-    let sources = target.get(&format!("{path}/source")).await.expect(200).json();
+    target.delete(&format!("auth/attempts/{node}/source")).await.expect(204);
+    let sources = target.get(&format!("auth/attempts/{node}/source")).await.expect(200).json();
     assert_eq!(sources.as_array().unwrap().len(), 1, "this request's own: {sources}");
-    let totals = target.get(&path).await.expect(200).json();
+    let totals = target.get(&format!("auth/attempts/{node}")).await.expect(200).json();
     assert_eq!(of(&totals, "amqp091", None)["auth_attempts"], 3);
     target.get("auth/attempts/elsewhere").await.expect(404);
-    target.request(("guest", "x"), "GET", &path, &[], "").await.expect(401);
+    target.request(("guest", "x"), "GET", &format!("auth/attempts/{node}"), &[], "").await.expect(401);
 }
 
 /// Requests at once are no way around the brake: each waits behind the one before, and too many are not even heard.

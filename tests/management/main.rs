@@ -2,16 +2,20 @@
 
 mod accounts;
 mod attempts;
+mod boot;
 mod clients;
 mod cors;
 mod definitions;
 mod delayed;
+mod endpoints;
 mod events;
 mod firehose;
 mod http;
+mod lists;
 mod many;
 mod messages;
 mod metrics;
+mod migration;
 mod node;
 mod pages;
 mod permissions;
@@ -26,3 +30,4 @@ mod tap;
 mod tls;
 mod topic_permissions;
 mod topology;
+mod upkeep;

@@ -81,6 +81,18 @@ async fn a_stream_shows_its_segments_readers_and_retention() {
     );
     assert_eq!((&reader["unacknowledged"], &reader["active"]), (&json!(2), &json!(true)));
 
+    // Looking takes nothing, and begins anywhere.
+    let seen = target.get("leveret/queues/%2F/s/messages?offset=3&count=1").await.expect(200).json();
+    assert_eq!((&seen["items"][0]["offset"], &seen["items"][0]["payload_bytes"]), (&json!(3), &json!(900)));
+    assert_eq!((&seen["more"], &seen["on_disk"]), (&json!(true), &json!(false)));
+    let end = target.get("leveret/queues/%2F/s/messages?offset=5").await.expect(200).json();
+    assert_eq!((&end["items"], &end["on_disk"]), (&json!([]), &json!(false)));
+
+    let why = target.get("leveret/queues/%2F/s/why").await.expect(200).json();
+    assert_eq!(why["reasons"][0]["text"], "5 messages are kept; one consumer reads them.");
+    let last = "'billing' is furthest behind, by 3 messages; 2 of them are delivered and not acknowledged.";
+    assert_eq!(why["reasons"][1]["text"], last);
+
     first.ack(BasicAckOptions::default()).await.unwrap();
     eventually("the name goes on behind what is acknowledged", || async {
         let stream = target.get("leveret/queues/%2F/s/stream").await.json();

@@ -206,6 +206,11 @@ impl<O: Outlet> Consumers<O> {
         self.single_active
     }
 
+    /// Whether a consumer gets messages, or waits until the one before it is gone (BAS-30).
+    pub fn is_served(&self, key: ConsumerKey) -> bool {
+        !self.single_active || self.active == Some(key)
+    }
+
     /// Everybody's outlet, for telling them that the queue is gone.
     pub fn outlets(&self) -> impl Iterator<Item = &O> {
         self.slots.iter().flatten().map(|consumer| &consumer.outlet)

@@ -202,6 +202,14 @@ impl<O: Outlet> Queue<O> {
         }
     }
 
+    /// Whether a consumer gets messages, or waits for its turn.
+    pub fn is_served(&self, key: ConsumerKey) -> bool {
+        match &self.stream {
+            Some(stream) => stream.is_served(key),
+            None => self.consumers.is_served(key),
+        }
+    }
+
     /// What is ready and in memory.
     #[cfg(test)]
     pub fn ready_entries(&self) -> impl Iterator<Item = &Entry> {
@@ -488,7 +496,10 @@ impl<O: Outlet> Queue<O> {
 
     /// What is ready from some place on, which stays there; true when more follows that is not in memory.
     pub fn look(&self, offset: usize, count: usize) -> (Vec<Entry>, bool) {
-        self.ready.look(offset, count)
+        match &self.stream {
+            Some(stream) => stream.look(offset, count),
+            None => self.ready.look(offset, count),
+        }
     }
 
     /// Marks the queue deleted; hands out what was ready to be counted and dropped. The log is to forget the

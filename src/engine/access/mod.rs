@@ -364,7 +364,8 @@ impl Access {
         state.queue_types.remove(name);
         state.parameters.forget_vhost(name);
         let vhost = name.to_owned();
-        self.journal.define([Definition::DeleteVhost { name: vhost.clone() }, Definition::Reset { vhost }]);
+        let deleted = [Definition::DeleteVhost { name: vhost.clone() }, Definition::Reset { vhost }];
+        self.journal.define(state.parameters.forget_protection(name).into_iter().chain(deleted));
         self.rights_changed();
         true
     }

@@ -20,9 +20,14 @@ pub const LIMITS: &str = "limits";
 /// Components of ours for what RabbitMQ keeps elsewhere: parameters of the node, and limits of users.
 const GLOBAL: &str = "global";
 const USER_LIMITS: &str = "user-limits";
+/// And which vhosts may not be deleted.
+const PROTECTION: &str = "vhost-protection";
 
 /// The parameter of the node that tools tell clusters apart by.
 const CLUSTER_ID: &str = "internal_cluster_id";
+
+/// And the one that names the cluster, where operators gave it another name than the configuration.
+const CLUSTER_NAME: &str = "cluster_name";
 
 /// A policy and where it belongs.
 pub type PolicyKey = (String, Owner, String);
@@ -93,6 +98,12 @@ impl Parameters {
     pub(super) fn forget_vhost(&mut self, vhost: &str) {
         self.policies.retain(|(of, _, _), _| of != vhost);
         self.others.retain(|key, _| key.vhost != vhost);
+    }
+
+    /// The change that takes a vhost's protection away, if it has any.
+    pub(super) fn forget_protection(&mut self, vhost: &str) -> Option<Definition> {
+        let key = key("", PROTECTION, vhost);
+        self.others.remove(&key).map(|_| clear(key))
     }
 
     /// The change that takes a user's limits away, if it has any.
@@ -204,6 +215,27 @@ impl Access {
         self.put_other(key("", GLOBAL, name), value)
     }
 
+    /// The name that operators gave the cluster.
+    pub fn cluster_name(&self) -> Option<String> {
+        self.global_text(CLUSTER_NAME)
+    }
+
+    /// What tools tell the cluster apart by.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.global_text(CLUSTER_ID)
+    }
+
+    /// A parameter of the node that is a text.
+    pub fn global_text(&self, name: &str) -> Option<String> {
+        let state = self.state.read();
+        let value = state.parameters.others.get(&key("", GLOBAL, name))?;
+        value.as_str().map(str::to_owned)
+    }
+
+    pub fn set_cluster_name(&self, name: &str) {
+        self.put_global_parameter(CLUSTER_NAME, name.into());
+    }
+
     /// Gives the cluster an id of its own, unless it has one.
     pub(in crate::engine) fn name_cluster(&self, random: u128) {
         let is_named = self.global_parameters().iter().any(|(name, _)| name == CLUSTER_ID);
@@ -236,6 +268,25 @@ impl Access {
         match limits {
             Some(limits) => self.put_other(key, Value::Object(limits)),
             None => self.clear_other(key),
+        };
+        true
+    }
+
+    /// Whether a vhost may not be deleted over HTTP.
+    pub fn is_protected(&self, vhost: &str) -> bool {
+        self.state.read().parameters.others.contains_key(&key("", PROTECTION, vhost))
+    }
+
+    /// Protects a vhost, or does not any more; false without the vhost.
+    pub fn set_protected(&self, vhost: &str, protected: bool) -> bool {
+        if self.vhost(vhost).is_none() {
+            return false;
+        }
+        let key = key("", PROTECTION, vhost);
+        if protected {
+            self.put_other(key, Value::Bool(true))
+        } else {
+            self.clear_other(key)
         };
         true
     }

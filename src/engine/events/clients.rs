@@ -18,8 +18,7 @@ pub struct LoginEvent<'a> {
     pub mechanism: &'a str,
     pub peer: SocketAddr,
     pub local: SocketAddr,
-    /// TLS carries the connection.
-    pub is_encrypted: bool,
+    pub encrypted: bool,
     /// Why it was refused.
     pub error: Option<&'a str>,
 }
@@ -34,7 +33,7 @@ impl Events {
         let key =
             if login.error.is_some() { "user.authentication.failure" } else { "user.authentication.success" };
         self.tell(key, |headers| {
-            let LoginEvent { user, mechanism, peer, local, is_encrypted, error } = login;
+            let LoginEvent { user, mechanism, peer, local, encrypted, error } = login;
             let headers = headers
                 .text("connection_type", "network")
                 .text("name", user)
@@ -44,7 +43,7 @@ impl Events {
                 .number("peer_port", u64::from(peer.port()))
                 .text("protocol", PROTOCOL)
                 .text("auth_mechanism", mechanism)
-                .flag("ssl", is_encrypted);
+                .flag("ssl", encrypted);
             match error {
                 Some(error) => headers.text("error", &format!("user '{user}' - {error}")),
                 None => headers,
@@ -92,19 +91,19 @@ impl Events {
     }
 }
 
-/// What TLS agreed on; empty where there is none.
+/// What is known of TLS; without it, all of it is empty.
 fn encryption(headers: Headers, encryption: Option<&Encryption>) -> Headers {
-    let certificate = encryption.and_then(|encryption| encryption.certificate.as_ref());
-    let of_certificate = |text: fn(&PeerCertificate) -> &str| certificate.map_or("", text);
-    let of_encryption = |text: fn(&Encryption) -> &str| encryption.map_or("", text);
+    let certificate = encryption.and_then(|tls| tls.certificate.as_ref());
+    let of_tls = |field: fn(&Encryption) -> &str| encryption.map_or("", field);
+    let of_peer = |field: fn(&PeerCertificate) -> &str| certificate.map_or("", field);
     headers
-        .text("peer_cert_subject", of_certificate(|certificate| &certificate.subject))
-        .text("peer_cert_issuer", of_certificate(|certificate| &certificate.issuer))
-        .text("peer_cert_validity", of_certificate(|certificate| &certificate.validity))
-        .text("ssl_protocol", of_encryption(|encryption| encryption.protocol))
-        .text("ssl_key_exchange", of_encryption(|encryption| encryption.key_exchange))
-        .text("ssl_cipher", of_encryption(|encryption| encryption.cipher))
-        .text("ssl_hash", of_encryption(|encryption| encryption.hash))
+        .text("ssl_protocol", of_tls(|tls| tls.protocol))
+        .text("ssl_key_exchange", of_tls(|tls| tls.key_exchange))
+        .text("ssl_cipher", of_tls(|tls| tls.cipher))
+        .text("ssl_hash", of_tls(|tls| tls.hash))
+        .text("peer_cert_subject", of_peer(|peer| &peer.subject))
+        .text("peer_cert_issuer", of_peer(|peer| &peer.issuer))
+        .text("peer_cert_validity", of_peer(|peer| &peer.validity))
 }
 
 fn client_name(client: &FieldTable) -> Option<String> {

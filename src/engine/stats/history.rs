@@ -51,6 +51,13 @@ impl<const N: usize> History<N> {
         1 < self.samples.len()
     }
 
+    /// Forgets everything but the newest sample, so that what was counted does not look like one burst.
+    pub fn forget(&mut self) {
+        let newest = self.samples.pop_back();
+        self.samples = newest.into_iter().collect();
+        self.alike = 0;
+    }
+
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }

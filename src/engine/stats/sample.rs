@@ -123,6 +123,21 @@ impl Node {
         sum
     }
 
+    /// Forgets what was sampled of everything.
+    pub fn forget_samples(&self) {
+        for vhost in self.vhosts() {
+            vhost.stats.history.lock().forget();
+            vhost.stats.ended.exchanges.lock().values_mut().for_each(|record| record.history.forget());
+            vhost.queues().iter().for_each(|queue| queue.history.lock().forget());
+        }
+        for connection in self.connections() {
+            connection.meter.history.lock().forget();
+            connection.meter.channels().iter().for_each(|(_, channel)| channel.history.lock().forget());
+        }
+        self.stats.history.lock().forget();
+        self.stats.churn_history.lock().forget();
+    }
+
     /// Remembers what everything counts at this moment; to be called once an interval.
     pub fn sample(&self, now: Millis) {
         let (interval, most) = (self.stats.interval(), self.stats.samples());

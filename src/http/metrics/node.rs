@@ -1,8 +1,5 @@
 //! The node: who it is, its resources, its alarms, its limits.
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use sha2::{Digest, Sha256};
-
 use super::{
     super::{Management, process},
     scrape::{Scrape, counter, gauge, labels, untyped},
@@ -22,7 +19,7 @@ pub fn identity(management: &Management, scrape: &mut Scrape, endpoint: &str) {
     scrape.family(untyped("build_info", "Versions"), [(build, 1.0)]);
     let identity = labels(&[
         ("rabbitmq_node", management.name.as_str()),
-        ("rabbitmq_cluster", settings.cluster_name.as_str()),
+        ("rabbitmq_cluster", &management.cluster_name()),
         ("rabbitmq_cluster_permanent_id", &permanent_id(management)),
         ("rabbitmq_endpoint", endpoint),
     ]);
@@ -31,9 +28,7 @@ pub fn identity(management: &Management, scrape: &mut Scrape, endpoint: &str) {
 
 /// Tells brokers apart that are called alike on different machines.
 fn permanent_id(management: &Management) -> String {
-    let digest = Sha256::digest(format!("{}\n{}", management.name, management.settings.cluster_name));
-    let id: String = BASE64_URL_SAFE_NO_PAD.encode(digest).chars().take(22).collect();
-    format!("rabbitmq-cluster-id-{id}")
+    management.node.access.cluster_id().unwrap_or_default()
 }
 
 pub fn resources(management: &Management, scrape: &mut Scrape) {

@@ -18,12 +18,12 @@ function message(one) {
     ['', pills([one.redelivered && 'redelivered', octets(one.payload_bytes), one.payload_encoding === 'base64' && 'base64'])],
     ...Object.entries(properties).map(([key, value]) => [key, JSON.stringify(value)]),
   ]);
-  return h('details', {}, h('summary', {}, `${one.position + 1}. `, h('span', { class: 'mono' }, String(one.payload).slice(0, 80) || '(empty)')),
+  return h('details', {}, h('summary', {}, `${one.offset ?? one.position + 1}. `, h('span', { class: 'mono' }, String(one.payload).slice(0, 80) || '(empty)')),
     facts, headers && [h('h2', {}, 'Headers'), h('pre', {}, JSON.stringify(headers, null, 2))], h('pre', {}, body));
 }
 
 // Looks at what is ready and leaves it where it is.
-function browser(own) {
+function browser(own, start = 0) {
   const place = h('div', { class: 'notes' });
   let from = 0;
   const read = async (next) => {
@@ -32,12 +32,12 @@ function browser(own) {
     before.disabled = from === 0;
     after.disabled = !found.more;
     fill(place, found.items.map(message),
-      found.items.length === 0 && h('p', { class: 'soft' }, from === 0 ? 'Nothing is ready.' : 'Nothing here any more.'),
+      found.items.length === 0 && !found.on_disk && h('p', { class: 'soft' }, from === 0 ? 'Nothing is ready.' : 'Nothing here any more.'),
       found.on_disk && h('p', { class: 'soft' }, 'What follows is on disk and not read for looking.'));
   };
   const before = button('‹ earlier', () => read(Math.max(0, from - 20)));
   const after = button('later ›', () => read(from + 20));
-  read(0).catch((error) => toast(error.message, 'bad'));
+  read(start).catch((error) => toast(error.message, 'bad'));
   return h('div', {}, h('div', { class: 'tools' }, button('Look again', () => read(from)), before, after), place);
 }
 
@@ -47,13 +47,14 @@ export function queue({ names: [vhost, name] }) {
   const path = `queues/${part(vhost)}/${part(name)}`;
   const own = `leveret/${path}`;
   const [waiting, flowing] = [chart('Messages that wait'), chart('Messages each second', rate)];
-  const [why, facts, streamed, consumers, bound] = [h('div'), h('div', { class: 'two' }), h('div', { class: 'notes' }), h('div'), h('div')];
-  let log = null;
+  const [why, facts, streamed, consumers, bound] = [h('div'), h('div', { class: 'two' }), h('div', { class: 'stack' }), h('div'), h('div')];
+  let [log, isStream, kept] = [null, false, 0];
   const refresh = async () => {
     const [one, all, reasons] = await Promise.all([
       get(`${path}?${SAMPLES}`), get(`${path}/bindings`), optional(get(`${own}/why`), null),
     ]);
-    if (one.type === 'stream') {
+    [isStream, kept] = [one.type === 'stream', one.messages_ready];
+    if (isStream) {
       if (log === null) fill(streamed, (log = stream(own)).element);
       await log.refresh();
       [purge, move].forEach((element) => element.remove());
@@ -65,7 +66,7 @@ export function queue({ names: [vhost, name] }) {
     fill(facts, card('Queue', list([
       ['Type', one.type], ['Virtual host', one.vhost], ['State', state(one)], ['Features', features(one)], ['Policy', one.policy], ['Operator policy', one.operator_policy],
       ['Exclusive to', one.owner_pid_details?.name], ['Idle since', one.idle_since && new Date(one.idle_since).toLocaleString()],
-      ['Consumers had room', one.consumers ? `${Math.round(one.consumer_utilisation * 100)} % of the time` : undefined],
+      ['Consumers had room', one.consumers && one.type !== 'stream' ? `${Math.round(one.consumer_utilisation * 100)} % of the time` : undefined],
     ])), card('Contents', list([
       ['Ready', number(one.messages_ready)], ['Unacknowledged', number(one.messages_unacknowledged)],
       ['Bodies', octets(one.message_bytes)], ['In memory', octets(one.memory)],
@@ -107,6 +108,6 @@ export function queue({ names: [vhost, name] }) {
     title: name, every: 2000, refresh,
     element: [h('div', { class: 'head' }, h('h1', {}, name), h('span', { class: 'grow' }), purge, remove),
       h('div', { class: 'two' }, waiting, flowing), why, facts, streamed, consumers, bound,
-      folded('Look at messages', () => browser(own)), folded('Publish a message', () => publisher(vhost, '', name)), move, bind],
+      folded('Look at messages', () => browser(own, isStream ? Math.max(0, kept - 20) : 0)), folded('Publish a message', () => publisher(vhost, '', name)), move, bind],
   };
 }

@@ -5,7 +5,7 @@ import { h, fill, number } from './dom.js';
 
 const cell = (column, row) => {
   const value = column.cell(row);
-  return h('td', { class: column.n ? 'n' : column.k ? 'k' : undefined }, value ?? '–');
+  return h('td', { class: column.n ? 'n' : column.k ? 'k' : undefined, 'data-title': column.title }, value ?? '–');
 };
 
 function body(columns, rows, empty) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::kind::{
-    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Net, Password, Size, Some1,
-    Span, Switch, SyncMode, User, Version, Watermark, Word,
+    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Net, Password, Size,
+    SocketPlace, Some1, Span, Switch, SyncMode, User, Version, Watermark, Word,
 };
 use super::{Config, ConfigError};
 use crate::{
@@ -213,6 +213,14 @@ pub static KEYS: &[Key] = &[
         "Strict-Transport-Security of answers over TLS: \"max-age=31536000\". none = not said."
     ),
     key!(
+        "management.socket",
+        management.socket,
+        SocketPlace,
+        "The socket that 'leveret ctl' and the other tools use: its user and root need no password.\n\
+         auto = leveret.sock in the data directory, or without one in $XDG_RUNTIME_DIR/leveret or\n\
+         /tmp/leveret-UID; none = the tools need a user, a password and the management interface."
+    ),
+    key!(
         "prometheus.listen",
         prometheus.listen,
         List(Listen),
@@ -224,6 +232,19 @@ pub static KEYS: &[Key] = &[
         prometheus.per_object,
         Switch,
         "Whether /metrics has each queue, channel and connection for itself, not their sums."
+    ),
+    key!(
+        "definitions.load",
+        definitions.load,
+        Maybe(FilePath),
+        "A definition file as RabbitMQ exports it, or a directory of them (*.json, by name), imported at each\n\
+         start. An empty broker then starts with what is in it, without the user and vhost of [bootstrap]."
+    ),
+    key!(
+        "definitions.skip_if_unchanged",
+        definitions.skip_if_unchanged,
+        Switch,
+        "Import nothing at a start when the files are those that were imported last."
     ),
     key!(
         "limits.memory",

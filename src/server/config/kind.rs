@@ -7,7 +7,7 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, tim
 
 use toml::Value;
 
-use super::{LogFormat, Memory, Network, listen, units};
+use super::{LogFormat, Memory, Network, Socket, listen, units};
 use crate::{store::Durability, tls::NamedPair};
 
 /// The word that stands for the absent value of an optional key, TOML having no null.
@@ -157,6 +157,30 @@ impl Kind for FilePath {
     }
     fn expected(&self) -> String {
         "a path".to_owned()
+    }
+}
+
+/// A path for a socket, `auto` or `none`.
+pub struct SocketPlace;
+
+impl Kind for SocketPlace {
+    type Of = Socket;
+    fn read(&self, value: &Value) -> Option<Socket> {
+        match value.as_str()? {
+            "auto" => Some(Socket::Auto),
+            NONE => Some(Socket::None),
+            _ => FilePath.read(value).map(Socket::At),
+        }
+    }
+    fn show(&self, value: &Socket) -> Value {
+        match value {
+            Socket::Auto => Value::from("auto"),
+            Socket::None => Value::from(NONE),
+            Socket::At(path) => FilePath.show(path),
+        }
+    }
+    fn expected(&self) -> String {
+        format!("{}, 'auto' or '{NONE}'", FilePath.expected())
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Config {
     pub amqp: Amqp,
     pub management: Management,
     pub prometheus: Prometheus,
+    pub definitions: Definitions,
     pub limits: Limits,
     pub auth: Auth,
     pub bootstrap: Bootstrap,
@@ -81,6 +82,17 @@ pub struct Management {
     pub cors_max_age: Option<Duration>,
     /// What is said to browsers over TLS. Default nothing.
     pub hsts: Option<String>,
+    /// Where the command-line tools reach the broker without a password. Default in the data directory.
+    pub socket: Socket,
+}
+
+/// Where the socket for the command-line tools is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Socket {
+    /// In the data directory, or in the user's directory of sockets without one.
+    Auto,
+    None,
+    At(PathBuf),
 }
 
 /// `[prometheus]`: a listener for metrics alone.
@@ -90,6 +102,15 @@ pub struct Prometheus {
     pub listen: Vec<SocketAddr>,
     /// `/metrics` has each object for itself. Default false.
     pub per_object: bool,
+}
+
+/// `[definitions]`: what is imported at each start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definitions {
+    /// A definition file, or a directory of them. Default none.
+    pub load: Option<PathBuf>,
+    /// Do nothing when they are those that were imported last. Default false.
+    pub skip_if_unchanged: bool,
 }
 
 /// `[limits]`: the defences of the wire.
@@ -236,6 +257,15 @@ pub enum LogFormat {
 pub struct ConfigError(pub String);
 
 impl Config {
+    /// Every key with its value, as operators may see it.
+    pub(super) fn effective(&self) -> serde_json::Value {
+        let shown = |key: &Key| match key.secret {
+            true => serde_json::Value::from("******"),
+            false => serde_json::json!((key.show)(self)),
+        };
+        KEYS.iter().map(|key| (key.name.to_owned(), shown(key))).collect()
+    }
+
     /// Checks every field against the range of its key, for a configuration that was built in code.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut scratch = self.clone();
@@ -308,11 +338,13 @@ impl Default for Config {
                 cors_allow_origins: Vec::new(),
                 cors_max_age: Some(Duration::from_secs(30 * 60)),
                 hsts: None,
+                socket: Socket::Auto,
             },
             prometheus: Prometheus {
                 listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_692))],
                 per_object: false,
             },
+            definitions: Definitions { load: None, skip_if_unchanged: false },
             limits: Limits {
                 memory: Memory::Relative(0.6),
                 resident_max: 512 << 20,

@@ -268,6 +268,11 @@ impl<O: Outlet> Stream<O> {
         self.tail.at_time(time).unwrap_or_else(|| self.segments.next())
     }
 
+    /// Whether a consumer gets messages, or waits for its turn in its group.
+    pub fn is_served(&self, key: ConsumerKey) -> bool {
+        self.readers.get(&key.of_reader()).is_some_and(|reader| reader.is_active)
+    }
+
     /// Takes a consumer away.
     pub fn cancel(&mut self, key: ConsumerKey, effects: &mut Effects) {
         let number = key.of_reader();

@@ -1,7 +1,10 @@
 //! What operators see of a stream: its segments, its readers and where they are, what it keeps.
 
 use super::Stream;
-use crate::broker::{Millis, queue::Outlet};
+use crate::broker::{
+    Millis,
+    queue::{Entry, Outlet},
+};
 
 /// Segments, readers and names that are shown at most: the newest segments, the readers furthest behind.
 const SHOWN_MAX: usize = 1_000;
@@ -59,6 +62,17 @@ fn shown(name: &[u8]) -> String {
 }
 
 impl<O: Outlet> Stream<O> {
+    /// Messages from some place on, counted from the first that is kept; true when they are not in memory.
+    pub fn look(&self, place: usize, count: usize) -> (Vec<Entry>, bool) {
+        let from = self.segments.first().saturating_add(place as u64);
+        match self.tail.first() {
+            Some(first) if first <= from => {
+                (self.tail.range(from, self.committed).take(count).cloned().collect(), false)
+            }
+            _ => (Vec::new(), from < self.committed),
+        }
+    }
+
     pub fn overview(&self) -> StreamOverview {
         let segment = |segment: &super::Segment| SegmentOverview {
             first: segment.first,

@@ -216,7 +216,7 @@ mod tests {
             ("listeners.tcp = 5672", "expected none"),
             ("auth_backends.1 = ldap", "only the internal user database"),
             ("default_permissions.write = ^$", "full permissions"),
-            ("load_definitions = /etc/rabbitmq/definitions.json", "definitions are not loaded"),
+            ("definitions.import_backend = https", "definitions are imported from files only"),
             ("proxy_protocol = perhaps", "proxy_protocol cannot be"),
             ("heartbeat = often", "expected a whole number"),
             ("handshake_timeout = 10s", "handshake_timeout cannot be '10s'"),

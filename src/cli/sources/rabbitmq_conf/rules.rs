@@ -49,8 +49,7 @@ const PLUGIN: &str = "the plugin is not part of this version";
 const NO_LIMIT: &str = "this limit does not exist in this version";
 const ERLANG: &str = "it tunes RabbitMQ's own engine and has no meaning here";
 const LOGS: &str = "logs go to standard error, all categories at one level";
-const DEFINITIONS: &str =
-    "definitions are not loaded by this version, so users, queues and bindings of that file would be missing";
+const DEFINITIONS: &str = "definitions are imported from files only, so those of this place would be missing";
 const BACKENDS: &str = "only the internal user database is part of this version";
 const PERMISSIONS: &str = "the default user has full permissions in this version";
 
@@ -139,10 +138,12 @@ pub static RULES: &[(&str, Action)] = &[
     ("mnesia_table_loading_retry_limit", Accept),
     ("distribution.**", Ignore(CLUSTER)),
     ("net_ticktime", Accept),
-    ("load_definitions", Refuse(DEFINITIONS)),
-    ("definitions.skip_if_unchanged", Accept),
+    ("load_definitions", Set("definitions.load", same)),
+    ("definitions.skip_if_unchanged", Set("definitions.skip_if_unchanged", same)),
+    ("definitions.import_backend", Only("local_filesystem", DEFINITIONS)),
+    ("definitions.local.path", Set("definitions.load", same)),
     ("definitions.**", Refuse(DEFINITIONS)),
-    ("management.load_definitions", Refuse(DEFINITIONS)),
+    ("management.load_definitions", Set("definitions.load", same)),
     ("management.tcp.port", Part(Group::Management)),
     ("management.tcp.ip", Part(Group::Management)),
     ("management.listener.port", Part(Group::Management)),

@@ -1,0 +1,11 @@
+//! The command-line tools against a broker of each test's own: what they print, and how they end.
+
+mod accounts;
+mod admin;
+mod call;
+mod health;
+mod lists;
+mod place;
+mod process;
+mod settings;
+mod usage;
