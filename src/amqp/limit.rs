@@ -67,6 +67,8 @@ limits! {
     UnauthenticatedOfAddress = "limits.unauthenticated_per_ip_max",
     /// Octets kept for sockets that have not logged in.
     UnauthenticatedBytes = "limits.unauthenticated_bytes_max",
+    /// Connections of proxies without a header of the PROXY protocol, or with a wrong one.
+    ProxyHeader = "amqp.proxy_protocol",
     /// TLS handshakes that failed or took too long.
     TlsHandshake = "tls.handshake_timeout",
     /// Wrong logins of an address before its next ones wait.

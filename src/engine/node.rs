@@ -9,9 +9,10 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    Access, Alarms, Allowances, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox, Journal,
-    LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused, Replies, Room,
-    RoomLimits, Service, Signal, Streams, Timers, Vhost, add_identities, add_notes, dead_letters,
+    Access, Alarms, Allowances, Attempts, ConnectionId, ConnectionInfo, ConsumerOutlet, Holder, Inbox,
+    Journal, LoginGuard, Occupancy, OpenConnection, PageRequest, Paging, QueueRef, Refusals, Refused,
+    Replies, Room, RoomLimits, Service, Signal, Streams, Timers, Vhost, add_identities, add_notes,
+    dead_letters,
     events::{self, Events},
     stats::{ConnectionMeter, Event, NodeStats},
 };
@@ -55,6 +56,7 @@ pub struct Node {
     connections: DashMap<ConnectionId, Arc<OpenConnection>, RandomState>,
     pub access: Access,
     pub guard: LoginGuard,
+    pub attempts: Attempts,
     pub alarms: Alarms,
     pub service: Service,
     pub timers: Timers,
@@ -84,6 +86,7 @@ impl Node {
             connections: DashMap::default(),
             access,
             guard: settings.guard,
+            attempts: Attempts::default(),
             alarms: Alarms::new(settings.memory_limit, settings.account),
             service: Service::default(),
             timers: Timers::default(),

@@ -94,6 +94,11 @@ impl Refusal {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "the request body is too large")
     }
 
+    /// So many logins of an address failed that the next ones have to wait too long.
+    pub fn too_many_logins() -> Refusal {
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many failed logins")
+    }
+
     pub fn timed_out() -> Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took too long")
     }

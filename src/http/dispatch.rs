@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     Management,
     answer::{Answer, Refusal},
-    bindings,
+    attempts, bindings,
     call::Call,
     channels, connections, definitions, delayed, endpoints, exchanges, features, health, limits, live,
     messages, nodes, overview, parameters, permissions, policies, queues,
@@ -83,6 +83,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::ClusterName => overview::cluster_name(call),
         E::Whoami => Ok(overview::whoami(call)),
         E::Extensions => Ok(Answer::json(&json!([{ "javascript": "dispatcher.js" }]))),
+        E::AuthAttempts { node, by_source } => attempts::of_node(call, node, *by_source),
         E::Nodes => nodes::list(call),
         E::Node(name) => nodes::one(call, name),
         E::NodeMemory(name, relative) => nodes::memory(call, name, *relative),

@@ -22,6 +22,8 @@ pub const ENDPOINTS: &[Listed] = &[
     ("feature-flags/{flag}/enable", "PUT", "Enable a feature flag; all are"),
     ("deprecated-features", "GET", "Deprecated features; there are none"),
     ("deprecated-features/used", "GET", "Those in use"),
+    ("auth/attempts/{node}", "GET DELETE", "Logins by protocol, and how many failed"),
+    ("auth/attempts/{node}/source", "GET DELETE", "Logins by address and user"),
     ("nodes", "GET", "The node, as a list"),
     ("nodes/{node}", "GET", "Memory, disk, descriptors, alarms"),
     ("nodes/{node}/memory", "GET", "What the memory is for, in bytes"),

@@ -11,7 +11,10 @@ use super::{
     answer::{Answer, CHALLENGE, Refusal},
     path::Query,
 };
-use crate::engine::{PasswordHash, User};
+use crate::{
+    amqp::Limit,
+    engine::{LoginProtocol, PasswordHash, User},
+};
 
 impl Management {
     /// The user of a request, or the answer to it.
@@ -38,13 +41,18 @@ impl Management {
     }
 
     async fn check_password(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<Arc<User>, Answer> {
-        let delay = self.node.guard.delay(peer, self.now());
+        let Some(delay) = self.node.guard.take_turn(peer, self.now()) else {
+            self.node.refusals.add(Limit::LoginFailures);
+            return Err(Refusal::too_many_logins().answer());
+        };
         if delay != 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
         let [attempts, failures] = &self.node.stats.http_logins;
         attempts.add_shared(1);
-        match self.node.access.log_in(name, password, peer) {
+        let result = self.node.access.log_in(name, password, peer);
+        self.node.attempts.note(LoginProtocol::Http, peer, name, result.is_ok(), self.now());
+        match result {
             Ok(user) if user.is_manager() => {
                 self.node.guard.succeeded(peer);
                 Ok(user)

@@ -13,11 +13,13 @@
 //! is serialised: listings copy handles first.
 
 mod answer;
+mod attempts;
 mod bindings;
 mod call;
 mod channels;
 mod compress;
 mod connections;
+mod cors;
 mod definitions;
 mod delayed;
 mod dispatch;
@@ -65,6 +67,7 @@ use tokio::sync::Notify;
 
 use crate::{broker::Millis, engine::Node, tls::LoadedCertificate};
 
+pub use cors::Cors;
 pub use server::{Served, serve, serve_local};
 
 /// Free octets of the data directory's disk, and below how many publishers wait.
@@ -126,6 +129,10 @@ pub struct Settings {
     pub log_news: &'static Notify,
     pub now: Box<dyn Fn() -> Millis + Send + Sync>,
     pub limits: Box<dyn Fn() -> Vec<LimitState> + Send + Sync>,
+    /// Which pages from elsewhere may ask.
+    pub cors: Cors,
+    /// Said to browsers over TLS: how long they are to come in no other way.
+    pub hsts: Option<String>,
     /// Makes an empty broker of this one.
     pub reset: Box<dyn Fn(&Node) + Send + Sync>,
     /// Octets that the process may use at most.

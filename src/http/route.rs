@@ -54,6 +54,11 @@ pub enum Endpoint {
     ClusterName,
     Whoami,
     Extensions,
+    /// Of a node, and whether by where they came from.
+    AuthAttempts {
+        node: String,
+        by_source: bool,
+    },
     Nodes,
     Node(String),
     /// Of a node, also in parts of the whole.
@@ -213,7 +218,7 @@ pub(super) const PUT: &[&str] = &["PUT"];
 pub(super) const GET_POST: &[&str] = &["GET", "POST"];
 pub(super) const DELETE: &[&str] = &["DELETE"];
 pub(super) const GET_PUT: &[&str] = &["GET", "PUT"];
-const GET_DELETE: &[&str] = &["GET", "DELETE"];
+pub(super) const GET_DELETE: &[&str] = &["GET", "DELETE"];
 pub(super) const ITEM: &[&str] = &["GET", "PUT", "DELETE"];
 const DELETE_POST: &[&str] = &["DELETE", "POST"];
 pub(super) const DELETE_PUT: &[&str] = &["DELETE", "PUT"];

@@ -1,6 +1,6 @@
 //! Routes of what concerns the whole node, and of plugins that there are none of.
 
-use super::route::{DELETE, Endpoint as E, Found, GET, GET_POST, GET_PUT, Level, POST};
+use super::route::{DELETE, Endpoint as E, Found, GET, GET_DELETE, GET_POST, GET_PUT, Level, POST};
 
 /// The endpoint of a path, if it is one of these.
 pub fn find(segments: &[&str]) -> Option<Found> {
@@ -29,6 +29,12 @@ fn about(segments: &[&str]) -> Option<Found> {
 
 fn nodes(segments: &[&str]) -> Option<Found> {
     Some(match segments {
+        ["auth", "attempts", node] => {
+            (E::AuthAttempts { node: (*node).to_owned(), by_source: false }, GET_DELETE, Level::Monitor)
+        }
+        ["auth", "attempts", node, "source"] => {
+            (E::AuthAttempts { node: (*node).to_owned(), by_source: true }, GET_DELETE, Level::Monitor)
+        }
         ["nodes"] => (E::Nodes, GET, Level::Monitor),
         ["nodes", node] => (E::Node(name(node)), GET, Level::Monitor),
         ["nodes", node, "memory"] => (E::NodeMemory(name(node), false), GET, Level::Monitor),

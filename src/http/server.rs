@@ -27,7 +27,9 @@ use super::{
     Management,
     answer::{Answer, JSON, Refusal},
     call::Call,
-    compress, dispatch,
+    compress,
+    cors::Asked,
+    dispatch,
     live::Content,
     login, metrics, pages,
     path::{self, Query},
@@ -62,6 +64,14 @@ pub enum Served {
     Metrics,
     /// The socket of the machine's tools: who is let in needs no login.
     Local,
+}
+
+/// Who is at the other end, and how.
+#[derive(Debug, Clone, Copy)]
+struct Caller {
+    peer: IpAddr,
+    served: Served,
+    is_encrypted: bool,
 }
 
 /// Accepts connections until its task is aborted, which ends them all.
@@ -102,7 +112,8 @@ pub async fn serve_local(listener: UnixListener, management: Arc<Management>) {
             Ok((stream, _)) => match stream.peer_cred().map(|peer| peer.uid()) {
                 Ok(uid) if uid == 0 || uid == ours => {
                     let peer = IpAddr::from([127, 0, 0, 1]);
-                    connections.spawn(converse(stream, peer, management.clone(), Served::Local));
+                    let caller = Caller { peer, served: Served::Local, is_encrypted: false };
+                    connections.spawn(converse(stream, caller, management.clone()));
                 }
                 Ok(uid) => tracing::warn!("the user with number {uid} may not use the socket for tools"),
                 Err(error) => tracing::warn!("who uses the socket for tools cannot be told: {error}"),
@@ -127,9 +138,10 @@ async fn welcome(
     if let Err(error) = socket.set_tcp_nodelay(true).and(socket.set_tcp_user_timeout(Some(STALL))) {
         tracing::debug!("cannot set the options of a socket of {peer}: {error}");
     }
-    let Some(tls) = tls else { return converse(stream, peer, management, served).await };
+    let caller = Caller { peer, served, is_encrypted: tls.is_some() };
+    let Some(tls) = tls else { return converse(stream, caller, management).await };
     match tls.accept(stream, HANDSHAKE_PATIENCE).await {
-        Ok((stream, _)) => converse(stream, peer, management, served).await,
+        Ok((stream, _)) => converse(stream, caller, management).await,
         Err(error) => {
             let what = format_args!("TLS handshake of the management interface with {address}: {error}");
             match management.node.refusals.note(Limit::TlsHandshake, peer, management.now()) {
@@ -140,13 +152,13 @@ async fn welcome(
     }
 }
 
-async fn converse<S>(stream: S, peer: IpAddr, management: Arc<Management>, served: Served)
+async fn converse<S>(stream: S, caller: Caller, management: Arc<Management>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let management = management.clone();
-        async move { Ok::<_, Infallible>(management.respond(request, peer, served).await) }
+        async move { Ok::<_, Infallible>(management.respond(request, caller).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -155,22 +167,23 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        tracing::debug!("HTTP connection of {peer}: {error}");
+        tracing::debug!("HTTP connection of {}: {error}", caller.peer);
     }
 }
 
 impl Management {
-    async fn respond(
-        self: Arc<Management>,
-        request: Request<Incoming>,
-        peer: IpAddr,
-        served: Served,
-    ) -> Response<Content> {
+    async fn respond(self: Arc<Management>, request: Request<Incoming>, caller: Caller) -> Response<Content> {
+        let Caller { peer, served, is_encrypted } = caller;
+        let asked = Asked::of(request.method(), request.headers());
         let gzip = compress::is_accepted(request.headers());
-        let answer = match tokio::time::timeout(DEADLINE, self.answer(request, peer, served)).await {
+        let answer = match tokio::time::timeout(DEADLINE, self.clone().answer(request, peer, served)).await {
             Ok(answer) => answer,
             Err(_) => Refusal::timed_out().answer(),
         };
+        let mut answer = self.settings.cors.apply(&asked, answer);
+        if is_encrypted {
+            answer = secure(answer, self.settings.hsts.as_deref());
+        }
         render(if gzip { compress::answer(answer) } else { answer })
     }
 
@@ -239,6 +252,19 @@ impl Management {
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let call = Call { management: self, user, is_local, method, query, headers: head.headers, body };
         dispatch::run(&call, &route.endpoint).await.unwrap_or_else(|refusal| refusal.answer())
+    }
+}
+
+/// What only answers over TLS say: that browsers should stay with it, and keep the login for it.
+fn secure(mut answer: Answer, hsts: Option<&str>) -> Answer {
+    for (name, value) in &mut answer.headers {
+        if *name == "set-cookie" {
+            value.push_str("; Secure");
+        }
+    }
+    match hsts {
+        Some(hsts) => answer.header("strict-transport-security", hsts),
+        None => answer,
     }
 }
 

@@ -132,8 +132,17 @@ impl Door {
 
     /// Lets a socket in, unless there are too many. When too many wait, the oldest of them goes.
     pub fn enter(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
+        self.enter_among(address, self.limits.waiting_per_address)
+    }
+
+    /// As [`Door::enter`], for a proxy, whose address is that of many.
+    pub fn enter_as_proxy(self: &Arc<Door>, address: IpAddr) -> Result<Place, TurnedAway> {
+        self.enter_among(address, usize::MAX)
+    }
+
+    fn enter_among(self: &Arc<Door>, address: IpAddr, most: usize) -> Result<Place, TurnedAway> {
         let mut state = self.state.lock();
-        if state.by_address.get(&address).is_some_and(|count| self.limits.waiting_per_address <= *count) {
+        if state.by_address.get(&address).is_some_and(|count| most <= *count) {
             return Err(TurnedAway::AddressCrowded);
         }
         if self.limits.sockets <= self.sockets.load(Relaxed) {

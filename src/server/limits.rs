@@ -74,6 +74,7 @@ impl Limits {
             | Limit::UserConnections
             | Limit::UserChannels
             | Limit::UnauthenticatedOfAddress
+            | Limit::ProxyHeader
             | Limit::TlsHandshake
             | Limit::LoginFailures => None,
         }
@@ -106,6 +107,7 @@ impl Limits {
             Limit::Unauthenticated => Some(count(door.waiting)),
             Limit::UnauthenticatedOfAddress => Some(count(door.waiting_per_address)),
             Limit::UnauthenticatedBytes => Some(count(door.waiting_bytes)),
+            Limit::ProxyHeader => None,
             Limit::TlsHandshake => Some(self.tls_handshake_timeout),
             Limit::LoginFailures => Some(u64::from(config.login_failures_free)),
         }

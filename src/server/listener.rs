@@ -14,6 +14,7 @@ use super::{
     clock::Clock,
     connection::{Driver, Wire},
     door::{Door, Place, TurnedAway},
+    proxy::{self, Header, Network},
 };
 use crate::{
     amqp::Limit,
@@ -36,6 +37,8 @@ pub struct Shared {
     pub stall: Duration,
     pub handshake_timeout: Duration,
     pub nodelay: bool,
+    /// Networks of proxies, which say whom they connect for.
+    pub proxies: Arc<[Network]>,
     /// `None` for a listener that does not encrypt.
     pub tls: Option<Arc<Tls>>,
     /// How long a TLS handshake may take.
@@ -71,32 +74,93 @@ pub async fn serve(listener: TcpListener, shared: Shared) {
     }
 }
 
+/// Both ends of a connection, as far as they are known.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    peer: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Ends {
+    fn of(stream: &TcpStream, peer: SocketAddr) -> Ends {
+        let local = stream.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Ends { peer: canonical(peer), local: canonical(local) }
+    }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 fn admit(stream: TcpStream, address: SocketAddr, shared: &Shared) {
-    let ip = address.ip().to_canonical();
+    let ends = Ends::of(&stream, address);
     if shared.node.service.state() != ServiceState::Serving {
         tracing::debug!("nobody is let in: closed a connection from {address}");
         return;
     }
+    let is_proxy = shared.proxies.iter().any(|network| network.contains(ends.peer.ip()));
+    if is_proxy { ask_proxy(stream, ends, shared) } else { let_in(stream, ends, shared) }
+}
+
+/// Lets in whom a proxy connects for.
+fn ask_proxy(mut stream: TcpStream, ends: Ends, shared: &Shared) {
+    let proxy = ends.peer.ip();
+    let place = match shared.door.enter_as_proxy(proxy) {
+        Ok(place) => place,
+        Err(turned_away) => return refuse(ends.peer, turned_away, shared),
+    };
+    note_dropped(&place, shared);
+    let (number, served) = (place.number(), shared.clone());
+    let task = tokio::spawn(async move {
+        let header = tokio::time::timeout(served.handshake_timeout, proxy::read_header(&mut stream)).await;
+        // The client gets a place of its own, among those of its own address.
+        drop(place);
+        let refuse = |reason: fmt::Arguments<'_>| {
+            let what = format_args!("dropped a connection of the proxy {}: {reason}", ends.peer);
+            ran_into(Limit::ProxyHeader, proxy, what, &served);
+        };
+        match header {
+            Ok(Ok(Header::Proxied { source, destination })) => {
+                let ends = Ends { peer: canonical(source), local: canonical(destination) };
+                let_in(stream, ends, &served);
+            }
+            Ok(Ok(Header::Own)) => let_in(stream, ends, &served),
+            Ok(Err(error)) => refuse(format_args!("{error}")),
+            Err(_) => refuse(format_args!("its PROXY header did not come in time")),
+        }
+    });
+    shared.door.set_task(number, task.abort_handle());
+}
+
+fn let_in(stream: TcpStream, ends: Ends, shared: &Shared) {
+    let ip = ends.peer.ip();
     match shared.door.enter(ip) {
-        Ok(place) => start(stream, address, place, shared),
+        Ok(place) => start(stream, ends, place, shared),
         Err(TurnedAway::AddressCrowded) => {
             let shared = shared.clone();
             tokio::spawn(async move {
                 let turn = shared.door.enter_in_turn(ip);
                 match tokio::time::timeout(shared.handshake_timeout, turn).await {
-                    Ok(Ok(place)) => start(stream, address, place, &shared),
-                    Ok(Err(turned_away)) => refuse(address, turned_away, &shared),
-                    Err(_) => refuse(address, TurnedAway::AddressCrowded, &shared),
+                    Ok(Ok(place)) => start(stream, ends, place, &shared),
+                    Ok(Err(turned_away)) => refuse(ends.peer, turned_away, &shared),
+                    Err(_) => refuse(ends.peer, TurnedAway::AddressCrowded, &shared),
                 }
             });
         }
-        Err(turned_away) => refuse(address, turned_away, shared),
+        Err(turned_away) => refuse(ends.peer, turned_away, shared),
     }
 }
 
 fn refuse(address: SocketAddr, turned_away: TurnedAway, shared: &Shared) {
     let what = format_args!("refused a connection from {address}: {turned_away}");
-    ran_into(turned_away.limit(), address.ip().to_canonical(), what, shared);
+    ran_into(turned_away.limit(), address.ip(), what, shared);
+}
+
+fn note_dropped(place: &Place, shared: &Shared) {
+    if let Some(dropped) = place.dropped() {
+        let what = format_args!("dropped the oldest connection without a login, of {dropped}: too many wait");
+        ran_into(Limit::Unauthenticated, dropped, what, shared);
+    }
 }
 
 /// Counts that an address ran into a limit before there was a session to say so.
@@ -107,19 +171,15 @@ fn ran_into(limit: Limit, address: IpAddr, what: fmt::Arguments<'_>, shared: &Sh
     }
 }
 
-fn start(stream: TcpStream, address: SocketAddr, place: Place, shared: &Shared) {
-    if let Some(dropped) = place.dropped() {
-        let what = format_args!("dropped the oldest connection without a login, of {dropped}: too many wait");
-        ran_into(Limit::Unauthenticated, dropped, what, shared);
-    }
+fn start(stream: TcpStream, ends: Ends, place: Place, shared: &Shared) {
+    let Ends { peer: address, local } = ends;
+    note_dropped(&place, shared);
     if shared.nodelay
         && let Err(error) = stream.set_nodelay(true)
     {
         tracing::debug!("cannot set TCP_NODELAY for {address}: {error}");
     }
-    let local = stream.local_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-    let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-    let peer = Peer { address: address.ip().to_canonical(), port: address.port(), local, encryption: None };
+    let peer = Peer { address: address.ip(), port: address.port(), local, encryption: None };
     let number = place.number();
     let accepted_at = shared.clock.now();
     let task = match shared.tls.clone() {

@@ -15,10 +15,12 @@ pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
+mod proxy;
 mod random;
 mod recent;
 mod reset;
 mod sampler;
+mod session_settings;
 #[cfg(test)]
 mod simulation;
 mod start;
@@ -30,4 +32,5 @@ pub use config::{
     Socket, Storage, Tls,
 };
 pub use limits::LimitReport;
+pub use proxy::Network;
 pub use start::{Broker, BrokerBuilder, StartError};

@@ -21,6 +21,7 @@ use super::{
     recent,
     reset::reset,
     sampler,
+    session_settings::session_settings,
     storage::{FreeSpace, Opened, ReplayListener, Storage, StorageError},
     streams::StreamKeeper,
 };
@@ -28,9 +29,7 @@ use crate::{
     amqp::{Failure, ReplyCode},
     broker::{Millis, memory::Account},
     engine::{Access, Allowances, Journal, LoginGuard, Node, NodeSettings, Occupancy, RoomLimits},
-    http::{self, DiskSpace, LimitState, Management, Served},
-    protocol::{self, Mechanism},
-    session::SessionSettings,
+    http::{self, Cors, DiskSpace, LimitState, Management, Served},
     store::AccessDefinitions,
     tls::LoadError,
 };
@@ -310,6 +309,7 @@ impl BrokerBuilder {
             stall: limits.output_stall,
             handshake_timeout: config.amqp.handshake_timeout,
             nodelay: config.amqp.tcp_nodelay,
+            proxies: config.amqp.proxy_protocol.clone().into(),
             tls: None,
             tls_patience: config.tls.handshake_timeout.min(config.amqp.handshake_timeout),
             alive,
@@ -408,6 +408,11 @@ fn http_settings(
         consumer_timeout: config.amqp.consumer_timeout.map(millis),
         message_size_max: config.amqp.max_message_size,
         metrics_per_object: config.prometheus.per_object,
+        cors: Cors {
+            origins: config.management.cors_allow_origins.clone(),
+            max_age: config.management.cors_max_age.map(|age| age.as_secs()),
+        },
+        hsts: config.management.hsts.clone(),
         started_at: clock.now(),
         log: Box::new(recent::after),
         log_news: &recent::NEWS,
@@ -487,36 +492,6 @@ pub(super) fn node_settings(
         name: http::node_name(),
         event_vhost: bootstrap.vhost.clone(),
     }
-}
-
-pub(super) fn session_settings(config: &Config) -> SessionSettings {
-    SessionSettings {
-        limits: protocol::Limits {
-            frame_max: config.amqp.frame_max,
-            channel_max: config.amqp.channel_max,
-            heartbeat: config.amqp.heartbeat,
-            message_size_max: config.amqp.max_message_size,
-            partial_content_max: config.limits.partial_content_max,
-            table_depth_max: config.limits.table_depth_max,
-            handshake_timeout: millis(config.amqp.handshake_timeout),
-        },
-        identity: protocol::Identity {
-            cluster_name: config.cluster_name.clone(),
-            version: config.amqp.advertised_version.clone(),
-            mechanisms: mechanisms(config),
-        },
-        output_max: config.limits.output_max,
-        consumers_per_channel_max: config.amqp.consumers_per_channel_max,
-        consumer_timeout: config.amqp.consumer_timeout.map(millis),
-    }
-}
-
-/// What every client is offered; the session leaves out what its own connection does not allow.
-fn mechanisms(config: &Config) -> Vec<Mechanism> {
-    let is_possible =
-        |mechanism: &Mechanism| *mechanism != Mechanism::Anonymous || config.auth.anonymous_user.is_some();
-    let offered = Mechanism::ALL.iter().filter(|mechanism| config.auth.mechanisms.contains(mechanism));
-    offered.copied().filter(is_possible).collect()
 }
 
 /// Looks at queues and delayed exchanges whose deadline has come.

@@ -9,7 +9,7 @@ use crate::{
         table::{TableRef, field_table_bytes},
     },
     broker::Millis,
-    engine::ConnectionInfo,
+    engine::{ConnectionInfo, LoginProtocol},
     protocol::{Login, Mechanism},
 };
 
@@ -84,13 +84,18 @@ impl Session {
         // What is of use is taken out at once: while logins wait, large tables must not wait with them.
         self.core.client = Client::of(&login);
         login.client = FieldTable::default();
-        let delay = self.core.node.guard.delay(self.core.peer.address, self.core.now);
-        if delay == 0 {
-            self.try_login(&login);
-        } else {
-            self.core.ran_into(Limit::LoginFailures, format_args!("login delayed by {delay} ms"));
-            self.core.pending_login =
-                Some(PendingLogin { at: self.core.now + delay, login: Box::new(login) });
+        match self.core.node.guard.take_turn(self.core.peer.address, self.core.now) {
+            Some(0) => self.try_login(&login),
+            Some(delay) => {
+                self.core.ran_into(Limit::LoginFailures, format_args!("login delayed by {delay} ms"));
+                self.core.pending_login =
+                    Some(PendingLogin { at: self.core.now + delay, login: Box::new(login) });
+            }
+            None => {
+                let what = format_args!("login refused unseen: too many of its address wait");
+                self.core.ran_into(Limit::LoginFailures, what);
+                self.machine.refuse_login(self.core.now, self.output.buffer());
+            }
         }
     }
 
@@ -113,6 +118,12 @@ impl Session {
         };
         let [attempts, failures] = &core.node.stats.amqp_logins;
         attempts.add_shared(1);
+        let named = match (login.mechanism, &user) {
+            (Mechanism::External, _) => certificate_user,
+            (_, Ok(user)) => &user.name,
+            _ => &login.user,
+        };
+        core.node.attempts.note(LoginProtocol::Amqp, peer, named, user.is_ok(), core.now);
         match user {
             Ok(user) => {
                 core.node.guard.succeeded(peer);
@@ -124,10 +135,6 @@ impl Session {
                 failures.add_shared(1);
                 core.node.guard.failed(peer, core.now);
                 let mechanism = login.mechanism.name();
-                let named = match login.mechanism {
-                    Mechanism::External => certificate_user,
-                    _ => &login.user,
-                };
                 core.tell_login(login.mechanism, named, Some(reason));
                 let user = named.chars().take(NAME_MAX).collect::<String>();
                 let user = user.escape_debug();

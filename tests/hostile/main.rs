@@ -28,6 +28,7 @@ mod memory;
 mod methods;
 mod names;
 mod nesting;
+mod proxies;
 mod readers;
 mod routing;
 mod settlements;

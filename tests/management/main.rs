@@ -1,8 +1,10 @@
 //! The management interface over real HTTP, with real AMQP clients beside it.
 
 mod accounts;
+mod attempts;
 mod boot;
 mod clients;
+mod cors;
 mod definitions;
 mod delayed;
 mod endpoints;

@@ -40,11 +40,19 @@ async fn whoami(
 #[tokio::test]
 async fn requests_over_tls_are_answered() {
     let pki = Pki::new();
-    let target = Target::configured(|config| pki.configure(config)).await;
+    let target = Target::configured(|config| {
+        pki.configure(config);
+        config.management.hsts = Some("max-age=60".to_owned());
+    })
+    .await;
     for versions in [&[&TLS12][..], &[&TLS13]] {
         let reply = whoami(&pki, &target, versions).await.unwrap();
-        assert_eq!(reply.expect(200).json()["name"], "guest");
+        let reply = reply.expect(200);
+        assert_eq!(reply.json()["name"], "guest");
+        assert_eq!(reply.header("strict-transport-security"), Some("max-age=60"));
     }
+    let in_clear = target.get("whoami").await.expect(200);
+    assert_eq!(in_clear.header("strict-transport-security"), None);
     // In clear, at that port: nothing of HTTP comes back.
     let mut stream = TcpStream::connect(target.broker.management_tls_addrs()[0]).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stream, REQUEST.as_bytes()).await.unwrap();

@@ -93,6 +93,14 @@ fn tls(image: &ImageTls, environment: &Environment, settings: &mut Settings) -> 
         |option: &str| environment.get(&name(option)).map(String::as_str).filter(|value| !value.is_empty());
     let known = ["CERTFILE", "KEYFILE", "CACERTFILE", "VERIFY", "FAIL_IF_NO_PEER_CERT", "DEPTH"];
     let Some(first) = known.iter().find(|option| get(option).is_some()) else { return Ok(()) };
+    if get("CERTFILE").is_none() || get("KEYFILE").is_none() {
+        // Without them the broker would answer in clear where the operator asked for encryption.
+        let (cert, key) = (name("CERTFILE"), name("KEYFILE"));
+        return Err(ConfigError(format!(
+            "environment variable {}: {cert} and {key} must be set, too",
+            name(first)
+        )));
+    }
     let [cert, key, ca, verify] = image.keys;
     for (option, key) in [("CERTFILE", cert), ("KEYFILE", key), ("CACERTFILE", ca)] {
         if let Some(path) = get(option) {
@@ -244,7 +252,10 @@ mod tests {
             let variables = [&files[..], &more].concat();
             assert_eq!(read(&variables).unwrap().config.tls.verify, expected);
         }
-        assert!(read(&[("RABBITMQ_SSL_VERIFY", "perhaps")]).unwrap_err().contains("RABBITMQ_SSL_VERIFY"));
+        let wrong = [&files[..], &[("RABBITMQ_SSL_VERIFY", "perhaps")]].concat();
+        assert!(read(&wrong).unwrap_err().contains("RABBITMQ_SSL_VERIFY"));
+        let alone = read(&[("RABBITMQ_SSL_CACERTFILE", "/ca.pem")]).unwrap_err();
+        assert!(alone.contains("RABBITMQ_SSL_CERTFILE and RABBITMQ_SSL_KEYFILE must be set"), "{alone}");
     }
 
     #[test]

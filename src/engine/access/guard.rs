@@ -10,6 +10,11 @@ use crate::broker::Millis;
 const DELAY_MAX: Millis = 3_000;
 /// Failures of an address are forgotten after so many milliseconds without another.
 const FORGET_AFTER: Millis = 60_000;
+/// Attempts at once have their turns so many times closer together than one alone has to wait: honest clients of an
+/// address where somebody else guesses come in dozens.
+const TURNS_IN_A_DELAY: Millis = 64;
+/// Who would have to wait longer than so many milliseconds is refused instead.
+const WAIT_MAX: Millis = 10_000;
 /// Addresses remembered; when full, those that have been quiet longest go first.
 const ADDRESSES_MAX: usize = 10_000;
 
@@ -27,6 +32,8 @@ pub struct LoginGuard {
 struct Failures {
     count: u32,
     last: Millis,
+    /// When the last of those that wait has its turn.
+    taken_until: Millis,
 }
 
 impl LoginGuard {
@@ -34,15 +41,24 @@ impl LoginGuard {
         LoginGuard { free, delay, addresses: Mutex::default() }
     }
 
-    /// How long the next attempt of this address must wait, in milliseconds.
-    pub fn delay(&self, address: IpAddr, now: Millis) -> Millis {
-        let addresses = self.addresses.lock();
-        let Some(failures) = addresses.get(&address) else { return 0 };
+    /// Takes the next turn of this address: how long its attempt must wait, in milliseconds. Attempts made at once
+    /// get one turn after the other, so that the number of those that guess does not matter. `None` when too many wait
+    /// already.
+    pub fn take_turn(&self, address: IpAddr, now: Millis) -> Option<Millis> {
+        let mut addresses = self.addresses.lock();
+        let Some(failures) = addresses.get_mut(&address) else { return Some(0) };
         if failures.last + FORGET_AFTER < now || failures.count < self.free {
-            return 0;
+            return Some(0);
         }
         let doublings = (failures.count - self.free).min(16);
-        (self.delay << doublings).min(DELAY_MAX)
+        let delay = (self.delay << doublings).min(DELAY_MAX);
+        let turn = (now + delay).max(failures.taken_until + delay / TURNS_IN_A_DELAY);
+        let wait = turn - now;
+        if WAIT_MAX < wait {
+            return None;
+        }
+        failures.taken_until = turn;
+        Some(wait)
     }
 
     /// An attempt failed.
@@ -54,7 +70,7 @@ impl LoginGuard {
                 addresses.clear();
             }
         }
-        let failures = addresses.entry(address).or_insert(Failures { count: 0, last: now });
+        let failures = addresses.entry(address).or_insert(Failures { count: 0, last: now, taken_until: 0 });
         if failures.last + FORGET_AFTER < now {
             failures.count = 0;
         }
@@ -79,16 +95,34 @@ mod tests {
     fn failed_logins_slow_their_address_down_and_nobody_else() {
         let guard = LoginGuard::new(5, 100);
         for _ in 0..5 {
-            assert_eq!(guard.delay(REMOTE, 0), 0);
+            assert_eq!(guard.take_turn(REMOTE, 0), Some(0));
             guard.failed(REMOTE, 0);
         }
-        assert_eq!(guard.delay(REMOTE, 0), 100);
+        assert_eq!(guard.take_turn(REMOTE, 0), Some(100));
+        guard.failed(REMOTE, 100);
+        assert_eq!(guard.take_turn(REMOTE, 100), Some(200));
+        (0..40).for_each(|_| guard.failed(REMOTE, 300));
+        assert_eq!(guard.take_turn(REMOTE, 300), Some(3_000));
+        assert_eq!(guard.take_turn(LOCAL, 300), Some(0));
+        assert_eq!(guard.take_turn(REMOTE, 300 + FORGET_AFTER + 1), Some(0));
+    }
+
+    #[test]
+    fn many_guesses_at_once_have_one_turn_after_the_other() {
+        let guard = LoginGuard::new(1, 6_400);
         guard.failed(REMOTE, 0);
-        assert_eq!(guard.delay(REMOTE, 0), 200);
-        (0..40).for_each(|_| guard.failed(REMOTE, 0));
-        assert_eq!(guard.delay(REMOTE, 0), 3_000);
-        assert_eq!(guard.delay(LOCAL, 0), 0);
-        assert_eq!(guard.delay(REMOTE, FORGET_AFTER + 1), 0);
+        // Three seconds for the first, and 64 of them in three seconds.
+        let turns: Vec<_> =
+            (0..).map(|turn| 3_000 + turn * 46).take_while(|wait| *wait <= WAIT_MAX).collect();
+        assert_eq!(turns.len(), 153);
+        for wait in turns {
+            assert_eq!(guard.take_turn(REMOTE, 0), Some(wait));
+        }
+        assert_eq!(guard.take_turn(REMOTE, 0), None);
+        assert!(guard.take_turn(REMOTE, 46).is_some(), "a turn is over");
+        assert_eq!(guard.take_turn(LOCAL, 0), Some(0));
+        guard.succeeded(REMOTE);
+        assert_eq!(guard.take_turn(REMOTE, 46), Some(0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! All of it stands behind one lock, under which the log learns of changes, so that it learns of them in their
 //! order. Messages do not touch it: sessions keep the rights of their user as long as the generation stands.
 
+mod attempts;
 mod guard;
 mod parameters;
 mod password;
@@ -21,6 +22,7 @@ use std::{
 
 use parking_lot::RwLock;
 
+pub use attempts::{AttemptCounts, Attempts, AttemptsOfSource, LoginProtocol};
 pub use guard::LoginGuard;
 pub(super) use parameters::PolicyList;
 pub use parameters::{LIMITS, Parameter, VHOST_LIMITS};

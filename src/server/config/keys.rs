@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::kind::{
-    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Password, Size, SocketPlace,
-    Some1, Span, Switch, SyncMode, User, Version, Watermark, Word,
+    Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Net, Password, Size,
+    SocketPlace, Some1, Span, Switch, SyncMode, User, Version, Watermark, Word,
 };
 use super::{Config, ConfigError};
 use crate::{
@@ -174,6 +174,13 @@ pub static KEYS: &[Key] = &[
         "Connections the kernel may hold until they are accepted."
     ),
     key!(
+        "amqp.proxy_protocol",
+        amqp.proxy_protocol,
+        List(Net),
+        "Networks of proxies that say by the PROXY protocol, version 1 or 2, whom they connect for: [\"10.0.0.0/8\"].\n\
+         From these a connection must begin with such a header, from others it is not understood."
+    ),
+    key!(
         "management.listen",
         management.listen,
         List(Listen),
@@ -185,6 +192,25 @@ pub static KEYS: &[Key] = &[
         management.sample_interval,
         Span(Duration::from_millis(10)..=HOUR),
         "How often all counters are looked at, for rates and charts; rates are those of such an interval."
+    ),
+    key!(
+        "management.cors_allow_origins",
+        management.cors_allow_origins,
+        List(Name),
+        "Pages from elsewhere that may ask the HTTP API: [\"https://example.org\"], or [\"*\"] for all, which then have\n\
+         to bring a password of their own."
+    ),
+    key!(
+        "management.cors_max_age",
+        management.cors_max_age,
+        Maybe(Span(Duration::from_secs(1)..=DAY)),
+        "How long browsers may remember that they may; none = they ask each time, or as long as they like."
+    ),
+    key!(
+        "management.hsts",
+        management.hsts,
+        Maybe(Name),
+        "Strict-Transport-Security of answers over TLS: \"max-age=31536000\". none = not said."
     ),
     key!(
         "management.socket",

@@ -7,7 +7,7 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf, tim
 
 use toml::Value;
 
-use super::{LogFormat, Memory, Socket, listen, units};
+use super::{LogFormat, Memory, Network, Socket, listen, units};
 use crate::{store::Durability, tls::NamedPair};
 
 /// The word that stands for the absent value of an optional key, TOML having no null.
@@ -216,6 +216,22 @@ impl Kind for Listen {
     }
     fn expected(&self) -> String {
         "'5672', ':5672', '127.0.0.1:5672' or '[::]:5672'".to_owned()
+    }
+}
+
+/// A network.
+pub struct Net;
+
+impl Kind for Net {
+    type Of = Network;
+    fn read(&self, value: &Value) -> Option<Network> {
+        Network::read(text(value)?.trim())
+    }
+    fn show(&self, value: &Network) -> Value {
+        Value::String(value.to_string())
+    }
+    fn expected(&self) -> String {
+        "an address or a network such as '10.0.0.0/8' or 'fd00::/8'".to_owned()
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) use nearest::nearest;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::proxy::Network;
 use crate::{
     protocol::Mechanism,
     store::Durability,
@@ -64,6 +65,8 @@ pub struct Amqp {
     pub advertised_version: String,
     pub tcp_nodelay: bool,
     pub tcp_backlog: u32,
+    /// Networks of proxies, whose connections begin with a PROXY header. Default none.
+    pub proxy_protocol: Vec<Network>,
 }
 
 /// `[management]`: the HTTP API.
@@ -73,6 +76,12 @@ pub struct Management {
     pub listen: Vec<SocketAddr>,
     /// Between two looks at all counters, for rates. Default 5 s.
     pub sample_interval: Duration,
+    /// Pages from elsewhere that may ask, or `*`. Default none.
+    pub cors_allow_origins: Vec<String>,
+    /// How long browsers may remember that they may. Default 30 min.
+    pub cors_max_age: Option<Duration>,
+    /// What is said to browsers over TLS. Default nothing.
+    pub hsts: Option<String>,
     /// Where the command-line tools reach the broker without a password. Default in the data directory.
     pub socket: Socket,
 }
@@ -321,10 +330,14 @@ impl Default for Config {
                 advertised_version: "4.1.0".to_owned(),
                 tcp_nodelay: true,
                 tcp_backlog: 1024,
+                proxy_protocol: Vec::new(),
             },
             management: Management {
                 listen: vec![SocketAddr::from(([0, 0, 0, 0], 15_672))],
                 sample_interval: Duration::from_secs(5),
+                cors_allow_origins: Vec::new(),
+                cors_max_age: Some(Duration::from_secs(30 * 60)),
+                hsts: None,
                 socket: Socket::Auto,
             },
             prometheus: Prometheus {

@@ -26,7 +26,8 @@ use crate::{
     server::{
         Config, Memory,
         mover::{KnownPages, Mover, MoverSettings, PageSize},
-        start::{node_settings, session_settings},
+        session_settings::session_settings,
+        start::node_settings,
     },
     session::SessionSettings,
     store::{

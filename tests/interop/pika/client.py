@@ -2,12 +2,13 @@
 
 import connecting
 import delivering
+import encrypted
 import publishing
 import queues
 import routing
 from checks import main
 
-MODULES = (connecting, routing, queues, publishing, delivering)
+MODULES = (connecting, routing, queues, publishing, delivering, encrypted)
 
 if __name__ == "__main__":
     main()

@@ -24,6 +24,7 @@ pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Resul
         Group::LoopbackUsers => loopback_users(entries, settings),
         Group::DefaultUsers => default_users(entries, settings),
         Group::AuthMechanisms => auth_mechanisms(entries, settings),
+        Group::CorsOrigins => cors_origins(entries, settings),
         Group::Management => one_listener(entries, "management.listen", "15672", settings),
         Group::Prometheus => one_listener(entries, "prometheus.listen", "15692", settings),
     }
@@ -128,6 +129,12 @@ fn auth_mechanisms(entries: &[&Entry], settings: &mut Settings) -> Result<(), Co
         }
     }
     settings.set("auth.mechanisms", &Value::Array(known), last_origin(entries))
+}
+
+/// `management.cors.allow_origins.N = https://example.org`.
+fn cors_origins(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    let origins = entries.iter().map(|entry| Value::from(entry.value.as_str())).collect();
+    settings.set("management.cors_allow_origins", &Value::Array(origins), last_origin(entries))
 }
 
 fn last_segment(entry: &Entry) -> String {

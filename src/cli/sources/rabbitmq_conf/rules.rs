@@ -34,6 +34,7 @@ pub enum Group {
     LoopbackUsers,
     DefaultUsers,
     AuthMechanisms,
+    CorsOrigins,
     Management,
     Prometheus,
 }
@@ -70,7 +71,7 @@ pub static RULES: &[(&str, Action)] = &[
     ("tcp_listen_options.**", Accept),
     ("socket_writer.**", Accept),
     ("reverse_dns_lookups", Only("false", "addresses are not resolved to names in this version")),
-    ("proxy_protocol", Only("false", "the PROXY protocol is not part of this version")),
+    ("proxy_protocol", Set("amqp.proxy_protocol", proxies)),
     ("handshake_timeout", Set("amqp.handshake_timeout", millis)),
     ("heartbeat", Set("amqp.heartbeat", same)),
     ("frame_max", Set("amqp.frame_max", same)),
@@ -149,6 +150,14 @@ pub static RULES: &[(&str, Action)] = &[
     ("management.listener.ip", Part(Group::Management)),
     ("management.ssl.**", Part(Group::ManagementTls)),
     ("management.listener.ssl_opts.**", Part(Group::ManagementTls)),
+    (
+        "management.cors.allow_origins",
+        Only("none", "expected none, or keys such as management.cors.allow_origins.1"),
+    ),
+    ("management.cors.allow_origins.*", Part(Group::CorsOrigins)),
+    ("management.cors.max_age", Set("management.cors_max_age", seconds)),
+    ("management.csp.policy", Ignore("the pages have the strictest policy that they work with")),
+    ("management.hsts.policy", Set("management.hsts", same)),
     ("management.**", Ignore(MANAGEMENT)),
     ("management_agent.**", Accept),
     (
@@ -259,6 +268,22 @@ fn millis(value: &str) -> Option<Value> {
     match value {
         "undefined" | "infinity" => Some(Value::from(NONE)),
         number => number.parse::<u64>().ok().map(|millis| Value::from(format!("{millis}ms"))),
+    }
+}
+
+fn seconds(value: &str) -> Option<Value> {
+    match value {
+        "undefined" => Some(Value::from(NONE)),
+        number => number.parse::<u64>().ok().map(|seconds| Value::from(format!("{seconds}s"))),
+    }
+}
+
+/// Whoever connects is a proxy, or nobody is.
+fn proxies(value: &str) -> Option<Value> {
+    match value {
+        "true" => Some(Value::from("0.0.0.0/0,::/0")),
+        "false" => Some(Value::from(NONE)),
+        _ => None,
     }
 }
 
