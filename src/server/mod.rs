@@ -7,6 +7,7 @@ mod connection;
 pub(crate) mod data_dir;
 mod definitions;
 mod door;
+mod duties;
 mod limits;
 mod listener;
 mod listeners;
