@@ -28,7 +28,7 @@ pub struct Wire {
 impl Wire {
     pub fn new(node: &Arc<Node>, settings: &Arc<SessionSettings>, now: u64) -> Wire {
         let address = IpAddr::from([127, 0, 0, 1]);
-        let peer = Peer { address, port: 1, local: (address, 5672).into() };
+        let peer = Peer { address, port: 1, local: (address, 5672).into(), encryption: None };
         let session = Session::new(node.clone(), settings.clone(), peer, now);
         Wire { session, input: Vec::new(), output: Vec::new() }
     }

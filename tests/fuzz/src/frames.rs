@@ -140,5 +140,9 @@ pub fn small_limits() -> Limits {
 }
 
 pub fn identity() -> Identity {
-    Identity { cluster_name: "fuzz".to_owned(), version: "4.2.0".to_owned(), mechanisms: Mechanism::ALL.to_vec() }
+    Identity {
+        cluster_name: "fuzz".to_owned(),
+        version: "4.2.0".to_owned(),
+        mechanisms: Mechanism::ALL.to_vec(),
+    }
 }

@@ -105,7 +105,8 @@ fn line(event: &Event<'_>) -> String {
     match event {
         Event::Content(channel, content) => {
             // Whether it stood in the input in one piece depends on the cuts, too.
-            let Content { exchange, routing_key, mandatory, immediate, properties, body, frames: _ } = content;
+            let Content { exchange, routing_key, mandatory, immediate, properties, body, frames: _ } =
+                content;
             let octets = match body {
                 Body::Whole(octets) => octets.to_vec(),
                 Body::Pieces(pieces) => pieces.concat(),

@@ -63,7 +63,8 @@ fn check(disk: &MemoryDisk) {
 
 fn start(disk: &MemoryDisk, accept_loss: bool) -> Result<Recovered, RecoveryError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let settings = LogSettings { segment_size: SEGMENT, trim_min: 4 * SEGMENT, sync: Durability::Fsync, mark: 0 };
+    let settings =
+        LogSettings { segment_size: SEGMENT, trim_min: 4 * SEGMENT, sync: Durability::Fsync, mark: 0 };
     recover(&disk, RecoveryOptions { settings, account: Account::UNCOUNTED, accept_loss }, |_, _| {})
 }
 
@@ -144,7 +145,13 @@ fn changed_log(input: &[u8]) -> MemoryDisk {
 fn real_log() -> MemoryDisk {
     let disk = MemoryDisk::new();
     let Recovered { log, mut writer, .. } = start(&disk, false).expect("an empty log");
-    let queue = QueueDefinition { name: "q".into(), id: 1, auto_delete: false, arguments: Vec::new(), identities: None };
+    let queue = QueueDefinition {
+        name: "q".into(),
+        id: 1,
+        auto_delete: false,
+        arguments: Vec::new(),
+        identities: None,
+    };
     let page = PageRecord {
         queue: 1,
         page: 1,
@@ -160,7 +167,10 @@ fn real_log() -> MemoryDisk {
     let batches = [
         vec![Op::Define(Definition::DeclareQueue { vhost: "/".into(), queue }), message(1), message(2)],
         vec![message(3), message(4), message(5)],
-        vec![Op::Settled { queue: 1, sequences: vec![2] }, Op::Returned { queue: 1, sequences: vec![1, 3], how: 1 }],
+        vec![
+            Op::Settled { queue: 1, sequences: vec![2] },
+            Op::Returned { queue: 1, sequences: vec![1, 3], how: 1 },
+        ],
         vec![Op::Page(page)],
         vec![message(6), Op::CleanStop],
     ];
