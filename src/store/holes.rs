@@ -34,6 +34,11 @@ impl Holes {
         Holes(holes)
     }
 
+    /// All of a file of this length is free and has been given back.
+    pub fn gone(length: u64) -> Holes {
+        Holes([(0, Hole { end: length, kept: 0 })].into())
+    }
+
     /// A range has become free; returns offset and length of what is to be given back now.
     pub fn add(&mut self, offset: u64, length: u64) -> Option<(u64, u64)> {
         let mut start = offset;
@@ -76,6 +81,13 @@ mod tests {
         }
         assert_eq!(holes.add(11 * SMALL, SMALL), Some((4 * SMALL, 8 * SMALL)));
         assert_eq!(holes.add(20 * WORTH, WORTH), Some((20 * WORTH, WORTH)));
+    }
+
+    #[test]
+    fn what_is_gone_counts_no_more() {
+        let mut holes = Holes::gone(10 * WORTH);
+        assert_eq!(holes.add(10 * WORTH, SMALL), None);
+        assert_eq!(holes.add(10 * WORTH + SMALL, 3 * SMALL), Some((0, 11 * WORTH)));
     }
 
     #[test]

@@ -165,11 +165,16 @@ impl PageFiles {
         let Some(file) = self.files.get_mut(&range.file) else { return Ok(()) };
         file.pages = file.pages.saturating_sub(1);
         let is_current = self.current == Some(range.file);
-        if file.pages != 0 || is_current && file.end <= FILE_MAX / 4 {
+        if file.pages != 0 {
             return match file.holes.add(range.offset, range.length) {
                 Some((offset, length)) => file.file.discard(offset, length),
                 None => Ok(()),
             };
+        }
+        if is_current && file.end <= FILE_MAX / 4 {
+            // It is worth going on with, and all of it is free.
+            file.holes = Holes::gone(file.end);
+            return file.file.discard(0, file.end);
         }
         if is_current {
             self.current = None;
