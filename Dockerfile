@@ -15,7 +15,7 @@ USER 999:999
 # A new volume takes over the owner of the directory it covers, so user 999 can write to it.
 VOLUME /var/lib/leveret
 WORKDIR /var/lib/leveret
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --start-interval=250ms \
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s \
     CMD ["rabbitmq-diagnostics", "-q", "check_running"]
 # AMQP; 15672 is the management interface, 15692 its metrics.
 EXPOSE 5671 5672 15671 15672 15692
