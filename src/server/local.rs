@@ -11,7 +11,7 @@ use std::{
     os::{
         fd::AsRawFd,
         unix::{
-            fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink},
+            fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, symlink},
             net::UnixStream,
         },
     },
@@ -53,8 +53,11 @@ impl LocalSocket {
         if is_in_run_dir {
             has_run_dir.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
         }
-        if path.symlink_metadata().is_ok() {
-            fs::remove_file(&path)?;
+        match path.symlink_metadata() {
+            Ok(found) if found.file_type().is_socket() => fs::remove_file(&path)?,
+            // Perhaps the path is a slip: nothing but a socket is ever removed.
+            Ok(_) => return Err(io::Error::other(format!("{} is not a socket", path.display()))),
+            Err(_) => {}
         }
         let (_directory, address) = address(&path)?;
         let listener = UnixListener::bind(address)?;
@@ -196,9 +199,23 @@ mod tests {
         let deep = directory.path().join("x".repeat(120));
         fs::create_dir(&deep).unwrap();
         let path = deep.join("socket");
-        fs::write(&path, "").unwrap();
+        {
+            let (_directory, address) = address(&path).unwrap();
+            drop(std::os::unix::net::UnixListener::bind(address).unwrap());
+        }
+        assert!(path.exists() && connect(&path).is_err());
         let (_socket, _listener) = LocalSocket::bind(&at(path.clone())).unwrap().unwrap();
         connect(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_stays_where_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notes");
+        fs::write(&path, "precious").unwrap();
+        let refused = LocalSocket::bind(&at(path.clone())).unwrap_err();
+        assert!(refused.to_string().ends_with("notes is not a socket"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
     #[test]
