@@ -33,10 +33,10 @@ const KEEP_MAX: u64 = 1 << 20;
 const KEEP_MIN: u64 = 64 << 10;
 /// Part of the memory watermark from which on messages go to disk, in percent, and part of it below which no
 /// more go.
-const START_PERCENT: u64 = 40;
+const START_PERCENT: u64 = 30;
 const STOP_PERCENT: u64 = 90;
 /// Part of the watermark from which on pages come back one by one: what consumers hold must go first.
-const READ_PERCENT: u64 = 70;
+const READ_PERCENT: u64 = 50;
 
 /// Publishers wait when so great a part of what may be in memory is in it beyond that.
 const BEHIND_PART: u64 = 8;
