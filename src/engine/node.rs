@@ -1,8 +1,11 @@
 //! The broker of this process: vhosts, users, alarms, timers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::Waker,
 };
 
 use dashmap::DashMap;
@@ -21,7 +24,7 @@ use crate::{
     broker::{
         Millis,
         memory::Account,
-        queue::{Effects, Queue},
+        queue::{Effects, Queue, Wakes},
     },
     store::{Definition, NODE, Op},
 };
@@ -244,7 +247,24 @@ impl Node {
         ops: &mut Vec<Op>,
         operation: impl FnOnce(&mut Queue<ConsumerOutlet>, &mut Effects) -> R,
     ) -> R {
-        let mut effects = Effects::default();
+        let mut wakes = Wakes::new();
+        let result = self.with_queue_quietly(queue, now, ops, &mut wakes, operation);
+        wakes.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// As [`Node::with_queue_logging`], for one of several queues: whoever got something is woken by the caller,
+    /// once for all of them.
+    #[inline]
+    pub fn with_queue_quietly<R>(
+        &self,
+        queue: &QueueRef,
+        now: Millis,
+        ops: &mut Vec<Op>,
+        wakes: &mut Wakes,
+        operation: impl FnOnce(&mut Queue<ConsumerOutlet>, &mut Effects) -> R,
+    ) -> R {
+        let mut effects = Effects { wakes: std::mem::take(wakes), ..Effects::default() };
         let (result, deadline) = {
             let mut state = queue.state.lock();
             let result = operation(&mut state, &mut effects);
@@ -252,7 +272,7 @@ impl Node {
             self.paging.note_length(queue, state.resident_cost());
             (result, state.next_deadline())
         };
-        effects.wake_all();
+        *wakes = std::mem::take(&mut effects.wakes);
         if !effects.fetch.is_empty() || !effects.dropped_pages.is_empty() {
             self.request_pages(queue, &mut effects, ops);
         }

@@ -5,7 +5,12 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::{Body, Content};
-use crate::amqp::{Failure, FrameKind, Limit, MethodId, ReplyCode, hot::Publish, properties::ContentHeader};
+use crate::amqp::{
+    Failure, FrameKind, Limit, MethodId, ReplyCode,
+    frame::{HEAD, OVERHEAD},
+    hot::Publish,
+    properties::ContentHeader,
+};
 
 /// The class of contents: basic.
 const BASIC: u16 = 60;
@@ -42,7 +47,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    fn add(&mut self, payload: &[u8]) {
+    /// Adds the payload of a frame; `lent` is the frame, when its octets may be kept.
+    fn add(&mut self, payload: &[u8], lent: Option<Bytes>) {
         self.held += payload.len() as u64;
         if payload.len() < PIECE_MIN && self.tail.len() < PIECE_MIN {
             self.tail.extend_from_slice(payload);
@@ -52,7 +58,9 @@ impl Pending {
         if payload.len() < PIECE_MIN {
             self.tail.extend_from_slice(payload);
         } else {
-            self.pieces.push(Bytes::copy_from_slice(payload));
+            let lent = lent.filter(|frame| frame.len() == payload.len() + OVERHEAD);
+            let kept = lent.map(|frame| frame.slice(HEAD..HEAD + payload.len()));
+            self.pieces.push(kept.unwrap_or_else(|| Bytes::copy_from_slice(payload)));
         }
     }
 
@@ -99,7 +107,8 @@ impl Assembly {
         }
     }
 
-    /// Takes the next frame of a content; `Some` when the content is complete.
+    /// Takes the next frame of a content; `Some` when the content is complete. `lent` is the whole frame, when its
+    /// octets may be kept.
     ///
     /// Errors are those of chapter 1.10 of the reference. After an error the channel or the connection is
     /// closed, so that nothing is left to assemble.
@@ -107,6 +116,7 @@ impl Assembly {
         &mut self,
         kind: FrameKind,
         payload: &[u8],
+        lent: Option<Bytes>,
         size_max: u64,
     ) -> Result<Option<Content<'static>>, Failure> {
         match (std::mem::replace(self, Assembly::Idle), kind) {
@@ -114,7 +124,7 @@ impl Assembly {
             (Assembly::Header(pending), FrameKind::Header) => self.accept_header(pending, payload, size_max),
             (Assembly::Header(_), _) => Err(header_expected().at(MethodId::PUBLISH)),
             (Assembly::Body { pending, missing }, FrameKind::Body) => {
-                self.accept_body(pending, missing, payload)
+                self.accept_body(pending, missing, payload, lent)
             }
             (Assembly::Body { .. }, _) => {
                 let text = "expected content body, got non content body frame instead";
@@ -144,6 +154,7 @@ impl Assembly {
         mut pending: Box<Pending>,
         missing: u64,
         payload: &[u8],
+        lent: Option<Bytes>,
     ) -> Result<Option<Content<'static>>, Failure> {
         let arrived = payload.len() as u64;
         let Some(missing) = missing.checked_sub(arrived) else {
@@ -151,7 +162,7 @@ impl Assembly {
             return Err(Failure::connection(ReplyCode::FrameError, text).at(MethodId::PUBLISH));
         };
         // Empty frames are legal (CON-117).
-        pending.add(payload);
+        pending.add(payload, lent);
         if missing == 0 {
             return Ok(Some(pending.into_content()));
         }

@@ -171,6 +171,8 @@ pub struct Connection {
     partial: u64,
     /// Octets still to come of a frame that could not be read.
     skip: usize,
+    /// The frame that the next step looks at, when its octets may be kept.
+    lent: Option<Bytes>,
     opened_at: Millis,
 }
 
@@ -190,6 +192,7 @@ impl Connection {
             heartbeat: Heartbeat::off(now),
             partial: 0,
             skip: 0,
+            lent: None,
             opened_at: now,
         }
     }
@@ -246,6 +249,12 @@ impl Connection {
     /// Octets arrived.
     pub fn received(&mut self, now: Millis) {
         self.heartbeat.received(now);
+    }
+
+    /// Lends the octets of a frame, and nothing else, that the next step looks at: of a large body they are kept
+    /// and not copied. `None` takes back what was not needed.
+    pub fn lend(&mut self, frame: Option<Bytes>) {
+        self.lent = frame;
     }
 
     /// Octets were written to the socket.

@@ -194,7 +194,7 @@ impl Connection {
                 Ok(Some(Event::Settle(frame.channel, settle)))
             }
             (_, Some(ChannelPhase::Open(assembly @ (Assembly::Header(_) | Assembly::Body { .. })))) => {
-                assembly.accept(FrameKind::Method, frame.payload, 0).map(|_| None)
+                assembly.accept(FrameKind::Method, frame.payload, None, 0).map(|_| None)
             }
             _ => self.slow_method(frame, out),
         }
@@ -290,7 +290,8 @@ impl Connection {
             }
         };
         let held_before = assembly.held();
-        let content = assembly.accept(frame.kind, frame.payload, self.limits.message_size_max);
+        let lent = self.lent.take();
+        let content = assembly.accept(frame.kind, frame.payload, lent, self.limits.message_size_max);
         self.partial = (self.partial + assembly.held()).saturating_sub(held_before);
         let only_one = self.partial == assembly.held();
         if self.limits.partial_content_max < self.partial && !only_one {

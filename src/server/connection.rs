@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::Sleep,
@@ -37,7 +37,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_MAX: usize = 16 << 20;
 
 /// Octets of one read of small frames: they, their messages and the output stay in a core's cache together.
-const READ_SMALL: usize = 64 << 10;
+const READ_SMALL: usize = 128 << 10;
 /// A frame from this many octets on is read into a place of its own, where it is used: no part of it is moved.
 const LARGE_FRAME: usize = 16 << 10;
 /// Octets of the read between two large frames: enough for what stands between, and little of the second.
@@ -331,11 +331,9 @@ impl<W: Wire> Driver<W> {
         };
         self.session.received(now);
         if read == missing {
-            let mut input = std::mem::take(&mut self.rest);
-            let used = self.session.receive(&input, now);
-            input.drain(..used);
-            self.rest = input;
-            self.note_kept();
+            let frame = Bytes::from(std::mem::take(&mut self.rest));
+            let used = self.session.receive_frame(&frame, now);
+            self.keep(frame.get(used..).unwrap_or_default());
             self.note_login();
             self.between = true;
         }

@@ -1,5 +1,7 @@
 //! Publishes and settlements gathered until the next flush, then handed to queues and log in one go.
 
+use std::task::Waker;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::smallvec;
@@ -9,9 +11,9 @@ use crate::{
     amqp::ChannelId,
     broker::{
         Message, Millis,
-        queue::{Accepted, Effects, Kept},
+        queue::{Accepted, Effects, Kept, Queue, Wakes},
     },
-    engine::{DelayRef, Held, QueueRef},
+    engine::{ConsumerOutlet, DelayRef, Held, QueueRef},
     store::{Op, Place, Position},
 };
 
@@ -29,6 +31,8 @@ pub struct Batch {
     /// The first so many buckets are in use.
     used: usize,
     messages: usize,
+    /// Some message has several destinations.
+    has_shared: bool,
     /// What is to wait in delayed exchanges; mostly nothing.
     delayed: Vec<Delayed>,
     /// What exchanges remember of these messages, to be logged in one go with them.
@@ -37,6 +41,8 @@ pub struct Batch {
     pub scratch: Vec<u8>,
     /// What a queue with a log gets, once more: for the log.
     copies: Vec<Message>,
+    /// Reused memory for what a queue keeps.
+    kept: Vec<Kept>,
 }
 
 /// What one queue gets.
@@ -73,6 +79,7 @@ impl Batch {
         // Looking for the bucket of each of very many queues would be quadratic. A queue may have two
         // buckets: they are handed over in order, and the later one is found first.
         let is_wide = BUCKETS_MAX < queues.len();
+        self.has_shared |= !rest.is_empty();
         for queue in rest {
             self.add(queue, message.clone(), confirm, is_wide);
         }
@@ -83,6 +90,7 @@ impl Batch {
     pub fn add_held(&mut self, held: Held, message: &Message) {
         for (delay, at) in held {
             self.messages += 1;
+            self.has_shared = true;
             let entry = (message.clone(), at);
             match self.delayed.iter_mut().find(|known| known.delay == delay) {
                 Some(known) => known.messages.push(entry),
@@ -144,36 +152,40 @@ impl Core {
         let (node, now) = (&self.node, self.now);
         let logs = node.journal.is_on();
         self.ops.append(&mut self.batch.notes);
-        let mut content = Contents::new(self.batch.used + self.batch.delayed.len());
+        let mut content = Contents::new(std::mem::take(&mut self.batch.has_shared));
+        let mut wakes = Wakes::new();
         for bucket in self.batch.buckets.iter_mut().take(self.batch.used) {
             let Bucket { queue, may_refuse, messages, confirms } = bucket;
             let copies = &mut self.batch.copies;
             if logs && queue.is_durable() {
                 copies.extend_from_slice(messages);
             }
-            let mut kept = Vec::new();
-            let pressed =
-                node.with_queue_logging(queue, now, &mut self.ops, |queue, effects: &mut Effects| {
-                    if *may_refuse {
-                        queue.publish(messages.drain(..), now, effects, |index, accepted| {
-                            if accepted == Accepted::Refused {
-                                refused.extend(confirms.get(index).copied().flatten());
-                            }
-                        });
-                    } else {
-                        queue.publish_unrefused(messages.drain(..), now, effects);
-                    }
-                    kept = std::mem::take(&mut effects.log.kept);
-                    queue.is_pressed()
-                });
-            content.add(&mut self.ops, queue.number, &kept, copies);
+            let kept = &mut self.batch.kept;
+            let publish = |queue: &mut Queue<ConsumerOutlet>, effects: &mut Effects| {
+                std::mem::swap(&mut effects.log.kept, kept);
+                if *may_refuse {
+                    queue.publish(messages.drain(..), now, effects, |index, accepted| {
+                        if accepted == Accepted::Refused {
+                            refused.extend(confirms.get(index).copied().flatten());
+                        }
+                    });
+                } else {
+                    queue.publish_unrefused(messages.drain(..), now, effects);
+                }
+                std::mem::swap(&mut effects.log.kept, kept);
+                queue.is_pressed()
+            };
+            let pressed = node.with_queue_quietly(queue, now, &mut self.ops, &mut wakes, publish);
+            content.add(&mut self.ops, queue.number, kept, copies);
             copies.clear();
+            kept.clear();
             if pressed && self.pressed.is_none() {
                 self.pressed = Some((queue.clone(), now + PRESSURE_WAIT));
             }
             messages.clear();
             confirms.clear();
         }
+        wakes.into_iter().for_each(Waker::wake);
         for Delayed { delay, messages } in std::mem::take(&mut self.batch.delayed) {
             let copies: Vec<Message> = messages.iter().map(|(message, _)| message.clone()).collect();
             let kept = node.hold(&delay, messages);
@@ -227,13 +239,13 @@ impl Core {
 
 /// Joins the places of a message that went to several queues of a batch: the log holds it once.
 struct Contents {
-    /// By the message's address, the index of its op; only used when there are several buckets.
+    /// By the message's address, the index of its op; only used when any message has several destinations.
     known: Option<HashMap<usize, usize, FixedState>>,
 }
 
 impl Contents {
-    fn new(buckets: usize) -> Contents {
-        Contents { known: (1 < buckets).then(HashMap::default) }
+    fn new(has_shared: bool) -> Contents {
+        Contents { known: has_shared.then(HashMap::default) }
     }
 
     #[inline]

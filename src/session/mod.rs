@@ -36,6 +36,7 @@ use std::{
     task::Waker,
 };
 
+use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
@@ -327,6 +328,14 @@ impl Session {
         self.charge_partial();
         self.core.meter.received_octets.add(used as u64);
         self.core.meter.reads.add(1);
+        used
+    }
+
+    /// As [`Session::receive`] with one frame, which a message may keep rather than copy its body out of it.
+    pub fn receive_frame(&mut self, frame: &Bytes, now: Millis) -> usize {
+        self.machine.lend(Some(frame.clone()));
+        let used = self.receive(frame, now);
+        self.machine.lend(None);
         used
     }
 

@@ -1,7 +1,7 @@
 //! Contents from their method, header and body frames (CON-110 to CON-119).
 
 use super::*;
-use crate::protocol::Limits;
+use crate::protocol::{Body, Event, Limits, Step};
 
 const NO_METHOD: &str =
     "> conn 505 \"UNEXPECTED_FRAME - expected method frame, got non method frame instead\" (0,0)";
@@ -162,6 +162,34 @@ fn a_long_body_arrives_whole_in_frames_of_any_size() {
     }
     lines.dedup();
     assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn a_large_body_lies_where_its_frame_was_lent() {
+    let long: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
+    let mut peer = owing(20_000);
+    let lent = bytes::Bytes::from(body(1, &long));
+    peer.machine.lend(Some(lent.clone()));
+    let mut out = Vec::new();
+    let step = peer.machine.step(&lent, &mut out).expect("the frame is in order");
+    let Step::Event { used, event: Event::Content(1, content) } = step else { panic!("{step:?}") };
+    let Body::Pieces(pieces) = content.body else { panic!("{:?}", content.body) };
+    assert_eq!((used, pieces.len()), (lent.len(), 1));
+    assert_eq!(pieces[0], long);
+    assert_eq!(pieces[0].as_ptr(), lent[7..].as_ptr(), "nothing was copied");
+}
+
+#[test]
+fn what_was_lent_for_another_frame_is_not_kept() {
+    let long: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
+    let mut peer = owing(20_000);
+    peer.machine.lend(Some(bytes::Bytes::from(body(1, &[7; 19_999]))));
+    let mut out = Vec::new();
+    let input = body(1, &long);
+    let step = peer.machine.step(&input, &mut out).expect("the frame is in order");
+    let Step::Event { event: Event::Content(1, content), .. } = step else { panic!("{step:?}") };
+    let Body::Pieces(pieces) = content.body else { panic!("{:?}", content.body) };
+    assert_eq!(pieces.concat(), long);
 }
 
 /// Half a content of so many octets on each of these channels.
