@@ -3,6 +3,7 @@
 mod accounts;
 mod admin;
 mod call;
+mod entry_point;
 mod health;
 mod lists;
 mod place;
