@@ -2,10 +2,13 @@
 
 mod accounts;
 mod admin;
+mod admin_tls;
 mod call;
 mod entry_point;
 mod health;
 mod lists;
+#[path = "../common/pki.rs"]
+mod pki;
 mod place;
 mod process;
 mod settings;
