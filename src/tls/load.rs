@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio_rustls::rustls::{
-    self, RootCertStore, ServerConfig,
+    self, InconsistentKeys, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
@@ -104,9 +104,24 @@ fn pair(
     let own = chain.first().ok_or_else(|| LoadError::NoCertificate { path: cert.to_owned() })?;
     let own = Certificate::read(own).map_err(|_| LoadError::BadCertificate { path: cert.to_owned() })?;
     certificates.push((cert.to_owned(), own));
-    let pair = CertifiedKey::from_der(chain, private_key(key)?, provider);
     let apart = |error| LoadError::Pair { cert: cert.to_owned(), key: key.to_owned(), error };
-    pair.map(Arc::new).map_err(apart)
+    let signer = provider.key_provider.load_private_key(private_key(key)?).map_err(apart)?;
+    let pair = CertifiedKey::new(chain, signer);
+    match pair.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        // The check does not read certificates of version 1, as plain commands make them. To serve them nobody need.
+        Err(rustls::Error::InvalidCertificate(_)) if holds_public_key(&pair) => {}
+        result => result.map_err(apart)?,
+    }
+    Ok(Arc::new(pair))
+}
+
+/// Whether the octets of the public key stand in the certificate.
+fn holds_public_key(pair: &CertifiedKey) -> bool {
+    let certificate = pair.cert.first().map(|certificate| certificate.as_ref());
+    let (Some(certificate), Some(key)) = (certificate, pair.key.public_key()) else { return false };
+    // A whole structure with its length in front, so that it is not found in the midst of something else.
+    !key.is_empty() && certificate.windows(key.len()).any(|octets| octets == key.as_ref())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
@@ -190,6 +205,35 @@ mod tests {
         let loaded = load(&settings).unwrap();
         assert_eq!(loaded.certificates.len(), 1);
         assert_eq!(loaded.certificates[0].0, settings.cert);
+    }
+
+    /// As plain `openssl x509 -req` makes them, without extensions; until the year 2126.
+    const VERSION_1: [&str; 2] = [
+        "-----BEGIN CERTIFICATE-----
+MIIBJzCBzwIUF7ekEJg58QIwl6TNx5cYYUJtBrswCgYIKoZIzj0EAwIwFjEUMBIG
+A1UEAwwLb25lLmV4YW1wbGUwIBcNMjYxMTIyMDM0MTEyWhgPMjEyNjEwMjkwMzQx
+MTJaMBYxFDASBgNVBAMMC29uZS5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAE/QWLZovMBtgdtuTj6Gyo6ESrY6xOpDZdEHW9QOc0I9qGjo00Pr/XXzlB
+9GpZUnJqvZCtfsJdAzZq3PDuuy4ejzAKBggqhkjOPQQDAgNHADBEAiBL0pSYlNqZ
+mf+Nt5urDdZ9osvbhF+CD1nEm37b1KmoWgIgW+sTeQZq0ZlI7gQVC5l7Ksuwalmx
++MdRMKcRg9QOO04=
+-----END CERTIFICATE-----
+",
+        "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgVLBhdtksa90AIGwj
+E8DpUD2NYfl0/GbIgU+wLZ/NeJehRANCAAT9BYtmi8wG2B225OPobKjoRKtjrE6k
+Nl0Qdb1A5zQj2oaOjTQ+v9dfOUH0allScmq9kK1+wl0DNmrc8O67Lh6P
+-----END PRIVATE KEY-----
+",
+    ];
+
+    #[test]
+    fn a_certificate_of_version_1_is_served_with_its_own_key_only() {
+        let (_directory, settings) = made("one.example");
+        std::fs::write(&settings.cert, VERSION_1[0]).unwrap();
+        assert!(error(&settings).contains("do not go together"), "{}", error(&settings));
+        std::fs::write(&settings.key, VERSION_1[1]).unwrap();
+        assert_eq!(load(&settings).unwrap().certificates.len(), 1);
     }
 
     #[test]
