@@ -97,6 +97,11 @@ pub fn of_exchange(call: &Call, vhost: &str, name: &str, side: Side) -> Result<A
     Ok(listing::plain(views(&vhost, of, |_| true), &call.query))
 }
 
+/// The bindings between the ends of a path; between ends of which one is not there, there are none.
+fn of_path_if_there(vhost: &Vhost, path: &BindingPath) -> Vec<BindingSummary> {
+    of_path(vhost, path).unwrap_or_default()
+}
+
 /// The bindings between the ends of a path.
 fn of_path(vhost: &Vhost, path: &BindingPath) -> Result<Vec<BindingSummary>, Refusal> {
     let source = exchange_name(&path.source);
@@ -125,7 +130,7 @@ pub fn between(call: &Call, path: &BindingPath) -> Result<Answer, Refusal> {
         let location = format!("{}/{}", quote_plus(&path.destination), quote_plus(&name));
         return Ok(Answer::empty(StatusCode::CREATED).header("location", location));
     }
-    let bindings = of_path(&vhost, path)?;
+    let bindings = of_path_if_there(&vhost, path);
     Ok(listing::plain(bindings.iter().map(|binding| view(&vhost.name, binding)).collect(), &call.query))
 }
 
