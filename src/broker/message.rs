@@ -15,35 +15,45 @@ pub const INLINE_BODY_MAX: usize = 4096;
 /// Bodies from this many octets on keep what stood between the parts on the wire, rather than to be moved once
 /// more; in smaller messages it would be much beside little.
 const FRAMED_BODY_MIN: usize = 512;
-/// Octets on the wire between exchange and routing key, routing key and properties, properties and body: the
-/// key's length; the publish's bits and end, the header's head, class, weight and size; its end, the body's head.
-const GAPS: [usize; 3] = [1, 2 + 7 + 12, 1 + 7];
+/// Octets on the wire between routing key and properties, properties and body: the publish's bits and end, the
+/// header's head, class, weight and size; its end, the body's head.
+const GAPS: [usize; 2] = [2 + 7 + 12, 1 + 7];
 
 /// What a message costs beside its octets: the allocation's own fields and a queue's entry.
-const OVERHEAD: usize = 96;
+const OVERHEAD: usize = 72;
 
 /// A published message. Cloning shares it: fan-out copies nothing.
 #[derive(Clone)]
 pub struct Message(ThinArc<Head, u8>);
 
-/// The slice behind the head holds exchange, routing key, property octets, an inline body and hidden keys, in
-/// this order; a framed one has what separated the first four on the wire between them.
+/// The slice behind the head holds exchange and routing key as short strings, property octets and an inline body, in
+/// this order; a framed one has what separated the last three on the wire between them. Behind them stands what few
+/// messages have, each part only with its flag: hidden keys and their length, the priority, the expiration.
+///
+/// Sixteen octets: a backlog of small messages is mostly these.
 struct Head {
-    /// Milliseconds; [`NO_EXPIRATION`] for none.
-    expiration: u64,
     /// A body that is not inline, as it came, a piece per frame.
     beside: Option<Box<Beside>>,
-    properties_length: u32,
-    inline_length: u32,
-    hidden_length: u32,
-    exchange_length: u8,
-    key_length: u8,
-    priority: u8,
-    persistent: bool,
-    has_deaths: bool,
-    framed: bool,
+    /// The slice knows it, too, but not when the head is dropped.
+    slice_length: u32,
+    inline_length: u16,
+    flags: u8,
     account: Account,
 }
+
+const PERSISTENT: u8 = 1;
+const HAS_DEATHS: u8 = 2;
+const FRAMED: u8 = 4;
+const HIDDEN_KEYS: u8 = 8;
+const PRIORITY: u8 = 16;
+const EXPIRATION: u8 = 32;
+/// Any of these: the slice has a tail.
+const TAIL: u8 = HIDDEN_KEYS | PRIORITY | EXPIRATION;
+
+/// Octets of the parts of the tail, but for the hidden keys themselves.
+const HIDDEN_LENGTH_OCTETS: usize = 4;
+const PRIORITY_OCTETS: usize = 1;
+const EXPIRATION_OCTETS: usize = 8;
 
 /// What only the broker knows of a message; no client can set it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,8 +80,6 @@ struct Beside {
 
 /// In the first octet of the properties' flag word: there is a priority (WIR-51).
 const PRIORITY_FLAG: u8 = 0x08;
-/// Stands for an absent expiration; real ones are at most ten years.
-const NO_EXPIRATION: u64 = u64::MAX;
 
 /// The parts a message is made of.
 #[derive(Debug, Clone, Copy)]
@@ -103,19 +111,19 @@ impl Message {
         Message::build(parts, None, body, Secrets::default(), scratch)
     }
 
-    /// Makes a message whose parts and body lie in `frames` as they came: from the exchange's name to the end of
-    /// the body. Parts that are not from there must not be used with it.
+    /// Makes a message whose parts and body lie in `frames` as they came: from the length of the exchange's name to
+    /// the end of the body. Parts that are not from there must not be used with it.
     #[inline]
     pub fn of_frames(parts: &Parts<'_>, body: &[u8], frames: &[u8], scratch: &mut Vec<u8>) -> Message {
-        let gaps: usize = GAPS.iter().sum();
-        let length = parts.exchange.len() + parts.routing_key.len() + parts.properties.len() + body.len();
-        if !(FRAMED_BODY_MIN..=INLINE_BODY_MAX).contains(&body.len()) || frames.len() != length + gaps {
+        let names = 1 + parts.exchange.len() + 1 + parts.routing_key.len();
+        let length = names + GAPS[0] + parts.properties.len() + GAPS[1] + body.len();
+        let mut flags = flags_of(parts, Secrets::default());
+        let is_apt = (FRAMED_BODY_MIN..=INLINE_BODY_MAX).contains(&body.len()) && flags & TAIL == 0;
+        if !is_apt || frames.len() != length {
             return Message::new(parts, body, scratch);
         }
-        let mut head = Head::new(parts, None, body, Secrets::default());
-        head.framed = true;
-        head.account.charge(head.cost());
-        Message(ThinArc::from_header_and_slice(head, frames))
+        flags |= FRAMED;
+        Message::allocate(None, body.len(), flags, parts.account, frames)
     }
 
     /// Makes a message of a body that came in several frames.
@@ -214,15 +222,34 @@ impl Message {
         secrets: Secrets<'_>,
         scratch: &mut Vec<u8>,
     ) -> Message {
+        debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
+        debug_assert!(inline.len() <= INLINE_BODY_MAX);
+        let flags = flags_of(parts, secrets);
         scratch.clear();
+        scratch.push(parts.exchange.len() as u8);
         scratch.extend_from_slice(parts.exchange);
+        scratch.push(parts.routing_key.len() as u8);
         scratch.extend_from_slice(parts.routing_key);
         scratch.extend_from_slice(parts.properties);
         scratch.extend_from_slice(inline);
-        scratch.extend_from_slice(secrets.hidden_keys);
-        let head = Head::new(parts, beside, inline, secrets);
-        head.account.charge(head.cost());
-        Message(ThinArc::from_header_and_slice(head, scratch))
+        if flags & TAIL != 0 {
+            put_tail(flags, parts, secrets, scratch);
+        }
+        Message::allocate(beside, inline.len(), flags, parts.account, scratch)
+    }
+
+    #[inline]
+    fn allocate(
+        beside: Option<Box<Beside>>,
+        inline_length: usize,
+        flags: u8,
+        account: Account,
+        slice: &[u8],
+    ) -> Message {
+        let (slice_length, inline_length) = (slice.len() as u32, inline_length as u16);
+        let head = Head { beside, slice_length, inline_length, flags, account };
+        account.charge(head.cost());
+        Message(ThinArc::from_header_and_slice(head, slice))
     }
 
     #[inline]
@@ -235,23 +262,62 @@ impl Message {
         self.0.slice.get(from..from + length).unwrap_or_default()
     }
 
+    /// The short string at an octet of the slice.
+    #[inline]
+    fn short_string(&self, at: usize) -> &[u8] {
+        let length = self.0.slice.get(at).copied().unwrap_or(0);
+        self.octets(at + 1, usize::from(length))
+    }
+
     /// The exchange it was published to.
     #[inline]
     pub fn exchange(&self) -> &[u8] {
-        self.octets(0, usize::from(self.head().exchange_length))
+        self.short_string(0)
     }
 
     #[inline]
     pub fn routing_key(&self) -> &[u8] {
-        let head = self.head();
-        self.octets(head.key_at(), usize::from(head.key_length))
+        self.short_string(1 + self.exchange().len())
     }
 
     /// Flag word and property list, octet for octet as they came in (BAS-01).
     #[inline]
     pub fn properties(&self) -> &[u8] {
         let head = self.head();
-        self.octets(head.properties_at(), head.properties_length as usize)
+        let at = 1 + self.exchange().len() + 1 + self.routing_key().len() + head.gap(GAPS[0]);
+        let end = self.body_at().saturating_sub(head.gap(GAPS[1]));
+        self.0.slice.get(at..end).unwrap_or_default()
+    }
+
+    #[inline]
+    fn body_at(&self) -> usize {
+        let behind = usize::from(self.head().inline_length) + self.tail_length();
+        self.0.slice.len().saturating_sub(behind)
+    }
+
+    /// Octets behind the inline body.
+    #[inline]
+    fn tail_length(&self) -> usize {
+        if self.has(TAIL) { self.hidden_keys().len() + self.behind_hidden_keys() } else { 0 }
+    }
+
+    /// Octets behind the hidden keys.
+    fn behind_hidden_keys(&self) -> usize {
+        let part = |flag, octets| usize::from(self.has(flag)) * octets;
+        part(HIDDEN_KEYS, HIDDEN_LENGTH_OCTETS)
+            + part(PRIORITY, PRIORITY_OCTETS)
+            + part(EXPIRATION, EXPIRATION_OCTETS)
+    }
+
+    /// Octets of the slice that end so many before its end.
+    fn tail_octets<const N: usize>(&self, behind: usize) -> Option<[u8; N]> {
+        let end = self.0.slice.len().checked_sub(behind)?;
+        self.0.slice.get(end.checked_sub(N)?..end)?.try_into().ok()
+    }
+
+    #[inline]
+    fn has(&self, flag: u8) -> bool {
+        self.head().flags & flag != 0
     }
 
     /// Octets of body.
@@ -267,7 +333,7 @@ impl Message {
     #[inline]
     pub fn inline_body(&self) -> Option<&[u8]> {
         let head = self.head();
-        head.beside.is_none().then(|| self.octets(head.body_at(), head.inline_length as usize))
+        head.beside.is_none().then(|| self.octets(self.body_at(), usize::from(head.inline_length)))
     }
 
     /// The pieces of a body that is not inline.
@@ -287,13 +353,17 @@ impl Message {
     }
 
     pub fn is_persistent(&self) -> bool {
-        self.head().persistent
+        self.has(PERSISTENT)
     }
 
     /// The priority property, 0 when absent.
     #[inline]
     pub fn priority(&self) -> u8 {
-        self.head().priority
+        if !self.has(PRIORITY) {
+            return 0;
+        }
+        let behind = usize::from(self.has(EXPIRATION)) * EXPIRATION_OCTETS;
+        self.tail_octets(behind).map_or(0, u8::from_le_bytes)
     }
 
     /// The priority property, if there is one.
@@ -305,18 +375,23 @@ impl Message {
     /// Per-message time to live in milliseconds.
     #[inline]
     pub fn expiration(&self) -> Option<u64> {
-        Some(self.head().expiration).filter(|expiration| *expiration != NO_EXPIRATION)
+        if self.has(EXPIRATION) { self.tail_octets(0).map(u64::from_le_bytes) } else { None }
     }
 
     /// Whether its x-death header was made by the broker; a client's own one is not history (DLX-25).
     pub fn has_deaths(&self) -> bool {
-        self.head().has_deaths
+        self.has(HAS_DEATHS)
     }
 
     /// Routing keys beside those that the message shows, as short strings one after the other.
     pub fn hidden_keys(&self) -> &[u8] {
-        let length = self.head().hidden_length as usize;
-        self.octets(self.0.slice.len() - length, length)
+        if !self.has(HIDDEN_KEYS) {
+            return &[];
+        }
+        let behind = self.behind_hidden_keys();
+        let length = self.tail_octets(behind - HIDDEN_LENGTH_OCTETS).map_or(0, u32::from_le_bytes) as usize;
+        let end = self.0.slice.len().saturating_sub(behind);
+        self.octets(end.saturating_sub(length), length)
     }
 }
 
@@ -331,54 +406,42 @@ impl fmt::Debug for Message {
 }
 
 impl Head {
-    #[inline]
-    fn new(parts: &Parts<'_>, beside: Option<Box<Beside>>, inline: &[u8], secrets: Secrets<'_>) -> Head {
-        debug_assert!(parts.exchange.len() <= 255 && parts.routing_key.len() <= 255);
-        Head {
-            expiration: parts.expiration.unwrap_or(NO_EXPIRATION),
-            beside,
-            properties_length: parts.properties.len() as u32,
-            inline_length: inline.len() as u32,
-            hidden_length: secrets.hidden_keys.len() as u32,
-            exchange_length: parts.exchange.len() as u8,
-            key_length: parts.routing_key.len() as u8,
-            priority: parts.priority,
-            persistent: parts.persistent,
-            has_deaths: secrets.has_deaths,
-            framed: false,
-            account: parts.account,
-        }
-    }
-
     /// What stands before a part of a framed message.
     #[inline]
     fn gap(&self, octets: usize) -> usize {
-        usize::from(self.framed) * octets
-    }
-
-    #[inline]
-    fn key_at(&self) -> usize {
-        usize::from(self.exchange_length) + self.gap(GAPS[0])
-    }
-
-    #[inline]
-    fn properties_at(&self) -> usize {
-        self.key_at() + usize::from(self.key_length) + self.gap(GAPS[1])
-    }
-
-    #[inline]
-    fn body_at(&self) -> usize {
-        self.properties_at() + self.properties_length as usize + self.gap(GAPS[2])
+        usize::from(self.flags & FRAMED != 0) * octets
     }
 
     /// What a message with this head costs in memory.
     #[inline]
     fn cost(&self) -> i64 {
-        let names = usize::from(self.exchange_length) + usize::from(self.key_length);
-        let lists = self.properties_length as usize + self.hidden_length as usize;
-        let slice = names + lists + self.inline_length as usize + self.gap(GAPS.iter().sum());
         let beside = self.beside.as_ref().map_or(0, |beside| beside.length);
-        (OVERHEAD + slice) as i64 + beside as i64
+        (OVERHEAD + self.slice_length as usize) as i64 + beside as i64
+    }
+}
+
+/// What a message of these parts has, but for being framed.
+#[inline]
+fn flags_of(parts: &Parts<'_>, secrets: Secrets<'_>) -> u8 {
+    let flag = |is_set, flag| if is_set { flag } else { 0 };
+    flag(parts.persistent, PERSISTENT)
+        | flag(secrets.has_deaths, HAS_DEATHS)
+        | flag(!secrets.hidden_keys.is_empty(), HIDDEN_KEYS)
+        | flag(parts.priority != 0, PRIORITY)
+        | flag(parts.expiration.is_some(), EXPIRATION)
+}
+
+/// Appends what stands behind the body.
+fn put_tail(flags: u8, parts: &Parts<'_>, secrets: Secrets<'_>, slice: &mut Vec<u8>) {
+    if flags & HIDDEN_KEYS != 0 {
+        slice.extend_from_slice(secrets.hidden_keys);
+        slice.extend_from_slice(&(secrets.hidden_keys.len() as u32).to_le_bytes());
+    }
+    if flags & PRIORITY != 0 {
+        slice.push(parts.priority);
+    }
+    if let Some(expiration) = parts.expiration {
+        slice.extend_from_slice(&expiration.to_le_bytes());
     }
 }
 
@@ -418,12 +481,11 @@ mod tests {
         for length in [0, FRAMED_BODY_MIN - 1, FRAMED_BODY_MIN, INLINE_BODY_MAX, INLINE_BODY_MAX + 1] {
             let body = vec![b'b'; length];
             let gap = |octets| vec![0xAA; octets];
-            let frames =
-                [b"ex", &gap(GAPS[0])[..], b"key", &gap(GAPS[1]), &[0x10, 0, 2], &gap(GAPS[2]), &body]
-                    .concat();
-            let framed = Message::of_frames(&PARTS, &body, &frames, &mut Vec::new());
-            let plain = Message::new(&PARTS, &body, &mut Vec::new());
-            assert_eq!(framed.head().framed, (FRAMED_BODY_MIN..=INLINE_BODY_MAX).contains(&length));
+            let frames = [&b"\x02ex\x03key"[..], &gap(GAPS[0]), &[0x10, 0, 2], &gap(GAPS[1]), &body].concat();
+            let plain_parts = Parts { priority: 0, expiration: None, ..PARTS };
+            let framed = Message::of_frames(&plain_parts, &body, &frames, &mut Vec::new());
+            let plain = Message::new(&plain_parts, &body, &mut Vec::new());
+            assert_eq!(framed.has(FRAMED), (FRAMED_BODY_MIN..=INLINE_BODY_MAX).contains(&length));
             let parts = |message: &Message| {
                 let names = (message.exchange().to_vec(), message.routing_key().to_vec());
                 let inline = message.inline_body().map(<[u8]>::to_vec);
@@ -433,9 +495,11 @@ mod tests {
             let hidden = framed.with_hidden_keys([&b"one"[..]], &mut Vec::new());
             assert_eq!((hidden.hidden_keys(), parts(&hidden)), (&b"\x03one"[..], parts(&plain)));
             // Parts from elsewhere are not looked for in the frames.
-            let elsewhere = Parts { properties: &[0, 0], ..PARTS };
+            let elsewhere = Parts { properties: &[0, 0], ..plain_parts };
             let other = Message::of_frames(&elsewhere, &body, &frames, &mut Vec::new());
             assert_eq!(other.properties(), &[0, 0]);
+            let marked = Message::of_frames(&PARTS, &body, &frames, &mut Vec::new());
+            assert_eq!((marked.priority(), marked.expiration(), parts(&marked)), (3, Some(9), parts(&plain)));
         }
     }
 
@@ -469,6 +533,27 @@ mod tests {
 
     #[test]
     fn a_message_costs_no_more_than_its_fields_need() {
-        assert!(size_of::<Head>() <= 48, "{}", size_of::<Head>());
+        assert_eq!(size_of::<Head>(), 16);
+    }
+
+    #[test]
+    fn every_choice_of_rare_parts_comes_back() {
+        for choice in 0..8 {
+            let priority = if choice & 1 != 0 { 255 } else { 0 };
+            let expiration = (choice & 2 != 0).then_some(315_360_000_000);
+            let keys: &[&[u8]] = if choice & 4 != 0 { &[b"one", b"", &[b'x'; 255]] } else { &[] };
+            let parts = Parts { priority, expiration, ..PARTS };
+            for body in [&b""[..], b"body", &[7; INLINE_BODY_MAX], &[7; INLINE_BODY_MAX + 1]] {
+                let plain = Message::new(&parts, body, &mut Vec::new());
+                let message = plain.with_hidden_keys(keys.iter().copied(), &mut Vec::new());
+                let hidden = keys.iter().flat_map(|key| [&[key.len() as u8][..], key].concat());
+                assert_eq!(message.hidden_keys(), hidden.collect::<Vec<u8>>());
+                assert_eq!((message.priority(), message.expiration()), (priority, expiration));
+                assert_eq!((message.exchange(), message.routing_key()), (&b"ex"[..], &b"key"[..]));
+                assert_eq!(message.properties(), &[0x10, 0, 2]);
+                let inline = message.inline_body().unwrap_or_default();
+                assert_eq!([inline, &message.pieces().concat()].concat(), body);
+            }
+        }
     }
 }

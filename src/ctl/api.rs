@@ -12,8 +12,14 @@ use tokio::{
     runtime::Runtime,
 };
 
+use super::tls::Tls;
+
 /// How long an answer may take if nothing else was asked for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where management interfaces are, without and with TLS.
+pub const PORT: u16 = 15_672;
+pub const TLS_PORT: u16 = 15_671;
 
 /// How a broker is reached.
 pub enum Target {
@@ -32,6 +38,8 @@ pub struct Remote {
     pub password: String,
     /// Before `/api`.
     pub prefix: String,
+    /// How to speak TLS, if at all.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Remote {
@@ -39,20 +47,27 @@ impl Default for Remote {
         let guest = || "guest".to_owned();
         Remote {
             host: "localhost".to_owned(),
-            port: 15_672,
+            port: PORT,
             user: guest(),
             password: guest(),
             prefix: String::new(),
+            tls: None,
         }
     }
 }
 
 impl Remote {
-    /// From `http://user:password@host:port/prefix`; `None` if it is not that.
+    /// From `http://user:password@host:port/prefix` or `https`; `None` if it is not that.
     pub fn parse(uri: &str) -> Option<Remote> {
-        let rest = uri.strip_prefix("http://")?;
-        let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let mut remote = Remote::default();
+        let rest = match uri.strip_prefix("https://") {
+            None => uri.strip_prefix("http://")?,
+            Some(rest) => {
+                (remote.tls, remote.port) = (Some(Tls::default()), TLS_PORT);
+                rest
+            }
+        };
+        let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let place = match authority.rsplit_once('@') {
             Some((credentials, place)) => {
                 let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
@@ -209,7 +224,10 @@ async fn connect(target: &Target) -> Result<SendRequest<Full<Bytes>>, Silence> {
             let host = remote.host.trim_matches(['[', ']']);
             let stream = tokio::net::TcpStream::connect((host, remote.port)).await.map_err(down)?;
             stream.set_nodelay(true).map_err(down)?;
-            shake_hands(stream).await
+            match &remote.tls {
+                None => shake_hands(stream).await,
+                Some(tls) => shake_hands(tls.connect(host, stream).await.map_err(Silence::Down)?).await,
+            }
         }
     }
 }
@@ -268,7 +286,9 @@ mod tests {
             Remote::parse("http://[::1]:5/").map(|remote| (remote.host, remote.port)),
             Some(("[::1]".into(), 5))
         );
-        for wrong in ["rabbit", "https://rabbit", "http://", "http://a:b:c@", "http://h:99999"] {
+        let remote = Remote::parse("https://rabbit").unwrap();
+        assert_eq!((remote.port, remote.tls.is_some()), (15_671, true));
+        for wrong in ["rabbit", "ftp://rabbit", "http://", "http://a:b:c@", "http://h:99999"] {
             assert_eq!(Remote::parse(wrong), None, "{wrong}");
         }
     }

@@ -20,6 +20,7 @@ mod commands;
 mod failure;
 mod help;
 mod output;
+mod tls;
 mod words;
 
 use std::{
@@ -196,7 +197,7 @@ fn check(command: &Command, words: &Words) -> std::result::Result<(), String> {
 fn target(words: &Words, surroundings: &Surroundings) -> Result<Target> {
     if let Some(uri) = words.option("uri") {
         let remote = Remote::parse(uri)
-            .ok_or_else(|| Failure::argument(format!("'{uri}' is not http://USER:PASSWORD@HOST:PORT")))?;
+            .ok_or_else(|| Failure::argument(format!("'{uri}' is not http[s]://USER:PASSWORD@HOST:PORT")))?;
         return Ok(Target::Remote(remote));
     }
     let open = surroundings.open;

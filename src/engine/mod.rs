@@ -43,9 +43,9 @@ mod vhost_rules;
 mod views;
 
 pub use access::{
-    Access, AttemptCounts, Attempts, AttemptsOfSource, BadPattern, Hashing, LIMITS, LoginGuard,
-    LoginProtocol, Parameter, PasswordHash, Permission, PermissionRow, Resource, Right, TopicPermission,
-    TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
+    Access, AttemptCounts, Attempts, AttemptsOfSource, BadPattern, Hashing, LIMITS, LoginError, LoginGuard,
+    LoginProtocol, Parameter, PasswordCheck, PasswordHash, Permission, PermissionRow, Resource, Right,
+    SlowCheck, TopicPermission, TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
 };
 pub use alarms::Alarms;
 pub use connections::{

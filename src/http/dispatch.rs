@@ -100,7 +100,7 @@ async fn answer(call: &Call, endpoint: &Endpoint) -> Result<Answer, Refusal> {
         E::Users => users::list(call),
         E::UsersWithoutPermissions => users::without_permissions(call),
         E::UsersBulkDelete => users::bulk_delete(call),
-        E::User(name) => users::item(call, name),
+        E::User(name) => users::item(call, name).await,
         E::UserPermissions(user) => permissions::of_user(call, user),
         E::Permissions => Ok(permissions::list(call)),
         E::Permission { vhost, user } => permissions::item(call, vhost, user),
@@ -163,7 +163,7 @@ async fn answer_settings(call: &Call, endpoint: &Endpoint) -> Result<Answer, Ref
         E::DeprecatedFeaturesUsed => Ok(deprecated::used(call).await),
         E::FeatureFlag(name) => features::enable(name),
         E::Rebalance => Ok(Answer::done()),
-        E::HashPassword(password) => Ok(users::hash_password(call, password)),
+        E::HashPassword(password) => Ok(users::hash_password(call, password).await),
         _ => Err(Refusal::not_found()),
     }
 }

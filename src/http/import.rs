@@ -23,7 +23,7 @@ use super::{
 use crate::{
     amqp::{AMQPValue, FieldTable},
     broker::{policy::Owner, queue_type::QueueType, topology::ExchangeDeclare},
-    engine::{Hashing, PasswordHash, QueueDeclare, User, Vhost},
+    engine::{PasswordHash, QueueDeclare, User, Vhost},
 };
 
 /// RabbitMQ's name for where it remembers what was imported last.
@@ -63,8 +63,7 @@ impl Management {
 
     /// A request of the broker itself, which may do everything.
     fn own_call(self: &Arc<Management>, body: &[u8]) -> Call {
-        let hash = PasswordHash { hashing: Hashing::default(), octets: Vec::new() };
-        let user = User { name: "leveret".into(), hash, tags: vec!["administrator".to_owned()] };
+        let user = User::new("leveret", PasswordHash::nobody(), vec!["administrator".to_owned()]);
         Call {
             management: self.clone(),
             user: Arc::new(user),
@@ -97,7 +96,7 @@ pub async fn import(
     only: Option<&Arc<Vhost>>,
     document: &Map<String, Value>,
 ) -> Result<(), Refusal> {
-    let default_types = if only.is_none() { import_accounts(call, document)? } else { Vec::new() };
+    let default_types = if only.is_none() { import_accounts(call, document).await? } else { Vec::new() };
     import_settings(call, only, document).await?;
     import_contents(call, only, document)?;
     // Not before: what these queues are was decided where they come from.
@@ -213,7 +212,7 @@ fn queue_arguments(vhost: &Vhost, item: &Map<String, Value>) -> Result<FieldTabl
 
 /// Vhosts, users and permissions. Whoever imports them may use the vhosts, to declare what is in them.
 /// Returns the default queue types that vhosts are to have.
-fn import_accounts(
+async fn import_accounts(
     call: &Call,
     document: &Map<String, Value>,
 ) -> Result<Vec<(String, Option<QueueType>)>, Refusal> {
@@ -239,7 +238,7 @@ fn import_accounts(
     for item in items(document, "users")? {
         let name = text(item, "name")?;
         vhosts::check_name(&name)?;
-        users::put(access, &name, item)?;
+        users::put(access, &name, item).await?;
         limits::import_of_user(call, &name, item.get("limits"))?;
     }
     for item in items(document, "permissions")? {

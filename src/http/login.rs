@@ -9,11 +9,12 @@ use serde_json::json;
 use super::{
     Management,
     answer::{Answer, CHALLENGE, Refusal},
+    passwords,
     path::Query,
 };
 use crate::{
     amqp::Limit,
-    engine::{LoginProtocol, PasswordHash, User},
+    engine::{LoginProtocol, PasswordCheck, PasswordHash, User},
 };
 
 impl Management {
@@ -50,7 +51,10 @@ impl Management {
         }
         let [attempts, failures] = &self.node.stats.http_logins;
         attempts.add_shared(1);
-        let result = self.node.access.log_in(name, password, peer);
+        let result = match self.node.access.check_password(name, password, peer) {
+            PasswordCheck::Done(result) => result,
+            PasswordCheck::Slow(check) => passwords::check(check).await,
+        };
         self.node.attempts.note(LoginProtocol::Http, peer, name, result.is_ok(), self.now());
         match result {
             Ok(user) if user.is_manager() => {
@@ -82,7 +86,7 @@ impl Management {
 /// Whoever comes through the broker's own socket, by RabbitMQ's name for that. No user of that name need exist.
 pub fn tool() -> Arc<User> {
     let tags = vec!["administrator".to_owned()];
-    Arc::new(User { name: "rmq-cli".into(), hash: PasswordHash::nobody(), tags })
+    Arc::new(User::new("rmq-cli", PasswordHash::nobody(), tags))
 }
 
 fn denied(user: &str, reason: &str) {

@@ -43,6 +43,7 @@ mod overview;
 mod own;
 mod pages;
 mod parameters;
+pub mod passwords;
 mod path;
 mod permissions;
 mod policies;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::{Answer, Refusal},
     call::{Call, words},
-    listing,
+    listing, passwords,
     vhosts::check_name,
 };
 use crate::engine::{Access, Hashing, PasswordHash, User};
@@ -49,11 +49,11 @@ pub fn bulk_delete(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::done())
 }
 
-pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
+pub async fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
     match call.method {
         Method::PUT => {
             check_name(name)?;
-            let is_new = put(&call.node().access, name, &call.object()?)?;
+            let is_new = put(&call.node().access, name, &call.object()?).await?;
             let verb = if is_new { "created" } else { "changed" };
             tracing::info!("user '{}' {verb} by user '{}'", name.escape_debug(), call.user.name);
             Ok(Answer::put(is_new))
@@ -73,28 +73,30 @@ pub fn item(call: &Call, name: &str) -> Result<Answer, Refusal> {
 }
 
 /// The hash that a user with this password would have.
-pub fn hash_password(call: &Call, password: &str) -> Answer {
-    let hash = call.node().access.hash(password.as_bytes());
+pub async fn hash_password(call: &Call, password: &str) -> Answer {
+    let hash = passwords::hash(&call.node().access, password.as_bytes()).await;
     Answer::json(&json!({ "ok": BASE64_STANDARD.encode(&hash.octets) }))
 }
 
 /// Adds or changes a user as a body or a definition file says; true when it is new.
-pub fn put(access: &Access, name: &str, object: &Map<String, Value>) -> Result<bool, Refusal> {
+pub async fn put(access: &Access, name: &str, object: &Map<String, Value>) -> Result<bool, Refusal> {
     let tags = match (object.get("tags"), object.get("administrator")) {
         (Some(tags), _) => words(Some(tags)),
         // As very old clients had it.
         (None, Some(Value::Bool(true))) => vec!["administrator".to_owned()],
         (None, _) => return Err(Refusal::bad_request("tags_not_present")),
     };
-    let hash = hash(access, object)?;
+    let hash = hash(access, object).await?;
     Ok(access.put_user(name, hash, tags))
 }
 
-fn hash(access: &Access, object: &Map<String, Value>) -> Result<PasswordHash, Refusal> {
+async fn hash(access: &Access, object: &Map<String, Value>) -> Result<PasswordHash, Refusal> {
     let given = |key: &str| object.get(key).filter(|value| !value.is_null());
     match (given("password"), given("password_hash")) {
         (Some(_), Some(_)) => Err(Refusal::bad_request("both_password_and_password_hash_are_provided")),
-        (Some(Value::String(password)), None) if !password.is_empty() => Ok(access.hash(password.as_bytes())),
+        (Some(Value::String(password)), None) if !password.is_empty() => {
+            Ok(passwords::hash(access, password.as_bytes()).await)
+        }
         (None, Some(Value::String(text))) if !text.is_empty() => imported(text, given("hashing_algorithm")),
         (None | Some(Value::String(_)), None | Some(Value::String(_))) => Ok(PasswordHash::nobody()),
         _ => Err(Refusal::bad_request("password and password_hash are strings")),
@@ -110,5 +112,9 @@ fn imported(text: &str, algorithm: Option<&Value>) -> Result<PasswordHash, Refus
     let octets = BASE64_STANDARD
         .decode(text)
         .map_err(|_| Refusal::bad_request(format!("password_hash is not base 64: {text}")))?;
-    Ok(PasswordHash { hashing, octets })
+    let hash = PasswordHash { hashing, octets };
+    if !hash.is_usable() {
+        return Err(Refusal::bad_request("password_hash is none of Argon2id, or costs too much"));
+    }
+    Ok(hash)
 }

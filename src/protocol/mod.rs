@@ -90,7 +90,8 @@ pub struct Content<'a> {
     /// Flag word and property list as received; not yet checked.
     pub properties: Cow<'a, [u8]>,
     pub body: Body<'a>,
-    /// From the exchange's name to the end of the body as it came, if it came in one frame of each kind.
+    /// From the length of the exchange's name to the end of the body as it came, if it came in one frame of each
+    /// kind.
     pub frames: &'a [u8],
 }
 

@@ -18,9 +18,9 @@ use crate::amqp::{
 /// come at all, and must not hide the answer to our close.
 const SKIP_MAX: usize = 16 << 20;
 
-/// Where in the frame of a publish its exchange's name begins: behind the head, two numbers, the ticket and the
-/// name's length.
-const EXCHANGE_AT: usize = HEAD + 4 + 2 + 1;
+/// Where in the frame of a publish its exchange's name begins, its length first: behind the head, two numbers and
+/// the ticket.
+const EXCHANGE_AT: usize = HEAD + 4 + 2;
 
 /// A frame whose payload lies in the input.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -22,6 +23,8 @@ use super::{clock::Clock, door::Place};
 use crate::{
     amqp::{FrameHead, FrameKind, Limit},
     broker::Millis,
+    engine::{LoginError, User},
+    http::passwords,
     session::{Hold, SLICES_MAX, Session},
 };
 
@@ -85,7 +88,12 @@ pub struct Driver<W> {
     /// When to look whether the connection has been quiet; set while it holds memory for traffic.
     release_at: Option<Millis>,
     active_at: Millis,
+    /// A password of its login is being checked.
+    check: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
 }
+
+/// What came of checking a password.
+type Verdict = Result<Arc<User>, LoginError>;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -130,6 +138,7 @@ impl<W: Wire> Driver<W> {
             read_size: READ_BUFFER.max(frame_max as usize * 2),
             release_at: None,
             active_at: now,
+            check: None,
         }
     }
 
@@ -173,6 +182,9 @@ impl<W: Wire> Driver<W> {
             if self.session.next_timeout().is_some_and(|at| at <= now) {
                 self.session.handle_timeout(now);
             }
+            if self.session.is_unauthenticated() {
+                self.advance_check(context, now);
+            }
             self.session.check_log();
             if self.session.recheck_pressure(now, context.waker())
                 | self.session.recheck_get(now, context.waker())
@@ -201,6 +213,18 @@ impl<W: Wire> Driver<W> {
         // Others on this thread come first; the rest of the work is not forgotten.
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Has a password checked, if that takes long, and goes on with the login when it is done.
+    fn advance_check(&mut self, context: &mut Context<'_>, now: Millis) {
+        if let Some(check) = self.session.take_check() {
+            self.check = Some(Box::pin(passwords::check(check)));
+        }
+        if let Some(Poll::Ready(verdict)) = self.check.as_mut().map(|check| check.as_mut().poll(context)) {
+            self.check = None;
+            self.session.finish_check(verdict, now);
+            self.held = true;
+        }
     }
 
     /// Writes what waits; true when anything was written.

@@ -450,6 +450,7 @@ pub(super) fn node_settings(
     known: Option<AccessDefinitions>,
 ) -> NodeSettings {
     let mut access = Access::new(random);
+    access.set_hashing(config.auth.password_hashing);
     let bootstrap = &config.bootstrap;
     access.set_loopback_only(config.auth.loopback_only.iter().cloned());
     let mut vhosts = Vec::new();

@@ -1,6 +1,6 @@
 //! Who the client is: login, connection.open, blocking, and what the log says of it.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use super::{Core, Output, Session, errors};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         table::{TableRef, field_table_bytes},
     },
     broker::Millis,
-    engine::{ConnectionInfo, LoginProtocol},
+    engine::{ConnectionInfo, LoginError, LoginProtocol, PasswordCheck, SlowCheck, User},
     protocol::{Login, Mechanism},
 };
 
@@ -79,13 +79,21 @@ pub struct PendingLogin {
     login: Box<Login>,
 }
 
+/// A login attempt whose password takes long to check, elsewhere.
+#[derive(Debug)]
+pub struct CheckedLogin {
+    login: Box<Login>,
+    /// Until somebody has taken it on.
+    check: Option<SlowCheck>,
+}
+
 impl Session {
     pub(super) fn on_login(&mut self, mut login: Login) {
         // What is of use is taken out at once: while logins wait, large tables must not wait with them.
         self.core.client = Client::of(&login);
         login.client = FieldTable::default();
         match self.core.node.guard.take_turn(self.core.peer.address, self.core.now) {
-            Some(0) => self.try_login(&login),
+            Some(0) => self.try_login(Box::new(login)),
             Some(delay) => {
                 self.core.ran_into(Limit::LoginFailures, format_args!("login delayed by {delay} ms"));
                 self.core.pending_login =
@@ -101,25 +109,50 @@ impl Session {
 
     pub(super) fn finish_login(&mut self) {
         if let Some(pending) = self.core.pending_login.take() {
-            self.try_login(&pending.login);
+            self.try_login(pending.login);
         }
     }
 
-    fn try_login(&mut self, login: &Login) {
+    fn try_login(&mut self, login: Box<Login>) {
         let core = &mut self.core;
         let (access, peer) = (&core.node.access, core.peer.address);
-        let certificate = core.peer.encryption.as_ref().and_then(|tls| tls.certificate.as_ref());
-        let certificate_user =
-            certificate.and_then(|certificate| certificate.user.as_deref()).unwrap_or_default();
         let user = match login.mechanism {
-            Mechanism::Plain | Mechanism::AmqPlain => access.log_in(&login.user, &login.password, peer),
+            Mechanism::Plain | Mechanism::AmqPlain => {
+                match access.check_password(&login.user, &login.password, peer) {
+                    PasswordCheck::Done(user) => user,
+                    PasswordCheck::Slow(check) => {
+                        core.checked_login = Some(CheckedLogin { login, check: Some(check) });
+                        return;
+                    }
+                }
+            }
             Mechanism::Anonymous => access.log_in_anonymously(peer),
-            Mechanism::External => access.log_in_verified(certificate_user, peer),
+            Mechanism::External => access.log_in_verified(core.certificate_user(), peer),
         };
+        self.conclude_login(&login, user);
+    }
+
+    /// A check of a password that takes long, for somebody with a thread for it. Input waits for
+    /// [`Session::finish_check`].
+    pub fn take_check(&mut self) -> Option<SlowCheck> {
+        self.core.checked_login.as_mut()?.check.take()
+    }
+
+    /// What came of it.
+    pub fn finish_check(&mut self, user: Result<Arc<User>, LoginError>, now: Millis) {
+        self.core.now = now;
+        if let Some(CheckedLogin { login, .. }) = self.core.checked_login.take() {
+            self.conclude_login(&login, user);
+        }
+    }
+
+    fn conclude_login(&mut self, login: &Login, user: Result<Arc<User>, LoginError>) {
+        let core = &mut self.core;
+        let peer = core.peer.address;
         let [attempts, failures] = &core.node.stats.amqp_logins;
         attempts.add_shared(1);
         let named = match (login.mechanism, &user) {
-            (Mechanism::External, _) => certificate_user,
+            (Mechanism::External, _) => core.certificate_user(),
             (_, Ok(user)) => &user.name,
             _ => &login.user,
         };
@@ -188,6 +221,12 @@ impl Session {
 }
 
 impl Core {
+    /// Whom the client's certificate names, or nobody.
+    fn certificate_user(&self) -> &str {
+        let certificate = self.peer.encryption.as_ref().and_then(|tls| tls.certificate.as_ref());
+        certificate.and_then(|certificate| certificate.user.as_deref()).unwrap_or_default()
+    }
+
     /// `127.0.0.1:50860` and the client's own name, if it gave one.
     pub(super) fn describe(&self) -> String {
         let (address, port) = (self.peer.address, self.peer.port);

@@ -98,7 +98,7 @@ pub enum Hold {
     Output,
     /// An alarm blocks publishers (ALM-03).
     Alarm,
-    /// A login is delayed because others of this address failed.
+    /// A login is delayed because others of this address failed, or its password takes long to check.
     Login,
     /// A queue has a backlog that its consumers will have worked off in a moment.
     Pressure,
@@ -151,6 +151,7 @@ struct Core {
     dirty: SmallVec<[ChannelId; 4]>,
     client: login::Client,
     pending_login: Option<login::PendingLogin>,
+    checked_login: Option<login::CheckedLogin>,
     blocked: bool,
     /// Octets of half-received contents that the node's account knows of.
     partial_charged: i64,
@@ -209,6 +210,7 @@ impl Session {
             dirty: SmallVec::new(),
             client: login::Client::default(),
             pending_login: None,
+            checked_login: None,
             blocked: false,
             partial_charged: 0,
             pressed: None,
@@ -267,7 +269,7 @@ impl Session {
     pub fn hold(&self) -> Hold {
         if self.core.settings.output_max < self.output.len() {
             Hold::Output
-        } else if self.core.pending_login.is_some() {
+        } else if self.core.pending_login.is_some() || self.core.checked_login.is_some() {
             Hold::Login
         } else if self.core.pressed.is_some() {
             Hold::Pressure

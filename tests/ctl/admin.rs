@@ -176,8 +176,7 @@ fn mistakes_are_told_as_rabbitmqadmin_does() {
     admin(&place, "declare queue name=q arguments=nonsense")
         .fails_with(1, "ERROR: Could not parse JSON:\n  nonsense");
     admin(&place, "-u guest -p wrong list queues").fails(1, "*** Access refused: /api/queues\n\n");
-    admin(&place, "--ssl list queues")
-        .fails(1, "*** TLS is not spoken by this rabbitmqadmin; use the port without it\n\n");
+    admin(&place, "--ssl -k list queues").fails_with(1, "*** Could not connect: received corrupt message");
     place.run("rabbitmqadmin -P 1 list queues").fails_with(1, "*** Could not connect: ");
     assert_eq!(admin(&place, "--version").fine(), "rabbitmqadmin 4.1.0\n");
     let help = admin(&place, "--help").fine();

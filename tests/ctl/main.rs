@@ -2,9 +2,12 @@
 
 mod accounts;
 mod admin;
+mod admin_tls;
 mod call;
 mod health;
 mod lists;
+#[path = "../common/pki.rs"]
+mod pki;
 mod place;
 mod process;
 mod settings;

@@ -1,6 +1,7 @@
 //! The management interface over real HTTP, with real AMQP clients beside it.
 
 mod accounts;
+mod argon;
 mod attempts;
 mod boot;
 mod clients;

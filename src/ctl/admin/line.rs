@@ -18,7 +18,6 @@ const OPTIONS: &[(&str, char, bool)] = &[
     ("base_uri", 'U', true),
     ("quiet", 'q', false),
     ("ssl", 's', false),
-    ("use_tls", '\0', false),
     ("ssl_key_file", '\0', true),
     ("ssl_cert_file", '\0', true),
     ("ssl_ca_cert_file", '\0', true),
@@ -36,6 +35,21 @@ const OPTIONS: &[(&str, char, bool)] = &[
     ("help", 'h', false),
     ("yes", 'y', false),
 ];
+
+/// What options of the second version are called in the first.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("hostname", "host"),
+    ("tls", "ssl"),
+    ("use_tls", "ssl"),
+    ("tls_ca_cert_file", "ssl_ca_cert_file"),
+    ("tls_cert_file", "ssl_cert_file"),
+    ("tls_key_file", "ssl_key_file"),
+    ("insecure", "ssl_insecure"),
+];
+
+fn usual_name(name: &str) -> &str {
+    SYNONYMS.iter().find(|(other, _)| *other == name).map_or(name, |(_, usual)| usual)
+}
 
 /// A command line.
 #[derive(Debug, Default)]
@@ -76,7 +90,7 @@ impl Line {
             }
             let letters: Vec<char> = name.chars().collect();
             let known = OPTIONS.iter().find(|(long, short, _)| match (is_long, letters.as_slice()) {
-                (true, _) => *long == name || *long == "host" && name == "hostname",
+                (true, _) => *long == usual_name(&name),
                 (false, [letter]) => short == letter,
                 (false, _) => false,
             });

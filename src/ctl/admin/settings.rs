@@ -2,8 +2,13 @@
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use super::{died, line::Line, misuse, print::Format};
-use crate::ctl::{Surroundings, api::Remote, failure::Result};
+use super::{line::Line, misuse, print::Format};
+use crate::ctl::{
+    Surroundings,
+    api::{self, Remote},
+    failure::Result,
+    tls::{Check, Tls},
+};
 
 /// What a call goes by.
 pub struct Settings {
@@ -24,16 +29,18 @@ impl Settings {
         let get = |name: &str, in_file: &str| {
             line.option(name).map(str::to_owned).or_else(|| file.get(in_file).cloned())
         };
-        let is_true = |text: Option<String>| text.is_some_and(|text| text.eq_ignore_ascii_case("true"));
-        if is_true(get("ssl", "ssl")) || is_true(get("use_tls", "tls")) {
-            return Err(died("TLS is not spoken by this rabbitmqadmin; use the port without it"));
-        }
         let mut remote = match line.option("base_uri") {
             None => Remote::default(),
             Some(uri) => {
-                Remote::parse(uri).ok_or_else(|| misuse(&format!("'{uri}' is not http://HOST:PORT")))?
+                Remote::parse(uri).ok_or_else(|| misuse(&format!("'{uri}' is not http[s]://HOST:PORT")))?
             }
         };
+        if let Some(tls) = tls(&get, remote.tls.is_some())
+            && remote.tls.replace(tls).is_none()
+            && remote.port == api::PORT
+        {
+            remote.port = api::TLS_PORT;
+        }
         if let Some(host) = get("host", "hostname") {
             remote.host = host;
         }
@@ -70,6 +77,29 @@ impl Settings {
             remote,
         })
     }
+}
+
+/// How to speak TLS, if that is wanted: by options, or by what either version calls them in its file.
+fn tls(get: &impl Fn(&str, &str) -> Option<String>, is_wanted: bool) -> Option<Tls> {
+    let is_true =
+        |name, in_file| get(name, in_file).is_some_and(|text: String| text.eq_ignore_ascii_case("true"));
+    if !is_wanted && !is_true("ssl", "ssl") && !is_true("ssl", "tls") {
+        return None;
+    }
+    let check = if is_true("ssl_insecure", "ssl_insecure") || is_true("ssl_insecure", "insecure") {
+        Check::Nothing
+    } else if is_true("ssl_disable_hostname_verification", "ssl_disable_hostname_verification") {
+        Check::AllButName
+    } else {
+        Check::All
+    };
+    let file = |name: &str, newer: &str| get(name, name).or_else(|| get(name, newer));
+    Some(Tls {
+        check,
+        ca: file("ssl_ca_cert_file", "ca_certificate_bundle_path"),
+        cert: file("ssl_cert_file", "client_certificate_file_path"),
+        key: file("ssl_key_file", "client_private_key_file_path"),
+    })
 }
 
 /// The section of the configuration file that is meant.

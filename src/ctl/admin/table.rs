@@ -414,6 +414,9 @@ pub fn usage() -> String {
          \x20 -N, --node NODE            a section of that file\n\
          \x20 -f, --format FORMAT        table, long, kvp, tsv, bash, raw_json, pretty_json\n\
          \x20 -S, --sort COLUMN, -R, --sort-reverse, -d, --depth N, -q, --quiet\n\
-         \x20 -t, --request-timeout SECONDS"
+         \x20 -t, --request-timeout SECONDS\n\
+         \x20 -s, --ssl                  over TLS, on port 15671 unless there is another; also --use-tls\n\
+         \x20 --ssl-ca-cert-file FILE, --ssl-cert-file FILE, --ssl-key-file FILE; also --tls-...\n\
+         \x20 --ssl-disable-hostname-verification, -k, --ssl-insecure"
     )
 }

@@ -3,11 +3,13 @@
 //! All of it stands behind one lock, under which the log learns of changes, so that it learns of them in their
 //! order. Messages do not touch it: sessions keep the rights of their user as long as the generation stands.
 
+mod argon;
 mod attempts;
 mod guard;
 mod parameters;
 mod password;
 mod permission;
+mod proof;
 mod topics;
 mod user;
 
@@ -16,7 +18,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -28,6 +30,7 @@ pub(super) use parameters::PolicyList;
 pub use parameters::{LIMITS, Parameter, VHOST_LIMITS};
 pub use password::{Hashing, PasswordHash};
 pub use permission::{BadPattern, Permission, Resource, Right};
+pub use proof::{LoginError, PasswordCheck, SlowCheck};
 pub use topics::{TopicPermission, TopicRights, TopicRow};
 pub use user::User;
 
@@ -44,6 +47,8 @@ use crate::{
 
 /// What the bootstrap user may do in the management interface.
 const FIRST_TAG: &str = "administrator";
+/// Why somebody is refused who does not know the password, or is nobody.
+const INVALID: LoginError = "invalid credentials";
 
 /// What operators say of a vhost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +83,12 @@ pub struct Access {
     /// Told of changes under the lock, too.
     pub(in crate::engine) events: Arc<Events>,
     random: fn() -> u128,
+    /// How new passwords are hashed.
+    hashing: Hashing,
+    /// There is a slow hash, or was one.
+    slow_hashes: AtomicBool,
+    /// Of digests of right passwords, which never leave the process.
+    key: [u8; 32],
 }
 
 impl Default for Access {
@@ -105,17 +116,16 @@ impl Access {
             journal: Arc::default(),
             events: Arc::default(),
             random,
+            hashing: Hashing::default(),
+            slow_hashes: AtomicBool::new(false),
+            key: std::array::from_fn(|_| (random)().to_le_bytes()[0]),
         }
     }
 
     /// Adds a user whom an empty broker starts with; a later one of the same name replaces it.
     pub fn add(&mut self, name: &str, password: &str, loopback_only: bool) {
-        let hash = if password.is_empty() {
-            PasswordHash::nobody()
-        } else {
-            PasswordHash::of(password.as_bytes(), (self.random)())
-        };
-        let user = User { name: name.into(), hash, tags: vec![FIRST_TAG.to_owned()] };
+        let hash = if password.is_empty() { PasswordHash::nobody() } else { self.hash(password.as_bytes()) };
+        let user = User::new(name, hash, vec![FIRST_TAG.to_owned()]);
         self.state.get_mut().users.insert(name.to_owned(), Arc::new(user));
         if loopback_only {
             self.loopback_only.insert(name.to_owned());
@@ -134,13 +144,14 @@ impl Access {
 
     /// Takes over what a restart found.
     pub fn restore(&mut self, definitions: AccessDefinitions) {
-        let state = self.state.get_mut();
         for UserDefinition { name, hash, algorithm, tags } in definitions.users {
             let hashing = Hashing::of_name(&algorithm).unwrap_or_default();
             let hash = PasswordHash { hashing, octets: hash };
-            let user = User { name: name.as_str().into(), hash, tags };
-            state.users.insert(name, Arc::new(user));
+            self.note_hash(&hash);
+            let user = User::new(&name, hash, tags);
+            self.state.get_mut().users.insert(name, Arc::new(user));
         }
+        let state = self.state.get_mut();
         for VhostDefinition { name, description, tags } in definitions.vhosts {
             state.vhosts.insert(name, VhostAbout { description, tags });
         }
@@ -174,17 +185,12 @@ impl Access {
         self.events = events;
     }
 
-    /// Checks a password. Unknown users cost the same work as wrong passwords.
-    ///
-    /// # Errors
-    /// The reason for the log; clients must not learn it (CON-26).
-    pub fn log_in(&self, name: &str, password: &[u8], peer: IpAddr) -> Result<Arc<User>, &'static str> {
+    /// Checks a password, or says that this takes long. Unknown users cost the same work as wrong passwords, and
+    /// clients must not learn the reason for a refusal (CON-26).
+    pub fn check_password(&self, name: &str, password: &[u8], peer: IpAddr) -> PasswordCheck {
         let user = self.user(name);
-        let same = user.as_ref().map_or(&PasswordHash::nobody(), |user| &user.hash).matches(password);
-        match user {
-            Some(user) if same && !password.is_empty() => self.check_peer(user, peer),
-            _ => Err("invalid credentials"),
-        }
+        let granted = user.clone().ok_or(INVALID).and_then(|user| self.check_peer(user, peer));
+        PasswordCheck::begin(self, user, password, granted)
     }
 
     /// Logs in without a password, where that is configured (CON-23).
@@ -204,7 +210,7 @@ impl Access {
         if name.is_empty() {
             return Err("the certificate names nobody");
         }
-        self.check_peer(self.user(name).ok_or("invalid credentials")?, peer)
+        self.check_peer(self.user(name).ok_or(INVALID)?, peer)
     }
 
     fn check_peer(&self, user: Arc<User>, peer: IpAddr) -> Result<Arc<User>, &'static str> {
@@ -225,7 +231,8 @@ impl Access {
 
     /// Adds or changes a user; true when it is new.
     pub fn put_user(&self, name: &str, hash: PasswordHash, tags: Vec<String>) -> bool {
-        let user = Arc::new(User { name: name.into(), hash, tags });
+        self.note_hash(&hash);
+        let user = Arc::new(User::new(name, hash, tags));
         let mut state = self.state.write();
         self.journal.define([Definition::PutUser(user_definition(&user))]);
         let before = state.users.insert(name.to_owned(), user.clone());
@@ -233,9 +240,36 @@ impl Access {
         before.is_none()
     }
 
-    /// The hash of a new password.
+    /// How new passwords are hashed from now on.
+    pub fn set_hashing(&mut self, hashing: Hashing) {
+        self.hashing = hashing;
+    }
+
+    /// How new passwords are hashed.
+    pub fn hashing(&self) -> Hashing {
+        self.hashing
+    }
+
+    /// The hash of a new password; takes long if it is to.
     pub fn hash(&self, password: &[u8]) -> PasswordHash {
-        PasswordHash::of(password, (self.random)())
+        self.hasher(password)()
+    }
+
+    /// The same for a thread that has the time.
+    pub fn hasher(&self, password: &[u8]) -> impl FnOnce() -> PasswordHash + Send + use<> {
+        let (hashing, password, random) = (self.hashing, password.to_vec(), (self.random)());
+        move || PasswordHash::of(hashing, &password, random)
+    }
+
+    fn note_hash(&self, hash: &PasswordHash) {
+        if hash.hashing.is_slow() {
+            self.slow_hashes.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the password of any user may take long to check.
+    fn has_slow_hashes(&self) -> bool {
+        self.hashing.is_slow() || self.slow_hashes.load(Ordering::Relaxed)
     }
 
     /// Removes a user with all its rights; false when there was none.
@@ -450,11 +484,11 @@ mod tests {
         let mut access = Access::default();
         access.add("guest", "guest", true);
         access.add("empty", "", false);
-        assert!(access.log_in("guest", b"guest", LOCAL).is_ok());
+        assert!(access.check_password("guest", b"guest", LOCAL).finish().is_ok());
         for (user, password) in
             [("guest", &b"gues"[..]), ("guest", b"guest!"), ("guest", b""), ("nobody", b""), ("empty", b"")]
         {
-            assert!(access.log_in(user, password, LOCAL).is_err(), "{user}");
+            assert!(access.check_password(user, password, LOCAL).finish().is_err(), "{user}");
         }
     }
 
@@ -463,9 +497,11 @@ mod tests {
         let mut access = Access::default();
         access.add("guest", "guest", true);
         access.add("app", "secret", false);
-        assert!(access.log_in("guest", b"guest", REMOTE).is_err());
-        assert!(access.log_in("guest", b"guest", "::ffff:127.0.0.1".parse().unwrap()).is_ok());
-        assert!(access.log_in("app", b"secret", REMOTE).is_ok());
+        assert!(access.check_password("guest", b"guest", REMOTE).finish().is_err());
+        assert!(
+            access.check_password("guest", b"guest", "::ffff:127.0.0.1".parse().unwrap()).finish().is_ok()
+        );
+        assert!(access.check_password("app", b"secret", REMOTE).finish().is_ok());
     }
 
     #[test]
@@ -478,5 +514,35 @@ mod tests {
         assert!(access.remove_user("u") && !access.remove_user("u"));
         assert!(access.permission("/", "u").is_none() && access.generation() != before);
         assert!(access.put_permission("/", "u", Permission::full()).is_none(), "nobody is called so");
+    }
+
+    #[test]
+    fn slow_hashes_are_looked_at_once_and_refuse_nobody_quickly() {
+        let mut access = Access::default();
+        access.add("fast", "secret", false);
+        access.set_hashing(Hashing::Argon2id);
+        access.add("slow", "secret", false);
+        access.add("here", "secret", true);
+        let check = |name: &str, password: &str| access.check_password(name, password.as_bytes(), REMOTE);
+        for (name, password) in [
+            ("slow", "secret"),
+            ("slow", "wrong"),
+            ("slow", ""),
+            ("fast", "wrong"),
+            ("nobody", "x"),
+            ("here", "x"),
+        ] {
+            assert!(matches!(check(name, password), PasswordCheck::Slow(_)), "{name} {password}");
+        }
+        assert!(matches!(check("fast", "secret"), PasswordCheck::Done(Ok(_))));
+        assert_eq!(check("slow", "wrong").finish().unwrap_err(), INVALID);
+        assert_eq!(check("nobody", "secret").finish().unwrap_err(), INVALID);
+        assert_eq!(check("here", "secret").finish().unwrap_err(), "user can only connect via localhost");
+        assert!(check("slow", "secret").finish().is_ok());
+        assert!(matches!(check("slow", "secret"), PasswordCheck::Done(Ok(_))), "remembered");
+        assert!(matches!(check("slow", "wrong"), PasswordCheck::Slow(_)));
+        access.put_user("slow", access.hash(b"another"), Vec::new());
+        assert!(matches!(check("slow", "secret"), PasswordCheck::Slow(_)), "forgotten");
+        assert!(check("slow", "secret").finish().is_err() && check("slow", "another").finish().is_ok());
     }
 }

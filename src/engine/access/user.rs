@@ -1,8 +1,8 @@
 //! A user: its password's hash and its tags.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::PasswordHash;
+use super::{PasswordHash, proof::Proof};
 
 /// A user that may log in, if its hash matches anything.
 #[derive(Debug, Clone)]
@@ -11,9 +11,15 @@ pub struct User {
     pub hash: PasswordHash,
     /// In the order given; some mean rights in the management interface, others are kept for their owners.
     pub tags: Vec<String>,
+    /// Set once the password was found to be right, where that took long.
+    pub(super) proven: OnceLock<Proof>,
 }
 
 impl User {
+    pub fn new(name: &str, hash: PasswordHash, tags: Vec<String>) -> User {
+        User { name: name.into(), hash, tags, proven: OnceLock::new() }
+    }
+
     pub fn has_tag(&self, tag: &str) -> bool {
         self.tags.iter().any(|other| other == tag)
     }

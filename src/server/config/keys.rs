@@ -13,6 +13,7 @@ use super::kind::{
 };
 use super::{Config, ConfigError};
 use crate::{
+    engine::Hashing,
     protocol::Mechanism,
     tls::{AlternativeName, LoginFrom, TlsVersion, Verify},
 };
@@ -100,6 +101,9 @@ const MECHANISM: Word<Mechanism> = Word(&[
     ("ANONYMOUS", Mechanism::Anonymous),
     ("EXTERNAL", Mechanism::External),
 ]);
+
+const HASHING: Word<Hashing> =
+    Word(&[("sha256", Hashing::Sha256), ("sha512", Hashing::Sha512), ("argon2id", Hashing::Argon2id)]);
 
 /// All keys; those outside any table first, as TOML wants them.
 pub static KEYS: &[Key] = &[
@@ -407,6 +411,13 @@ pub static KEYS: &[Key] = &[
         Some1(MECHANISM),
         "Mechanisms that clients may log in by. ANONYMOUS is offered only with auth.anonymous_user, EXTERNAL only\n\
          where TLS has verified a certificate of the client."
+    ),
+    key!(
+        "auth.password_hashing",
+        auth.password_hashing,
+        HASHING,
+        "How new passwords are kept: sha256 and sha512 as RabbitMQ does, or argon2id, which is slow to guess and which\n\
+         RabbitMQ cannot import. Older ones stay as they are until they are set again."
     ),
     key!(
         "bootstrap.user",

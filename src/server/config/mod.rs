@@ -16,6 +16,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::proxy::Network;
 use crate::{
+    engine::Hashing,
     protocol::Mechanism,
     store::Durability,
     tls::{LoginName, NamedPair, TlsSettings, TlsVersion, Verify},
@@ -178,6 +179,8 @@ pub struct Auth {
     pub certificate_login: LoginName,
     /// Mechanisms that are offered, where they make sense.
     pub mechanisms: Vec<Mechanism>,
+    /// How new passwords are kept. Default SHA-256.
+    pub password_hashing: Hashing,
 }
 
 /// `[bootstrap]`: what an empty broker starts with.
@@ -372,6 +375,7 @@ impl Default for Config {
                 anonymous_user: None,
                 certificate_login: LoginName::default(),
                 mechanisms: Mechanism::ALL.to_vec(),
+                password_hashing: Hashing::Sha256,
             },
             bootstrap: Bootstrap {
                 user: "guest".to_owned(),

@@ -145,6 +145,7 @@ mod tests {
              vm_memory_high_watermark.relative = 0.4\n\
              default_user = alice\ndefault_pass = 'a#b'\ndefault_vhost = shop\ncluster_name = hare\n\
              tcp_listen_options.backlog = 99\ntcp_listen_options.nodelay = false\n\
+             password_hashing_module = rabbit_password_hashing_sha512\n\
              log.console = true\nlog.console.level = warning\nlog.console.formatter = json\n",
         )
         .unwrap()
@@ -164,6 +165,7 @@ mod tests {
         assert_eq!((config.bootstrap.user.as_str(), config.bootstrap.password.as_str()), ("alice", "a#b"));
         assert_eq!((config.bootstrap.vhost.as_str(), config.cluster_name.as_str()), ("shop", "hare"));
         assert_eq!((config.amqp.tcp_backlog, config.amqp.tcp_nodelay), (99, false));
+        assert_eq!(config.auth.password_hashing, crate::engine::Hashing::Sha512);
         assert_eq!(config.log.level, "warn");
     }
 

@@ -109,7 +109,7 @@ pub static RULES: &[(&str, Action)] = &[
     ("auth_ldap.**", Refuse(BACKENDS)),
     ("auth_oauth2.**", Refuse(BACKENDS)),
     ("auth_cache.**", Refuse(BACKENDS)),
-    ("password_hashing_module", Accept),
+    ("password_hashing_module", Set("auth.password_hashing", hashing)),
     ("credential_validator.**", Ignore("passwords are not checked for strength in this version")),
     ("vm_memory_high_watermark.relative", Set("limits.memory", share)),
     ("vm_memory_high_watermark.absolute", Set("limits.memory", same)),
@@ -289,6 +289,12 @@ fn proxies(value: &str) -> Option<Value> {
 
 fn infinity(value: &str) -> Option<Value> {
     Some(Value::from(if value == "infinity" { NONE } else { value }))
+}
+
+/// The module that hashes passwords, as far as we have what it does.
+fn hashing(value: &str) -> Option<Value> {
+    let name = value.strip_prefix("rabbit_password_hashing_")?;
+    matches!(name, "sha256" | "sha512").then(|| Value::from(name))
 }
 
 /// A fraction of the memory: `0.6`, and `1` is all of it, not one byte.
