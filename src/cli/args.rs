@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use toml::Value;
 
-use super::settings::Origin;
+use super::{completions::Shell, settings::Origin};
 use crate::server::config::{ConfigError, NONE};
 
 /// Flags that set a key, with the key. The variable of `--data-dir` is `LEVERET_DATA_DIR`.
@@ -101,6 +101,11 @@ pub enum Command {
     },
     /// Print the messages of a queue, or every record of the log, of a stopped broker
     Dump(Dump),
+    /// Print a script for a shell that completes this command line
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
     /// Measure this or any other AMQP 0-9-1 broker: rates, latencies, cost of a message
     // It has a command line of its own, since the broker's options would mean nothing to it.
     #[command(disable_help_flag = true)]

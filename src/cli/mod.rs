@@ -1,6 +1,7 @@
 //! The command line: arguments, configuration from all its sources, starting and stopping.
 
 mod args;
+mod completions;
 mod data;
 mod port_file;
 mod print;
@@ -55,6 +56,7 @@ pub fn run() -> ExitCode {
     let environment = environment();
     match &arguments.command {
         Some(Command::Bench { arguments }) => return bench::run(arguments.iter().cloned()),
+        Some(Command::Completions { shell }) => return completions::print(*shell),
         Some(Command::CheckData { directory, json }) => return data::check(directory, *json),
         Some(Command::Dump(dump)) => return data::dump(dump, arguments.options.vhost()),
         _ => {}
@@ -79,7 +81,11 @@ pub fn run() -> ExitCode {
         Some(Command::Print { template: true, .. }) => output(&print::template()),
         Some(Command::Print { origin, .. }) => output(&print::effective(&settings, origin)),
         Some(
-            Command::Import { .. } | Command::CheckData { .. } | Command::Dump(_) | Command::Bench { .. },
+            Command::Import { .. }
+            | Command::Completions { .. }
+            | Command::CheckData { .. }
+            | Command::Dump(_)
+            | Command::Bench { .. },
         ) => {
             unreachable!("returned above")
         }

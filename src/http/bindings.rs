@@ -80,21 +80,25 @@ pub fn list(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusal> {
     Ok(listing::plain(all, &call.query))
 }
 
+/// As in RabbitMQ, what is not there has no bindings: tools ask so before they unbind.
 pub fn of_queue(call: &Call, vhost: &str, name: &str) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
-    vhost.queue(name)?;
     Ok(listing::plain(views(&vhost, BindingsOf::ToQueue(name), |_| true), &call.query))
 }
 
 pub fn of_exchange(call: &Call, vhost: &str, name: &str, side: Side) -> Result<Answer, Refusal> {
     let vhost = call.vhost(vhost)?;
     let name = exchange_name(name);
-    vhost.exchange(name).ok_or_else(Refusal::not_found)?;
     let of = match side {
         Side::Source => BindingsOf::Source(name),
         Side::Destination => BindingsOf::ToExchange(name),
     };
     Ok(listing::plain(views(&vhost, of, |_| true), &call.query))
+}
+
+/// The bindings between the ends of a path; between ends of which one is not there, there are none.
+fn of_path_if_there(vhost: &Vhost, path: &BindingPath) -> Vec<BindingSummary> {
+    of_path(vhost, path).unwrap_or_default()
 }
 
 /// The bindings between the ends of a path.
@@ -125,7 +129,7 @@ pub fn between(call: &Call, path: &BindingPath) -> Result<Answer, Refusal> {
         let location = format!("{}/{}", quote_plus(&path.destination), quote_plus(&name));
         return Ok(Answer::empty(StatusCode::CREATED).header("location", location));
     }
-    let bindings = of_path(&vhost, path)?;
+    let bindings = of_path_if_there(&vhost, path);
     Ok(listing::plain(bindings.iter().map(|binding| view(&vhost.name, binding)).collect(), &call.query))
 }
 

@@ -130,6 +130,12 @@ pub async fn one(call: &Call, name: &str) -> Result<Answer, Refusal> {
     Ok(listing::single(view, &call.query))
 }
 
+/// Whether some channel's consumers share a prefetch.
+pub async fn any_shares_its_prefetch(call: &Call) -> bool {
+    let reported = report(call.node().connections()).await;
+    channels(&reported).any(|(_, channel)| channel.global_prefetch != 0)
+}
+
 /// The consumers of one queue that this user sees.
 pub async fn consumers_of(call: &Call, queue: &QueueRef) -> Vec<Value> {
     if queue.counts().consumers == 0 {

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 use hyper::{HeaderMap, header::ACCEPT_ENCODING};
 
-use super::answer::Answer;
+use super::{answer::Answer, etag};
 
 /// Shorter ones fit a packet anyway.
 const WORTH_IT: usize = 1_400;
@@ -25,7 +25,11 @@ pub fn answer(answer: Answer) -> Answer {
     let Some(body) = answer.body.as_ref().filter(|body| WORTH_IT <= body.len()) else { return answer };
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     match encoder.write_all(body).and_then(|()| encoder.finish()) {
-        Ok(compressed) => Answer { body: Some(compressed), ..answer }.header("content-encoding", "gzip"),
+        Ok(compressed) => {
+            let mut answer = Answer { body: Some(compressed), ..answer };
+            etag::mark_compressed(&mut answer);
+            answer.header("content-encoding", "gzip")
+        }
         Err(_) => answer,
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::{Answer, Refusal},
     call::Call,
+    etag,
     import::import,
     json::of_table,
     parameters, permissions, policies, topic_permissions, users,
@@ -26,7 +27,7 @@ pub async fn exchange(call: &Call, vhost: Option<&str>) -> Result<Answer, Refusa
         import(call, vhost.as_ref(), &document).await?;
         return Ok(Answer::done());
     }
-    let answer = Answer::json(&export(call, vhost.as_deref()));
+    let answer = etag::tagged(Answer::json(&export(call, vhost.as_deref())));
     Ok(match call.query.get("download") {
         Some(name) => {
             let name: String = name.chars().filter(|letter| !letter.is_control() && *letter != '"').collect();

@@ -20,7 +20,7 @@ pub const ENDPOINTS: &[Listed] = &[
     ("config/effective", "GET", "Every key of the configuration; secrets are hidden"),
     ("feature-flags", "GET", "Feature flags"),
     ("feature-flags/{flag}/enable", "PUT", "Enable a feature flag; all are"),
-    ("deprecated-features", "GET", "Deprecated features; there are none"),
+    ("deprecated-features", "GET", "What RabbitMQ calls deprecated, and whether it is done here"),
     ("deprecated-features/used", "GET", "Those in use"),
     ("auth/attempts/{node}", "GET DELETE", "Logins by protocol, and how many failed"),
     ("auth/attempts/{node}/source", "GET DELETE", "Logins by address and user"),

@@ -2,7 +2,7 @@
 
 use hyper::{Method, StatusCode};
 
-use super::answer::Answer;
+use super::{answer::Answer, etag};
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -49,8 +49,9 @@ pub fn answer(method: &Method, path: &str) -> Option<Answer> {
         return Some(Answer::empty(StatusCode::METHOD_NOT_ALLOWED).header("allow", "GET, HEAD"));
     }
     let answer = Answer { body: Some(content.to_vec()), content_type: kind, ..Answer::empty(StatusCode::OK) };
-    // Asked for anew each time, so that a newer broker is seen at once; they are few and small.
-    let answer = answer.header("cache-control", "no-cache").header("content-security-policy", POLICY);
+    // Asked about anew each time, so that a newer broker is seen at once, but sent only to who does not have them.
+    let answer =
+        etag::tagged(answer).header("cache-control", "no-cache").header("content-security-policy", POLICY);
     let answer = answer.header("x-content-type-options", "nosniff").header("referrer-policy", "no-referrer");
     Some(answer.header("x-frame-options", "DENY"))
 }

@@ -190,6 +190,8 @@ pub enum Endpoint {
     UserTopicPermissions(String),
     Login,
     FeatureFlags,
+    DeprecatedFeatures,
+    DeprecatedFeaturesUsed,
     FeatureFlag(String),
     Rebalance,
     HashPassword(String),

@@ -101,7 +101,8 @@ fn features(segments: &[&str]) -> Option<Found> {
         ["login"] => (E::Login, POST, Level::Open),
         ["feature-flags"] => (E::FeatureFlags, GET, Level::Manager),
         ["feature-flags", flag, "enable"] => (E::FeatureFlag(name(flag)), PUT, Level::Administrator),
-        ["deprecated-features"] | ["deprecated-features", "used"] => (E::Nothing, GET, Level::Manager),
+        ["deprecated-features"] => (E::DeprecatedFeatures, GET, Level::Manager),
+        ["deprecated-features", "used"] => (E::DeprecatedFeaturesUsed, GET, Level::Manager),
         ["auth", "hash_password", password] => (E::HashPassword(name(password)), GET, Level::Administrator),
         _ => return None,
     })

@@ -30,6 +30,7 @@ use super::{
     compress,
     cors::Asked,
     dispatch,
+    etag::Known,
     live::Content,
     login, metrics, pages,
     path::{self, Query},
@@ -176,11 +177,12 @@ impl Management {
         let Caller { peer, served, is_encrypted } = caller;
         let asked = Asked::of(request.method(), request.headers());
         let gzip = compress::is_accepted(request.headers());
+        let known = Known::of(request.method(), request.headers());
         let answer = match tokio::time::timeout(DEADLINE, self.clone().answer(request, peer, served)).await {
             Ok(answer) => answer,
             Err(_) => Refusal::timed_out().answer(),
         };
-        let mut answer = self.settings.cors.apply(&asked, answer);
+        let mut answer = self.settings.cors.apply(&asked, known.apply(answer));
         if is_encrypted {
             answer = secure(answer, self.settings.hsts.as_deref());
         }

@@ -89,6 +89,36 @@ async fn a_client_is_seen_with_all_it_has() {
 }
 
 #[tokio::test]
+async fn what_is_deprecated_shows_whether_it_is_done_and_whether_it_is_used() {
+    let target = Target::start().await;
+    let all = target.get("deprecated-features").await.expect(200).json();
+    let state = |name: &str| {
+        let found = all.as_array().unwrap().iter().find(|feature| feature["name"] == name).unwrap();
+        (found["deprecation_phase"].clone(), found["state"].clone())
+    };
+    assert_eq!(state("global_qos"), (json!("permitted_by_default"), json!("permitted")));
+    assert_eq!(state("ram_node_type"), (json!("removed"), json!("denied")));
+    assert_eq!(target.get("deprecated-features/used").await.json(), json!([]));
+
+    let connection = target.connect(GUEST, "%2f").await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    target.put("queues/%2F/kept", r#"{"durable":true}"#).await.expect(201);
+    let of_its_own = QueueDeclareOptions { exclusive: true, ..Default::default() };
+    channel.queue_declare("own".into(), of_its_own, FieldTable::default()).await.unwrap();
+    channel.basic_qos(5, BasicQosOptions { global: false }).await.unwrap();
+    assert_eq!(target.get("deprecated-features/used").await.json(), json!([]));
+
+    let names = async || {
+        let used = target.get("deprecated-features/used?columns=name").await.expect(200).json();
+        used.as_array().unwrap().iter().map(|feature| feature["name"].clone()).collect::<Vec<_>>()
+    };
+    target.put("queues/%2F/passing", "{}").await.expect(201);
+    assert_eq!(names().await, ["transient_nonexcl_queues"]);
+    channel.basic_qos(5, BasicQosOptions { global: true }).await.unwrap();
+    assert_eq!(names().await, ["global_qos", "transient_nonexcl_queues"]);
+}
+
+#[tokio::test]
 async fn con_82_a_connection_is_closed_with_the_reason_that_was_given() {
     let target = Target::start().await;
     target.get("connections/none").await.refused(404, "Object Not Found", "Not Found");

@@ -53,6 +53,27 @@ async fn every_file_that_a_page_names_is_there_and_nothing_comes_from_elsewhere(
 }
 
 #[tokio::test]
+async fn who_has_a_page_or_the_definitions_is_told_that_nothing_changed() {
+    let target = Target::start().await;
+    let script = page(&target, "/ui/app.js").await.expect(200);
+    let tag = script.header("etag").unwrap();
+    let again =
+        format!("GET /ui/app.js HTTP/1.1\r\nhost: x\r\nconnection: close\r\nif-none-match: {tag}\r\n\r\n");
+    let same = target.raw(again.as_bytes()).await.expect(304);
+    assert_eq!((same.body.as_str(), same.header("etag")), ("", Some(tag)));
+    assert_ne!(page(&target, "/ui/dom.js").await.header("etag"), Some(tag));
+
+    let all = target.get("definitions").await.expect(200);
+    let tag = all.header("etag").unwrap();
+    let asked = async || target.request(GUEST, "GET", "definitions", &[("if-none-match", tag)], "").await;
+    assert_eq!(asked().await.expect(304).body, "");
+    target.put("queues/%2F/new", r#"{"durable":true}"#).await.expect(201);
+    let changed = asked().await.expect(200);
+    assert_ne!(changed.header("etag"), Some(tag));
+    assert_eq!(changed.json()["queues"][0]["name"], "new");
+}
+
+#[tokio::test]
 async fn looking_at_messages_leaves_them_where_they_are() {
     let target = Target::start().await;
     target.put("queues/%2F/q", r#"{"arguments":{"x-max-priority":3}}"#).await.expect(201);

@@ -277,8 +277,6 @@ async fn features_and_logins_are_what_clients_look_for() {
     }
     target.put("feature-flags/quorum_queue/enable", "{}").await.expect(204);
     target.put("feature-flags/bogus/enable", "{}").await.refused(400, "bad_request", "unsupported");
-    assert_eq!(target.get("deprecated-features").await.json(), json!([]));
-    assert_eq!(target.get("deprecated-features/used").await.json(), json!([]));
     target.post("rebalance/queues", "").await.expect(204);
     target.get("rebalance/queues").await.expect(405);
     let hash = target.get("auth/hash_password/secret").await.expect(200).json();

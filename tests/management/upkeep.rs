@@ -198,8 +198,6 @@ async fn lists_of_plugins_that_are_not_there_are_empty() {
         target.get("stream/publishers/%2F").await,
         target.get("stream/consumers").await,
         target.get("stream/consumers/%2F").await,
-        target.get("deprecated-features").await,
-        target.get("deprecated-features/used").await,
     ] {
         assert_eq!(reply.expect(200).json(), json!([]));
     }
