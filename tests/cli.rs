@@ -253,6 +253,19 @@ fn the_image_lets_guest_in_from_everywhere_and_keeps_data_in_its_volume() {
 }
 
 #[test]
+fn the_image_for_rabbitmqs_place_has_its_defaults_where_rabbitmqs_has_them() {
+    let place = Place::new();
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/docker/rabbitmq");
+    let (toml, conf) = (format!("{files}/leveret.toml"), format!("{files}/10-defaults.conf"));
+    let printed = place.output(&["print-config", "--config", &toml, "--rabbitmq-conf", &conf]);
+    assert!(has_line(&printed, "loopback_only = []"), "{printed}");
+    assert!(has_line(&printed, "data_dir = \"/var/lib/rabbitmq/leveret\""), "{printed}");
+    // Another file beside it may be stricter, which it could not if ours said so, too.
+    let strict = place.output(&["print-config", "--config", &toml, "--rabbitmq-conf", "none"]);
+    assert!(has_line(&strict, "loopback_only = [\"guest\"]"), "{strict}");
+}
+
+#[test]
 fn starts_on_any_port_tells_it_and_stops_on_request() {
     let place = Place::new();
     for signal in [Signal::TERM, Signal::INT] {

@@ -183,7 +183,7 @@ mod tests {
             durable: true,
             auto_delete: false,
             owner: None,
-            arguments: crate::broker::queue_arguments::QueueArguments::default(),
+            arguments: Arc::default(),
             identities: None,
         };
         let vhost: Arc<str> = "/".into();

@@ -196,6 +196,7 @@ impl Vhost {
         let owner = exclusive.then_some(connection);
         let survives = durable && !exclusive && self.journal.is_on();
         let identities = (arguments.deduplicates && survives).then(|| self.journal.next_queue());
+        let arguments = arguments.shared();
         let properties = QueueProperties { durable, auto_delete, owner, arguments, identities };
         let queue = self.new_queue(self.journal.next_queue(), name, properties, now);
         let inserted = topology.insert_queue(name, queue.clone(), queue_type, durable && !exclusive);
@@ -245,7 +246,7 @@ impl Vhost {
             auto_delete: properties.auto_delete,
         };
         let identity = QueueIdentity { name, vhost: &self.name };
-        let (current, received) = ((flags, &properties.arguments), (declare.flags(), &declare.arguments));
+        let (current, received) = ((flags, &*properties.arguments), (declare.flags(), &declare.arguments));
         match inequivalence(identity, current, received, self.rules.default_queue_type()) {
             None => Ok(()),
             Some(difference) => Err(difference.into()),
@@ -515,7 +516,7 @@ impl Vhost {
                 durable: true,
                 auto_delete: queue.auto_delete,
                 owner: None,
-                arguments,
+                arguments: arguments.shared(),
                 identities: queue.identities,
             };
             let queue = self.new_queue(queue.id, &queue.name, properties, now);

@@ -3,8 +3,24 @@
 # with 'docker run --user', stays who it is.
 set -eu
 
-if [ "$(id -u)" = 0 ] && [ "${1:-}" = rabbitmq-server ]; then
-    find /var/lib/rabbitmq \! -user rabbitmq -exec chown rabbitmq:rabbitmq '{}' +
-    exec su-exec rabbitmq "$@"
+become_rabbitmq() {
+    if command -v su-exec >/dev/null; then
+        exec su-exec rabbitmq "$@"
+    fi
+    exec setpriv --reuid=rabbitmq --regid=rabbitmq --init-groups "$@"
+}
+
+# Nothing, or nothing but flags, is for the server.
+case ${1:--} in
+-*) set -- rabbitmq-server "$@" ;;
+esac
+if [ "$(id -u)" = 0 ]; then
+    case $1 in
+    rabbitmq-server)
+        find /var/lib/rabbitmq \! -user rabbitmq -exec chown rabbitmq:rabbitmq '{}' +
+        become_rabbitmq "$@"
+        ;;
+    rabbitmq*) become_rabbitmq "$@" ;;
+    esac
 fi
 exec "$@"

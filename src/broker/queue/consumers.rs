@@ -158,14 +158,34 @@ pub struct Consumers<O> {
     /// Slots whose `batch` holds something.
     touched: Vec<u32>,
     count: u32,
-    /// With single active consumer: only this one is served (BAS-30).
-    active: Option<ConsumerKey>,
-    single_active: bool,
-    /// With single active consumer: slots by order of registration, for the takeover.
-    registered: BTreeMap<u32, u32>,
+    /// With single active consumer.
+    single: Option<Box<Single>>,
     /// Keys in the rings whose consumers went away, at most.
     gone: u32,
     exclusive: bool,
+}
+
+/// One consumer at a time gets everything (BAS-30).
+#[derive(Debug, Default)]
+struct Single {
+    /// Only this one is served.
+    active: Option<ConsumerKey>,
+    /// Slots by order of registration, for the takeover.
+    registered: BTreeMap<u32, u32>,
+}
+
+impl Single {
+    /// A consumer goes away. If it was the active one, the one that registered first among the remaining takes
+    /// over, and is returned.
+    fn remove(&mut self, key: ConsumerKey) -> Option<ConsumerKey> {
+        self.registered.remove(&key.number);
+        if self.active != Some(key) {
+            return None;
+        }
+        let next = self.registered.first_key_value();
+        self.active = next.map(|(number, slot)| ConsumerKey { slot: *slot, number: *number });
+        self.active
+    }
 }
 
 /// Keys of consumers that went away may stand in the rings up to the number of consumers and this.
@@ -185,9 +205,7 @@ impl<O: Outlet> Consumers<O> {
             rings: Vec::new(),
             touched: Vec::new(),
             count: 0,
-            active: None,
-            single_active,
-            registered: BTreeMap::new(),
+            single: single_active.then(Box::default),
             gone: 0,
             exclusive: false,
         }
@@ -203,12 +221,12 @@ impl<O: Outlet> Consumers<O> {
     }
 
     pub fn is_single_active(&self) -> bool {
-        self.single_active
+        self.single.is_some()
     }
 
     /// Whether a consumer gets messages, or waits until the one before it is gone (BAS-30).
     pub fn is_served(&self, key: ConsumerKey) -> bool {
-        !self.single_active || self.active == Some(key)
+        self.single.as_ref().is_none_or(|single| single.active == Some(key))
     }
 
     /// Everybody's outlet, for telling them that the queue is gone.
@@ -242,9 +260,9 @@ impl<O: Outlet> Consumers<O> {
             *place = Some(consumer);
         }
         let key = ConsumerKey { slot, number };
-        if self.single_active {
-            self.registered.insert(number, slot);
-            self.active.get_or_insert(key);
+        if let Some(single) = &mut self.single {
+            single.registered.insert(number, slot);
+            single.active.get_or_insert(key);
         }
         self.queue_if_room(slot);
         key
@@ -266,9 +284,8 @@ impl<O: Outlet> Consumers<O> {
             self.gone += 1;
             self.sweep();
         }
-        self.registered.remove(&key.number);
-        if self.active == Some(key) {
-            self.activate_next();
+        if let Some(active) = self.single.as_mut().and_then(|single| single.remove(key)) {
+            self.queue_if_room(active.slot);
         }
         true
     }
@@ -285,15 +302,6 @@ impl<O: Outlet> Consumers<O> {
         }
         self.rings.retain(|ring| !ring.keys.is_empty());
         self.gone = 0;
-    }
-
-    /// The consumer that registered first among the remaining takes over.
-    fn activate_next(&mut self) {
-        let next = self.registered.first_key_value();
-        self.active = next.map(|(number, slot)| ConsumerKey { slot: *slot, number: *number });
-        if let Some(active) = self.active {
-            self.queue_if_room(active.slot);
-        }
     }
 
     fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer<O>> {
@@ -327,14 +335,13 @@ impl<O: Outlet> Consumers<O> {
 
     fn queue_if_room(&mut self, slot: u32) {
         let Some(consumer) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        let inactive = self.single_active
-            && self.active.is_none_or(|active| active.slot != slot || active.number != consumer.number);
+        let key = ConsumerKey { slot, number: consumer.number };
+        let inactive = self.single.as_ref().is_some_and(|single| single.active != Some(key));
         if inactive || consumer.queued || !consumer.has_room() {
             return;
         }
         consumer.queued = true;
         let priority = consumer.settings.priority;
-        let key = ConsumerKey { slot, number: consumer.number };
         let position = self.rings.binary_search_by(|ring| ring.priority.cmp(&priority));
         let position = position.unwrap_or_else(|position| {
             self.rings.insert(position, Ring { priority, keys: VecDeque::new() });

@@ -23,7 +23,7 @@ pub mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::task::Waker;
+use std::{sync::Arc, task::Waker};
 
 pub use consumers::{
     Acknowledges, ConsumerKey, ConsumerSettings, SharedPrefetch, WINDOW_BYTES, WINDOW_MESSAGES,
@@ -118,7 +118,8 @@ pub struct QueueReport {
 /// One queue.
 #[derive(Debug)]
 pub struct Queue<O> {
-    settings: QueueSettings,
+    /// Mostly those of many others, too.
+    settings: Arc<QueueSettings>,
     ready: Ready,
     /// Of a queue that makes messages wait when they come back.
     resting: Option<Box<Resting>>,
@@ -151,7 +152,7 @@ impl<O: Outlet> Queue<O> {
             identities: settings.deduplicates.then(Box::default),
             stream: settings.stream.clone().map(|settings| Box::new(Stream::new(settings))),
             page_waiters: Vec::new(),
-            settings,
+            settings: settings.shared(),
             unacknowledged: 0,
             counting: Counting::new(now),
             next_sequence: 0,

@@ -17,11 +17,12 @@ impl<O: Outlet> Queue<O> {
         if let (Some(stream), Some(rules)) = (&mut self.stream, &settings.stream) {
             stream.keep_only(rules.max_bytes, rules.max_age, now, effects);
         }
-        let QueueSettings { durable, max_priority, single_active_consumer, quorum, .. } = self.settings;
+        let QueueSettings { durable, max_priority, single_active_consumer, quorum, .. } = *self.settings;
         // The stream has its own.
-        let stream = self.settings.stream.take();
-        self.settings =
+        let stream = self.settings.stream.clone();
+        let settings =
             QueueSettings { durable, max_priority, single_active_consumer, quorum, stream, ..settings };
+        self.settings = settings.shared();
         if self.stream.is_none() {
             self.settle_returned(now, effects);
         }

@@ -1,10 +1,12 @@
 //! The rules that a queue was declared with.
 
+use std::{cell::RefCell, sync::Arc};
+
 use super::{resting::Retry, stream::StreamSettings};
 use crate::broker::{Millis, queue_arguments::Overflow};
 
 /// The rules that a queue applies by itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct QueueSettings {
     /// Whether it outlives the broker's process; its persistent messages do, too.
     pub durable: bool,
@@ -30,4 +32,19 @@ pub struct QueueSettings {
     pub dead_letters: bool,
     /// A stream: nothing of the above applies, but for `durable`.
     pub stream: Option<StreamSettings>,
+}
+
+impl QueueSettings {
+    /// Most queues have the same rules as the one before: those share them.
+    pub fn shared(self) -> Arc<QueueSettings> {
+        thread_local! {
+            static LAST: RefCell<Arc<QueueSettings>> = RefCell::default();
+        }
+        LAST.with_borrow_mut(|last| {
+            if **last != self {
+                *last = Arc::new(self);
+            }
+            last.clone()
+        })
+    }
 }

@@ -15,6 +15,8 @@ pub use equivalence::inequivalence;
 pub use error::ArgumentError;
 pub use interval::interval_seconds;
 
+use std::{cell::RefCell, sync::Arc};
+
 use crate::amqp::table::value_type_name;
 use crate::broker::arguments::{integer, long_string, value_text};
 use crate::broker::queue_type::QueueType;
@@ -146,6 +148,19 @@ pub struct QueueArguments {
 }
 
 impl QueueArguments {
+    /// Most queues are declared as the one before: those share their arguments.
+    pub fn shared(self) -> Arc<QueueArguments> {
+        thread_local! {
+            static LAST: RefCell<Arc<QueueArguments>> = RefCell::default();
+        }
+        LAST.with_borrow_mut(|last| {
+            if **last != self {
+                *last = Arc::new(self);
+            }
+            last.clone()
+        })
+    }
+
     /// Checks the arguments of a new queue (QUE-46, QUE-50 to QUE-52).
     ///
     /// `default_type` is the virtual host's, if it has one: it applies unless the flags rule it out, and is then
