@@ -65,17 +65,17 @@ fn agree(name: &Name, alternative: &str) {
 }
 
 /// What the text of a name should come to: the last set first.
-fn flat(name: &Name) -> Vec<Vec<(String, String)>> {
-    let pair = |(attribute, value): &(usize, String)| (ATTRIBUTES[*attribute].1.to_owned(), value.clone());
+fn flat(name: &Name) -> Vec<Vec<(String, Vec<u8>)>> {
+    let pair = |(attribute, value): &(usize, String)| (ATTRIBUTES[*attribute].1.to_owned(), value.clone().into_bytes());
     name.iter().rev().map(|set| set.iter().map(pair).collect()).collect()
 }
 
 /// Takes the text of a name apart again, by the rules of RFC 4514.
-fn split(text: &str) -> Vec<Vec<(String, String)>> {
+fn split(text: &str) -> Vec<Vec<(String, Vec<u8>)>> {
     if text.is_empty() {
         return Vec::new();
     }
-    let mut sets = vec![vec![(String::new(), String::new())]];
+    let mut sets = vec![vec![(String::new(), Vec::new())]];
     let mut in_value = false;
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
@@ -91,8 +91,17 @@ fn split(text: &str) -> Vec<Vec<(String, String)>> {
                 set.push(Default::default());
                 in_value = false;
             }
-            '\\' if in_value => pair.1.push(letters.next().expect("something is escaped")),
-            other if in_value => pair.1.push(other),
+            '\\' if in_value => {
+                let first = letters.next().expect("something is escaped");
+                match first.to_digit(16) {
+                    None => pair.1.push(first as u8),
+                    Some(high) => {
+                        let low = letters.next().and_then(|second| second.to_digit(16)).expect("two digits");
+                        pair.1.push((high << 4 | low) as u8);
+                    }
+                }
+            }
+            other if in_value => pair.1.push(u8::try_from(other).expect("ASCII")),
             other => pair.0.push(other),
         }
     }
