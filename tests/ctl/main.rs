@@ -4,6 +4,7 @@ mod accounts;
 mod admin;
 mod admin_tls;
 mod call;
+mod entry_point;
 mod health;
 mod lists;
 #[path = "../common/pki.rs"]

@@ -100,14 +100,19 @@ fn rabbitmq_files(
     settings: &mut Settings,
 ) -> Vec<PathBuf> {
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let main = match set("RABBITMQ_CONFIG_FILE") {
+    let named = set("RABBITMQ_CONFIG_FILE").map(Path::new);
+    let main = match named {
         // The extension may be left out there.
-        Some(file) if Path::new(file).extension().is_some() => PathBuf::from(file),
-        Some(file) => PathBuf::from(format!("{file}.conf")),
+        Some(file) if file.extension().is_some() => file.to_owned(),
+        Some(file) => file.with_extension("conf"),
         None => directories.rabbitmq.join("rabbitmq.conf"),
     };
-    // RabbitMQ starts without it, and so must we, but not silently.
-    if set("RABBITMQ_CONFIG_FILE").is_some() && !main.exists() {
+    // The older format, which is read where there is no file of the newer one.
+    let classic = main.with_extension("config");
+    if classic.exists() && (main == classic || !main.exists()) {
+        settings.warn(format!("{} is ignored: Erlang terms are not read", classic.display()));
+    } else if named.is_some() && !main.exists() {
+        // RabbitMQ starts without it, and so must we, but not silently.
         settings.warn(format!("RABBITMQ_CONFIG_FILE: {} does not exist", main.display()));
     }
     let advanced = set("RABBITMQ_ADVANCED_CONFIG_FILE")
@@ -118,13 +123,13 @@ fn rabbitmq_files(
     let fragments =
         set("RABBITMQ_CONFIG_FILES").map_or_else(|| directories.rabbitmq.join("conf.d"), PathBuf::from);
     // The variable may hold a pattern for the files of a directory.
-    match fragments.file_name().and_then(|name| name.to_str()) {
-        Some(pattern) if pattern.contains('*') => {
-            let directory = fragments.parent().unwrap_or(Path::new(".")).to_owned();
-            with_fragments(main, &directory, "conf")
-        }
-        _ => with_fragments(main, &fragments, "conf"),
-    }
+    let directory = match fragments.file_name().and_then(|name| name.to_str()) {
+        Some(pattern) if pattern.contains('*') => fragments.parent().unwrap_or(Path::new(".")),
+        _ => &fragments,
+    };
+    let mut files = with_fragments(main, directory, "conf");
+    files.retain(|file| *file != classic);
+    files
 }
 
 /// A main file if it exists, then the fragments of a directory in the order of their names.
@@ -257,5 +262,32 @@ mod tests {
         let warnings = machine.load(&[]).warnings;
         assert!(warnings.iter().any(|w| w.contains("/nowhere/rabbitmq.conf does not exist")), "{warnings:?}");
         assert!(warnings.iter().any(|w| w.contains("Erlang terms")), "{warnings:?}");
+    }
+
+    #[test]
+    fn the_older_format_of_rabbitmq_is_mentioned_not_read() {
+        let mut machine = Machine::new();
+        let warnings = |machine: &Machine, expected: usize| {
+            let settings = machine.load(&[]);
+            let about = settings.warnings.iter().filter(|w| w.contains(".config is ignored: Erlang terms"));
+            assert_eq!(
+                (about.count(), settings.warnings.len()),
+                (expected, expected),
+                "{:?}",
+                settings.warnings
+            );
+            settings.config.amqp.heartbeat
+        };
+        machine.file("rabbitmq/rabbitmq.config", "[{rabbit, [{heartbeat, 5}]}].");
+        assert_eq!(warnings(&machine, 1), 60);
+        machine.file("rabbitmq/rabbitmq.conf", "heartbeat = 11\n");
+        assert_eq!(warnings(&machine, 0), 11);
+
+        // Named with its extension or without.
+        let custom = machine.file("rabbitmq-custom.config", "[].").display().to_string();
+        for name in [custom.as_str(), custom.trim_end_matches(".config")] {
+            machine.variable("RABBITMQ_CONFIG_FILE", name);
+            assert_eq!(warnings(&machine, 1), 60, "{name}");
+        }
     }
 }

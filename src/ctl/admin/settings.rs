@@ -35,9 +35,10 @@ impl Settings {
                 Remote::parse(uri).ok_or_else(|| misuse(&format!("'{uri}' is not http[s]://HOST:PORT")))?
             }
         };
-        let by_address = remote.tls.is_some();
-        remote.tls = tls(&get, by_address);
-        if remote.tls.is_some() && !by_address && remote.port == api::PORT {
+        if let Some(tls) = tls(&get, remote.tls.is_some())
+            && remote.tls.replace(tls).is_none()
+            && remote.port == api::PORT
+        {
             remote.port = api::TLS_PORT;
         }
         if let Some(host) = get("host", "hostname") {

@@ -4,15 +4,20 @@ import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.Connection;
 import com.rabbitmq.client.ConnectionFactory;
 import com.rabbitmq.client.GetResponse;
+import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Map;
 import java.util.Set;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 import org.testcontainers.containers.Container.ExecResult;
 import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.containers.wait.strategy.Wait;
@@ -33,6 +38,7 @@ final class Containers {
         check("administrator and commands inside", Containers::administrator);
         check("a configuration and definitions", Containers::configuration);
         check("everything the older class declares", Containers::declared);
+        check("the older class with TLS", Containers::encrypted);
         check("other things to wait for", Containers::strategies);
     }
 
@@ -115,6 +121,35 @@ final class Containers {
         }
     }
 
+    // It sets RABBITMQ_SSL_..., and its URL has the port for TLS.
+    @SuppressWarnings("deprecation")
+    private static void encrypted() throws Exception {
+        try (var container = new org.testcontainers.containers.RabbitMQContainer(IMAGE)) {
+            container.withSSL(
+                    MountableFile.forClasspathResource("server.key"),
+                    MountableFile.forClasspathResource("server.pem"),
+                    MountableFile.forClasspathResource("ca.pem"),
+                    org.testcontainers.containers.RabbitMQContainer.SslVerification.VERIFY_NONE,
+                    false)
+                .start();
+            KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+            trusted.load(null, null);
+            try (InputStream issuer = Containers.class.getResourceAsStream("/ca.pem")) {
+                trusted.setCertificateEntry("issuer", CertificateFactory.getInstance("X.509").generateCertificate(issuer));
+            }
+            TrustManagerFactory managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+            managers.init(trusted);
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(null, managers.getTrustManagers(), null);
+            ConnectionFactory factory = new ConnectionFactory();
+            factory.setUri(container.getAmqpsUrl());
+            factory.useSslProtocol(context);
+            roundTrip(factory);
+            // Without TLS, too, as in RabbitMQ's image of that time.
+            roundTrip(container.getAmqpUrl(), "guest", "guest");
+        }
+    }
+
     private static void strategies() throws Exception {
         var ping = Wait.forSuccessfulCommand("rabbitmq-diagnostics -q ping");
         var port = Wait.forListeningPort();
@@ -136,6 +171,10 @@ final class Containers {
         factory.setUri(url);
         factory.setUsername(user);
         factory.setPassword(password);
+        roundTrip(factory);
+    }
+
+    private static void roundTrip(ConnectionFactory factory) throws Exception {
         try (Connection connection = factory.newConnection(); Channel channel = connection.createChannel()) {
             String queue = channel.queueDeclare().getQueue();
             channel.confirmSelect();
