@@ -19,6 +19,9 @@ impl Node {
         let vhost = self.add_vhost(name);
         if is_new {
             vhost.tell_predeclared();
+            if let Some(limits) = self.access.limits_of_new_vhost(name) {
+                self.set_vhost_limits(name, Some(limits));
+            }
         }
         self.tell_vhost(if is_new { "vhost.created" } else { "vhost.updated" }, name);
         Ok(is_new)

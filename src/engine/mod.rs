@@ -44,8 +44,8 @@ mod views;
 
 pub use access::{
     Access, AttemptCounts, Attempts, AttemptsOfSource, BadPattern, Hashing, LIMITS, LoginError, LoginGuard,
-    LoginProtocol, Parameter, PasswordCheck, PasswordHash, Permission, PermissionRow, Resource, Right,
-    SlowCheck, TopicPermission, TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
+    LoginProtocol, NewVhostLimits, Parameter, PasswordCheck, PasswordHash, Permission, PermissionRow,
+    Resource, Right, SlowCheck, TopicPermission, TopicRights, TopicRow, User, VHOST_LIMITS, VhostAbout,
 };
 pub use alarms::Alarms;
 pub use connections::{

@@ -15,7 +15,7 @@ pub struct RoomLimits {
     pub vhosts: Option<u64>,
     /// Queues of all vhosts together.
     pub queues: Option<u64>,
-    /// Exchanges of all vhosts together, those among them that are always there.
+    /// Exchanges of all vhosts together, with the seven that are always there and without that of events.
     pub exchanges: Option<u64>,
 }
 

@@ -2,14 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{QueueRef, Refused, Vhost, vhost::RESERVED_PREFIX};
+use super::{QueueRef, Refused, Vhost, events::EVENT_EXCHANGE, vhost::RESERVED_PREFIX};
 use crate::broker::topology::{ExchangeDeclare, ExchangeKind, Topology, TopologyError};
 
 impl Vhost {
     /// Tells the node how much there is, under the lock of the topology.
     pub(super) fn count(&self, topology: &Topology<QueueRef>) {
         let is_retired = self.retired.load(Ordering::Acquire);
-        let exchanges = if is_retired { 0 } else { topology.exchange_count() };
+        // RabbitMQ counts the predeclared ones, too, but has the one of events only where its plugin is on.
+        let of_events = usize::from(topology.exchange(EVENT_EXCHANGE).is_some());
+        let exchanges = if is_retired { 0 } else { topology.exchange_count() - of_events };
         self.share.set(topology.queue_count(), exchanges);
     }
 

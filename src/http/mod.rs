@@ -136,6 +136,8 @@ pub struct Settings {
     pub cors: Cors,
     /// Said to browsers over TLS: how long they are to come in no other way.
     pub hsts: Option<String>,
+    /// Octets of a request's body.
+    pub body_max: usize,
     /// Makes an empty broker of this one.
     pub reset: Box<dyn Fn(&Node) + Send + Sync>,
     /// Octets that the process may use at most.

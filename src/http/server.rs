@@ -42,8 +42,6 @@ use crate::{amqp::Limit, tls::Tls};
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// Octets of a request's head.
 const HEAD_MAX: usize = 16 << 10;
-/// Octets of a request's body.
-const BODY_MAX: usize = 20 << 20;
 /// Octets of a form with a name and a password, which comes before the login.
 const FORM_MAX: usize = 4 << 10;
 /// For everything from the head of a request to its answer.
@@ -244,10 +242,11 @@ impl Management {
             return refusal.answer();
         }
         // Before it is sent, if its length is announced.
-        if body.size_hint().exact().is_some_and(|length| (BODY_MAX as u64) < length) {
+        let most = self.settings.body_max;
+        if body.size_hint().exact().is_some_and(|length| (most as u64) < length) {
             return Refusal::too_large().answer().header("connection", "close");
         }
-        let body = match Limited::new(body, BODY_MAX).collect().await {
+        let body = match Limited::new(body, most).collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => return Refusal::too_large().answer().header("connection", "close"),
         };

@@ -16,7 +16,7 @@ pub(crate) mod logging;
 mod memory;
 mod mover;
 mod pager;
-mod proxy;
+pub mod proxy;
 mod random;
 mod recent;
 mod reset;

@@ -412,6 +412,7 @@ fn http_settings(
             max_age: config.management.cors_max_age.map(|age| age.as_secs()),
         },
         hsts: config.management.hsts.clone(),
+        body_max: config.management.max_body_size,
         started_at: clock.now(),
         log: Box::new(recent::after),
         log_news: &recent::NEWS,
@@ -451,6 +452,7 @@ pub(super) fn node_settings(
 ) -> NodeSettings {
     let mut access = Access::new(random);
     access.set_hashing(config.auth.password_hashing);
+    access.set_vhost_defaults(&config.limits.new_vhosts);
     let bootstrap = &config.bootstrap;
     access.set_loopback_only(config.auth.loopback_only.iter().cloned());
     let mut vhosts = Vec::new();

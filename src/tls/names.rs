@@ -101,11 +101,18 @@ fn text(value: Element<'_>) -> String {
     }
 }
 
-/// Marks what has a meaning in a distinguished name, so that no value can pass for another name.
+/// Marks what has a meaning in a distinguished name, so that no value can pass for another name. Letters beyond ASCII
+/// and what cannot be printed become their octets, `J\C3\BCrgen`, as RabbitMQ has them.
 fn escape(value: &str) -> String {
     let last = value.chars().count().saturating_sub(1);
     let mut escaped = String::with_capacity(value.len());
     for (at, letter) in value.chars().enumerate() {
+        if !matches!(letter, ' '..='}') {
+            for octet in letter.encode_utf8(&mut [0; 4]).bytes() {
+                let _ = write!(escaped, "\\{octet:02X}");
+            }
+            continue;
+        }
         let special = matches!(letter, ',' | '+' | '"' | '\\' | '<' | '>' | ';')
             || (letter == '#' && at == 0)
             || (letter == ' ' && (at == 0 || at == last));
@@ -156,15 +163,16 @@ mod tests {
 
     #[test]
     fn strings_of_all_kinds_and_what_is_none() {
-        for (tag, value, expected) in [
-            (0x1E, &[0x20, 0xAC, 0, b'x'][..], "CN=\u{20AC}x"),
-            (0x1C, &[0, 1, 0xF4, 0x07], "CN=\u{1F407}"),
-            (0x14, &[0xE4], "CN=\u{E4}"),
-            (0x0C, "\u{E4}".as_bytes(), "CN=\u{E4}"),
-            (0x02, &[1, 255], "CN=#01ff"),
+        for (tag, value, plain, escaped) in [
+            (0x1E, &[0x20, 0xAC, 0, b'x'][..], "\u{20AC}x", "CN=\\E2\\82\\ACx"),
+            (0x1C, &[0, 1, 0xF4, 0x07], "\u{1F407}", "CN=\\F0\\9F\\90\\87"),
+            (0x14, &[0xE4], "\u{E4}", "CN=\\C3\\A4"),
+            (0x0C, "J\u{FC}r~\0".as_bytes(), "J\u{FC}r~\0", "CN=J\\C3\\BCr\\7E\\00"),
+            (0x02, &[1, 255], "#01ff", "CN=\\#01ff"),
         ] {
-            let shown = shown(&[(COMMON_NAME, tag, value)]);
-            assert_eq!(shown.replace("\\#", "#"), expected);
+            let parts: &[(&[u8], u8, &[u8])] = &[(COMMON_NAME, tag, value)];
+            assert_eq!(common(Element { tag: SEQUENCE, content: &name(parts) }), [plain]);
+            assert_eq!(shown(parts), escaped);
         }
         assert_eq!(shown(&[(&[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 9], 0x0C, b"x")]), "1.2.840.113549.9=x");
     }

@@ -78,8 +78,8 @@ async fn ch_53_a_vhost_has_so_many_queues_and_not_one_more() {
 async fn lim_03_the_node_has_so_many_queues_exchanges_and_vhosts() {
     let target = Target::configured(|config| {
         config.limits.queues_max = Some(2);
-        // Each vhost has seven from the beginning, and the first one that of events.
-        config.limits.exchanges_max = Some(16);
+        // Each vhost has seven from the beginning, and that of events does not count.
+        config.limits.exchanges_max = Some(15);
         config.limits.vhosts_max = Some(2);
     })
     .await;
@@ -111,7 +111,7 @@ async fn lim_03_the_node_has_so_many_queues_exchanges_and_vhosts() {
     assert!(refused.contains(text), "{refused}");
     let refused = exchange("y").await.unwrap_err();
     let text =
-        "PRECONDITION_FAILED - cannot declare exchange 'y' in vhost '/': exchange limit of 16 is reached";
+        "PRECONDITION_FAILED - cannot declare exchange 'y' in vhost '/': exchange limit of 15 is reached";
     assert!(refused.contains(text), "{refused}");
 
     // What goes makes room, alone and with its vhost.
@@ -412,4 +412,34 @@ async fn rst_20_parameters_limits_and_default_types_survive() {
     target.put("queues/v/q", "{}").await.expect(400);
     target.put("queues/gone/q", "{}").await.expect(201);
     assert!(target.connect(GUEST, "%2f").await.unwrap_err().contains("user connection limit (0) is reached"));
+}
+
+#[tokio::test]
+async fn new_vhosts_get_the_limits_of_the_first_pattern_that_matches() {
+    let limits = |pattern: &str, connections_max, queues_max| leveret::engine::NewVhostLimits {
+        pattern: pattern.to_owned(),
+        connections_max,
+        queues_max,
+    };
+    let target = Target::configured(|config| {
+        config.limits.new_vhosts = vec![limits("^shop", Some(0), Some(1)), limits(".*", None, Some(2))];
+    })
+    .await;
+    target.put("vhosts/shop1", "").await.expect(201);
+    let of =
+        async |vhost: &str| target.get(&format!("vhost-limits/{vhost}")).await.json()[0]["value"].clone();
+    assert_eq!(of("shop1").await, json!({ "max-connections": 0, "max-queues": 1 }));
+    assert_eq!(of("%2F").await, json!({ "max-queues": 2 }), "the first one, too");
+    let refused = target.connect(GUEST, "shop1").await.unwrap_err();
+    assert!(refused.contains("connection limit (0) is reached"), "{refused}");
+    target.put("queues/shop1/one", "{}").await.expect(201);
+    target.put("queues/shop1/two", "{}").await.expect(400);
+    // What operators set stays, and definitions that say so come after.
+    target.delete("vhost-limits/shop1/max-queues").await.expect(204);
+    target.put("vhosts/shop1", r#"{"description":"d"}"#).await.expect(204);
+    assert_eq!(of("shop1").await, json!({ "max-connections": 0 }));
+    let definitions = r#"{"vhosts":[{"name":"shop2","limits":{"max-queues":7}},{"name":"shop3"}]}"#;
+    target.post("definitions", definitions).await.expect(204);
+    assert_eq!(of("shop3").await, json!({ "max-connections": 0, "max-queues": 1 }));
+    assert_eq!(of("shop2").await["max-queues"], 7);
 }

@@ -5,6 +5,7 @@
 
 mod argon;
 mod attempts;
+mod defaults;
 mod guard;
 mod parameters;
 mod password;
@@ -25,6 +26,7 @@ use std::{
 use parking_lot::RwLock;
 
 pub use attempts::{AttemptCounts, Attempts, AttemptsOfSource, LoginProtocol};
+pub use defaults::NewVhostLimits;
 pub use guard::LoginGuard;
 pub(super) use parameters::PolicyList;
 pub use parameters::{LIMITS, Parameter, VHOST_LIMITS};
@@ -87,6 +89,7 @@ pub struct Access {
     hashing: Hashing,
     /// There is a slow hash, or was one.
     slow_hashes: AtomicBool,
+    vhost_defaults: Vec<defaults::VhostDefaults>,
     /// Of digests of right passwords, which never leave the process.
     key: [u8; 32],
 }
@@ -118,6 +121,7 @@ impl Access {
             random,
             hashing: Hashing::default(),
             slow_hashes: AtomicBool::new(false),
+            vhost_defaults: Vec::new(),
             key: std::array::from_fn(|_| (random)().to_le_bytes()[0]),
         }
     }
@@ -140,6 +144,7 @@ impl Access {
         for user in state.users.keys() {
             state.permissions.insert((name.to_owned(), user.clone()), full.clone());
         }
+        self.limit_first_vhost(name);
     }
 
     /// Takes over what a restart found.

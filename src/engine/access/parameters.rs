@@ -364,6 +364,11 @@ impl Access {
     }
 }
 
+/// Sets the limits of a vhost that nobody knows of yet.
+pub(super) fn limit_vhost(state: &mut State, vhost: &str, limits: Map<String, Value>) {
+    state.parameters.others.insert(key(vhost, VHOST_LIMITS, LIMITS), Value::Object(limits));
+}
+
 pub(super) fn default_type(vhost: &str, queue_type: Option<QueueType>) -> Definition {
     let queue_type = queue_type.map(QueueType::name).unwrap_or_default().to_owned();
     Definition::Set(Setting::DefaultQueueType { vhost: vhost.to_owned(), queue_type })

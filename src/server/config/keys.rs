@@ -11,7 +11,7 @@ use super::kind::{
     Count, FilePath, Filter, Format, Kind, List, Listen, Maybe, Name, Named, Net, Password, Size,
     SocketPlace, Some1, Span, Switch, SyncMode, User, Version, Watermark, Word,
 };
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, vhost_limits::VhostLimits};
 use crate::{
     engine::Hashing,
     protocol::Mechanism,
@@ -211,6 +211,12 @@ pub static KEYS: &[Key] = &[
         "How long browsers may remember that they may; none = they ask each time, or as long as they like."
     ),
     key!(
+        "management.max_body_size",
+        management.max_body_size,
+        Size(4_096..=1 << 30),
+        "Bytes of a request's body; above it the answer is 413."
+    ),
+    key!(
         "management.hsts",
         management.hsts,
         Maybe(Name),
@@ -317,7 +323,15 @@ pub static KEYS: &[Key] = &[
         "limits.exchanges_max",
         limits.exchanges_max,
         Maybe(Count(0..=u64::MAX)),
-        "Exchanges of all virtual hosts together, with the seven that each of them always has; none = no limit."
+        "Exchanges of all virtual hosts together, with the seven that each of them always has, without that\n\
+         of events; none = no limit."
+    ),
+    key!(
+        "limits.new_vhosts",
+        limits.new_vhosts,
+        List(VhostLimits),
+        "Limits that virtual hosts get when they are made, those of the first pattern that matches; negative = none:\n\
+         new_vhosts = [{ pattern = \"^shop\", connections_max = 10, queues_max = 100 }]"
     ),
     key!(
         "limits.unauthenticated_max",

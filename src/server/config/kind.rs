@@ -474,7 +474,7 @@ impl<K: Kind> Kind for &K {
 }
 
 /// The text of a plain value. `None` for lists and tables, which no plain kind takes.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),

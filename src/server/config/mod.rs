@@ -7,6 +7,7 @@ mod kind;
 mod listen;
 mod nearest;
 mod units;
+mod vhost_limits;
 
 pub(crate) use keys::{KEYS, Key};
 pub(crate) use kind::NONE;
@@ -16,7 +17,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::proxy::Network;
 use crate::{
-    engine::Hashing,
+    engine::{Hashing, NewVhostLimits},
     protocol::Mechanism,
     store::Durability,
     tls::{LoginName, NamedPair, TlsSettings, TlsVersion, Verify},
@@ -83,6 +84,8 @@ pub struct Management {
     pub cors_max_age: Option<Duration>,
     /// What is said to browsers over TLS. Default nothing.
     pub hsts: Option<String>,
+    /// Octets of a request's body. Default 20 MiB.
+    pub max_body_size: usize,
     /// Where the command-line tools reach the broker without a password. Default in the data directory.
     pub socket: Socket,
 }
@@ -139,6 +142,8 @@ pub struct Limits {
     pub queues_max: Option<u64>,
     /// Exchanges of all virtual hosts. Default no limit.
     pub exchanges_max: Option<u64>,
+    /// Limits that vhosts get when they are made. Default none.
+    pub new_vhosts: Vec<NewVhostLimits>,
     /// Sockets that have not logged in yet. Default 1 000.
     pub unauthenticated_max: usize,
     /// The same for one peer address. Default 100.
@@ -341,6 +346,7 @@ impl Default for Config {
                 cors_allow_origins: Vec::new(),
                 cors_max_age: Some(Duration::from_secs(30 * 60)),
                 hsts: None,
+                max_body_size: 20 << 20,
                 socket: Socket::Auto,
             },
             prometheus: Prometheus {
@@ -360,6 +366,7 @@ impl Default for Config {
                 vhosts_max: None,
                 queues_max: None,
                 exchanges_max: None,
+                new_vhosts: Vec::new(),
                 unauthenticated_max: 1_000,
                 unauthenticated_per_ip_max: 100,
                 unauthenticated_bytes_max: 16 << 20,

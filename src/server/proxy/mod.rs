@@ -12,8 +12,7 @@ use std::io;
 
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use header::{HEADER_MAX, Parsed, parse};
-pub use header::{Header, HeaderError};
+pub use header::{HEADER_MAX, Header, HeaderError, Parsed, parse};
 
 /// Why there is no header.
 #[derive(Debug, thiserror::Error)]

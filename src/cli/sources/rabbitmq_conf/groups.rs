@@ -22,6 +22,7 @@ pub fn apply(group: Group, entries: &[&Entry], settings: &mut Settings) -> Resul
         Group::Tls => tls::amqp(entries, settings),
         Group::ManagementTls => tls::management(entries, settings),
         Group::LoopbackUsers => loopback_users(entries, settings),
+        Group::DefaultLimits => default_limits(entries, settings),
         Group::DefaultUsers => default_users(entries, settings),
         Group::AuthMechanisms => auth_mechanisms(entries, settings),
         Group::CorsOrigins => cors_origins(entries, settings),
@@ -81,6 +82,30 @@ fn loopback_users(entries: &[&Entry], settings: &mut Settings) -> Result<(), Con
         }
     }
     settings.set("auth.loopback_only", &Value::Array(names), last_origin(entries))
+}
+
+/// `default_limits.vhosts.N.pattern` and the limits of vhosts whose names match, in the order of the numbers.
+fn default_limits(entries: &[&Entry], settings: &mut Settings) -> Result<(), ConfigError> {
+    let mut sets: BTreeMap<(u64, String), Table> = BTreeMap::new();
+    for entry in entries {
+        let parts = segments(&entry.key);
+        let [_, _, number, field] = parts.as_slice() else {
+            return Err(wrong(entry, &format!("unknown key '{}'", entry.key)));
+        };
+        let field = match field.as_str() {
+            "pattern" => "pattern",
+            "max_connections" => "connections_max",
+            "max_queues" => "queues_max",
+            _ => return Err(wrong(entry, &format!("unknown key '{}'", entry.key))),
+        };
+        let set = sets.entry((number.parse().unwrap_or(u64::MAX), number.clone())).or_default();
+        set.insert(field.to_owned(), Value::from(entry.value.as_str()));
+        // One by one first, so that an error is reported at its own line.
+        let alone = Table::from_iter([(field.to_owned(), Value::from(entry.value.as_str()))]);
+        settings.set("limits.new_vhosts", &Value::Array(vec![Value::Table(alone)]), entry.origin.clone())?;
+    }
+    let sets = sets.into_values().map(Value::Table).collect();
+    settings.set("limits.new_vhosts", &Value::Array(sets), last_origin(entries))
 }
 
 /// `default_users.NAME.password` and what else there is about that user.

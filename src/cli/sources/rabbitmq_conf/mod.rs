@@ -146,6 +146,9 @@ mod tests {
              default_user = alice\ndefault_pass = 'a#b'\ndefault_vhost = shop\ncluster_name = hare\n\
              tcp_listen_options.backlog = 99\ntcp_listen_options.nodelay = false\n\
              password_hashing_module = rabbit_password_hashing_sha512\n\
+             default_limits.vhosts.2.pattern = .*\ndefault_limits.vhosts.2.max_connections = -1\n\
+             default_limits.vhosts.1.pattern = ^shop\ndefault_limits.vhosts.1.max_queues = 10\n\
+             management.http.max_body_size = 5000\n\
              log.console = true\nlog.console.level = warning\nlog.console.formatter = json\n",
         )
         .unwrap()
@@ -165,6 +168,12 @@ mod tests {
         assert_eq!((config.bootstrap.user.as_str(), config.bootstrap.password.as_str()), ("alice", "a#b"));
         assert_eq!((config.bootstrap.vhost.as_str(), config.cluster_name.as_str()), ("shop", "hare"));
         assert_eq!((config.amqp.tcp_backlog, config.amqp.tcp_nodelay), (99, false));
+        let sets: Vec<_> = limits.new_vhosts.iter().map(|one| (&*one.pattern, one.queues_max)).collect();
+        assert_eq!(sets, [("^shop", Some(10)), (".*", None)]);
+        assert_eq!(
+            (limits.new_vhosts[1].connections_max, config.management.max_body_size),
+            (Some(-1), 5_000)
+        );
         assert_eq!(config.auth.password_hashing, crate::engine::Hashing::Sha512);
         assert_eq!(config.log.level, "warn");
     }
