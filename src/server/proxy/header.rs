@@ -85,6 +85,8 @@ fn addresses<A: FromStr + Into<IpAddr>>(text: &str) -> Option<Header> {
     let mut words = text.split(' ');
     let mut address = || words.next()?.parse::<A>().ok().map(Into::into);
     let (source, destination): (IpAddr, IpAddr) = (address()?, address()?);
+    // As in the other version: an IPv4 client is one however its address is written.
+    let (source, destination) = (source.to_canonical(), destination.to_canonical());
     let mut port = || {
         let word = words.next()?;
         // `u16::parse` alone would take '+1' and '01'.

@@ -41,7 +41,9 @@ fn well_formed(input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     };
     let [source, destination] = [0, 1].map(|at| SocketAddr::new(addresses[at], ports[at]));
     let more = input.bytes(input.len().min(300))?;
-    let expected = Header::Proxied { source, destination };
+    // An IPv4 address is one however it is written.
+    let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let expected = Header::Proxied { source: plain(source), destination: plain(destination) };
 
     let kind = if source.is_ipv4() { "TCP4" } else { "TCP6" };
     let line = format!("PROXY {kind} {} {} {} {}\r\n", source.ip(), destination.ip(), ports[0], ports[1]);
