@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, Consumer, ExchangeKind, options::*, types::FieldTable,
+    BasicProperties, Channel, Confirmation, Connection, Consumer, ExchangeKind, options::*,
+    protocol::AMQPErrorKind, types::FieldTable,
 };
 
 use crate::{
@@ -72,8 +73,24 @@ async fn exclusive_exists(connection: &Connection, name: &str) -> bool {
     !refused.contains("NOT_FOUND")
 }
 
+/// Opens a channel. The client may tell a new one of the error that closed the one before it with the same number.
 pub async fn open(connection: &Connection) -> Channel {
-    within("channel.open-ok", connection.create_channel()).await.unwrap()
+    let opened = async {
+        loop {
+            match connection.create_channel().await {
+                Ok(channel) => break channel,
+                Err(error) if is_of_a_channel(&error) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => panic!("channel.open: {error}"),
+            }
+        }
+    };
+    within("channel.open-ok", opened).await
+}
+
+/// Whether it closed a channel; no channel.open is answered with such an error.
+fn is_of_a_channel(error: &lapin::Error) -> bool {
+    let lapin::ErrorKind::ProtocolError(error) = error.kind() else { return false };
+    matches!(error.kind(), AMQPErrorKind::Soft(_))
 }
 
 /// How many messages are ready, if there is such a queue.
